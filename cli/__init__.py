@@ -1,0 +1,106 @@
+"""stanhop: the command line. One file a command; commands are imported when they are named."""
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from stanhop_app.version import __version__
+
+COMMANDS = {
+    "train": "Train a forecaster and score it beside the baselines.",
+    "forecast": "Forecast the steps after the last row.",
+    "evaluate": "Score a trained run, beside the baselines.",
+    "benchmark": "Train and score horizons and splits; write one table.",
+    "data": "List, fetch and describe data.",
+    "completion": "Print the completion script of a shell.",
+}
+EXIT_FAILURE, EXIT_USAGE, EXIT_DATA, EXIT_ARTEFACT, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+
+
+class Lazy(click.Group):
+    """A group that imports a command only to run it, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"stanhop_app.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write names and summaries without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Lazy,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "STANHOP",
+        "max_content_width": 100,
+    },
+    epilog="Start with: stanhop train etth1",
+)
+@click.version_option(__version__, "-V", "--version", package_name="stanhop-app")
+def group() -> None:
+    """Forecast multivariate time series with STanHop-Net on outlier-efficient Hopfield layers.
+
+    Data go to standard output, messages to standard error. Exit codes: 0 done, 1 failed, 2 usage, 3
+    data, 4 run folder, 130 interrupted.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; errors that a user can mend become one line and an exit code."""
+    try:
+        result: Any = group.main(arguments, prog_name="stanhop", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stanhop: interrupted.", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader left; nothing more can be written, not even by the interpreter on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            traceback.print_exc()
+            return EXIT_FAILURE
+        click.echo(f"stanhop: {error}", err=True)
+        return code
+
+
+def exit_code(error: Exception) -> int | None:
+    """Exit code of an error that a user can mend, or None for a defect of ours."""
+    from stanhop_app.errors import ArtefactError, DataError, TrainingError
+
+    if isinstance(error, DataError):
+        return EXIT_DATA
+    if isinstance(error, ArtefactError):
+        return EXIT_ARTEFACT
+    if isinstance(error, TrainingError | OSError):
+        return EXIT_FAILURE
+    if isinstance(error, ValueError):
+        return EXIT_USAGE
+    return None

@@ -1,0 +1,78 @@
+"""stanhop benchmark DATA."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import config_option, data_options, echo, read_data
+
+
+def _numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    try:
+        return [int(part) for part in str(value).split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 24,96.") from None
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    return str(value).split(",")
+
+
+@click.command("benchmark")
+@click.argument("data")
+@config_option
+@click.option(
+    "--horizons",
+    default="24,48,96,168,192,336,720",
+    show_default=True,
+    callback=_numbers,
+    help="Comma separated.",
+)
+@click.option(
+    "--splits", default="14/5/5,etth", show_default=True, callback=_names, help="Comma separated."
+)
+@click.option("--lookback", default=336, show_default=True)
+@click.option("--association", default="softmax1", show_default=True)
+@click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
+@click.option("--max-epochs", default=6, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@data_options
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="JSON file; cells that it has are not trained again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table.")
+def command(
+    data: str,
+    horizons: list[int],
+    splits: list[str],
+    output: Path,
+    as_json: bool,
+    missing: str,
+    **options: Any,
+) -> None:
+    """Train and score every horizon and split on DATA; interrupt and run again to go on.
+
+    \b
+    stanhop benchmark etth1 --output benchmark.json
+    """
+    from stanhop_app.forecasting.benchmark import benchmark_table, run_benchmark
+
+    read = {
+        name: options.pop(name)
+        for name in ("time_column", "id_column", "value_column", "columns", "frequency")
+    }
+    frame = read_data(data, {**read, "missing": missing})
+    content = run_benchmark(
+        frame, horizons=horizons, splits=splits, options=options, results=output, say=echo
+    )
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+        return
+    for metric in ("test_mse", "test_mae"):
+        click.echo(f"\n{metric.replace('_', ' ')}, scaled units")
+        click.echo(benchmark_table(content, metric).to_string(float_format="%.4f"))

@@ -1,0 +1,86 @@
+"""stanhop forecast RUN [DATA]."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from stanhop_app.cli.options import config_option, data_options, echo, read_data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("csv", "parquet", "json")
+
+
+@click.command("forecast")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option("--horizon", type=int, help="Time steps. Default: the trained horizon.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="Default: by the ending of --output, else csv.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="File. Default: standard output."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@data_options
+def command(
+    run: Path,
+    data: str | None,
+    horizon: int | None,
+    format_: str | None,
+    output: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Forecast the steps after the last row of DATA with the model in RUN.
+
+    DATA is a name, a CSV or Parquet file, or - for standard input. Default: the table that RUN was
+    trained on.
+
+    \b
+    stanhop forecast runs/etth1-h24
+    cat new.csv | stanhop forecast runs/etth1-h24 - --format parquet > next.parquet
+    """
+    import pandas as pd
+
+    from stanhop_app.checkpoint import write_atomic
+    from stanhop_app.errors import ArtefactError
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    if output is not None and output.exists() and not force:
+        raise click.UsageError(f"{output}: exists; choose another --output, or --force.")
+    ending = output.suffix.lstrip(".") if output is not None else ""
+    kind = format_ or (ending if ending in FORMATS else "csv")
+    forecaster = STanHopForecaster.load(run)
+    prediction = forecaster.predict(None if data is None else read_data(data, options), horizon)
+    if not isinstance(prediction, pd.DataFrame):
+        raise ArtefactError(
+            f"{run}: was fitted on an array without time stamps; use it from Python."
+        )
+    content = encode(prediction, kind)
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    write_atomic(output, lambda file: file.write_bytes(content))
+    echo(f"{len(prediction)} steps written to {output}")
+
+
+def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
+    """A forecast as csv, parquet or json (one object a time step); times in ISO 8601."""
+    name = str(prediction.index.name or "time")
+    prediction = prediction.rename_axis(name)
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        prediction.to_parquet(buffer)
+        return buffer.getvalue()
+    if kind == "csv":
+        return prediction.to_csv(lineterminator="\n").encode()
+    table = prediction.reset_index()
+    table[name] = [stamp.isoformat() for stamp in table[name]]
+    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

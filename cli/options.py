@@ -1,0 +1,89 @@
+"""Options that several commands share."""
+
+import io
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import pandas as pd
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_options(command: F) -> F:
+    """How a table is read; the names are those of `stanhop_app.forecasting.frame.to_frame`."""
+    for option in (
+        click.option(
+            "--missing",
+            type=click.Choice(["error", "interpolate", "ffill"]),
+            default="error",
+            show_default=True,
+            help="What to do about missing values and time stamps.",
+        ),
+        click.option("--frequency", help="Pandas alias such as h, 15min, D. Default: inferred."),
+        click.option(
+            "--columns",
+            callback=_split_names,
+            help="Columns to use, by name: OT,HUFL. Default: all.",
+        ),
+        click.option("--value-column", help="Value of a long table."),
+        click.option("--id-column", help="Column that names the series of a long table."),
+        click.option("--time-column", help="Column of time stamps. Default: found."),
+    ):
+        command = option(command)
+    return command
+
+
+def _split_names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
+    if value is None or isinstance(value, list):
+        return value
+    return [name.strip() for name in str(value).split(",")]
+
+
+def config_option(command: F) -> F:
+    """--config FILE: a TOML file of options; flags and environment variables go before it."""
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=_read_config,
+        is_eager=True,
+        expose_value=False,
+        help="TOML file with options by name; flags and environment variables come first.",
+    )(command)
+
+
+def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: not TOML ({error}).") from None
+    known = {p.name for p in ctx.command.params}
+    for name in content:
+        if name.replace("-", "_") not in known:
+            raise click.UsageError(
+                f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(filter(None, known)))}."
+            )
+    ctx.default_map = {name.replace("-", "_"): value for name, value in content.items()}
+
+
+def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
+    """A data set by name, a file by path, or standard input as ``-``."""
+    from stanhop_app.datasets import DATASETS
+
+    from stanhop_app.forecasting.frame import read_frame
+
+    if source == "-":
+        return read_frame(io.BytesIO(sys.stdin.buffer.read()), **options)
+    if source in DATASETS and not Path(source).exists():
+        return read_frame(DATASETS[source].locate(), **options)
+    return read_frame(source, **options)
+
+
+def echo(text: str = "") -> None:
+    """Say something to the person at the terminal: standard error."""
+    click.echo(text, err=True)

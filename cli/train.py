@@ -1,0 +1,161 @@
+"""stanhop train DATA."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import config_option, data_options, echo, read_data
+
+NETWORK = (
+    "patch_length",
+    "dim",
+    "num_heads",
+    "num_layers",
+    "hidden_dim",
+    "num_prototypes",
+    "coarse_graining",
+    "gate_init",
+    "dropout",
+    "instance_norm",
+)
+TRAINING = (
+    "max_steps",
+    "warmup",
+    "weight_decay",
+    "gradient_clip",
+    "average_decay",
+    "patience",
+    "devices",
+    "precision",
+)
+"""Flags that are fields of the two configs; tests compare their defaults with the configs'."""
+
+
+@click.command("train")
+@click.argument("data")
+@config_option
+@click.option("--horizon", default=24, show_default=True, help="Time steps forecast.")
+@click.option("--lookback", default=336, show_default=True, help="Time steps read.")
+@click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
+@click.option(
+    "--association",
+    default="softmax1",
+    show_default=True,
+    help="softmax1, softmax, sparsemax, entmax15 or entmax.",
+)
+@click.option("--clip", type=(float, float), metavar="GAMMA ZETA", help="Clipped retrieval.")
+@click.option("--gate", help="linear, mlp or all_heads. Default: none.")
+@click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
+@click.option("--loss", default="mse", show_default=True, help="mse, mae or huber.")
+@click.option("--max-epochs", default=6, show_default=True, help="Passes over the windows.")
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--batch-size", default=64, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--season", type=int, help="Of seasonal naive. Default: from the frequency.")
+@click.option("--patch-length", default=24, show_default=True, help="Time steps in a patch.")
+@click.option("--dim", default=64, show_default=True, help="Width of the network.")
+@click.option("--num-heads", default=4, show_default=True)
+@click.option("--num-layers", default=2, show_default=True, help="Blocks in the encoder.")
+@click.option("--hidden-dim", default=128, show_default=True, help="Width of the FFNs.")
+@click.option("--num-prototypes", default=4, show_default=True, help="Where variates meet.")
+@click.option("--coarse-graining", default=2, show_default=True, help="Patches merged; 1: none.")
+@click.option("--gate-init", default=0.5, show_default=True)
+@click.option("--dropout", default=0.1, show_default=True)
+@click.option("--instance-norm/--no-instance-norm", default=True, show_default=True)
+@click.option("--max-steps", type=int, help="Optimiser steps at most.")
+@click.option("--warmup", default=0.3, show_default=True, help="Share of steps.")
+@click.option("--weight-decay", default=0.01, show_default=True)
+@click.option("--gradient-clip", default=1.0, show_default=True)
+@click.option("--average-decay", default=0.99, show_default=True, help="Of averaged weights.")
+@click.option("--patience", default=3, show_default=True, help="Epochs without improvement.")
+@click.option("--devices", default=1, show_default=True, help="Processes, a device each (DDP).")
+@click.option("--precision", default="32-true", show_default=True)
+@data_options
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Run folder. Default: runs/DATA-hHORIZON.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint.")
+@click.option("--force", is_flag=True, help="Overwrite the run folder.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def command(
+    data: str,
+    output: Path | None,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+    season: int | None,
+    **options: Any,
+) -> None:
+    """Train a forecaster on DATA and score it beside the baselines.
+
+    DATA is a name (stanhop data list), a CSV or Parquet file, or - for standard input.
+
+    \b
+    stanhop train etth1
+    stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
+    """
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.forecasting.frame import frame_frequency
+    from stanhop_app.forecasting.run import check_folder, make_run
+    from stanhop_app.training import is_main_process
+
+    output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
+    if resume and (output / "config.json").exists():
+        echo(f"{output} is finished already. Next: stanhop forecast {output}")
+        return
+    check_folder(output, resume=resume, force=force)
+    read = {
+        name: options.pop(name)
+        for name in ("time_column", "id_column", "value_column", "columns", "frequency", "missing")
+    }
+    network = {name: options.pop(name) for name in NETWORK}
+    training = {name: options.pop(name) for name in TRAINING}
+    forecaster = STanHopForecaster(
+        **options,
+        missing=read["missing"],
+        network=network,
+        training=training,
+        progress=False if quiet else None,
+    )
+    forecaster.training_config()
+    frame = read_data(data, read)
+    if is_main_process():
+        echo(
+            f"{data}: {len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} to "
+            f"{frame.index[-1]}, frequency {frame_frequency(frame)}"
+        )
+    try:
+        report = make_run(
+            forecaster,
+            frame,
+            output,
+            source={"data": data, "options": read},
+            season=season,
+            resume=resume,
+            force=force,
+        )
+    except KeyboardInterrupt:
+        echo(
+            f"\ninterrupted; the checkpoint is in {output}: go on with the same command and --resume"
+        )
+        raise
+    if not is_main_process():
+        return
+    if as_json:
+        click.echo(json.dumps({"run": str(output), **report.as_json()}, indent=2))
+        return
+    from stanhop_app.cli.tables import print_report
+
+    print_report(report)
+    echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
+
+
+def _stem(data: str) -> str:
+    return "stdin" if data == "-" else Path(data).name.split(".")[0]

@@ -1,0 +1,1 @@
+"""Forecasting: tables, windows, baselines, the estimator, its scores and its artefact."""

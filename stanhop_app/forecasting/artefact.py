@@ -1,0 +1,174 @@
+"""The artefact of a fitted forecaster: a folder that any machine and version can read.
+
+``config.json`` says everything that is not a tensor; ``model.safetensors`` holds the network and the
+last rows of the history. Nothing is pickled, nothing in it is executed, and its checksum is verified.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from pandas.tseries.frequencies import to_offset
+
+from stanhop_app.checkpoint import (
+    load_tensors,
+    load_weights,
+    save_tensors,
+    sha256,
+    with_prefix,
+    without_prefix,
+    write_json,
+)
+from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting.combination import Combination
+from stanhop_app.forecasting.windows import Scaler, Split
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.version import __version__
+
+if TYPE_CHECKING:
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+FORMAT, FORMAT_VERSION = "stanhop-forecaster", 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
+    """Write a fitted forecaster; ``config.json`` comes last, so that a folder with it is whole."""
+    if (folder / CONFIG).exists() and not force:
+        raise ArtefactError(f"{folder}: there is an artefact already; use force=True (--force).")
+    folder.mkdir(parents=True, exist_ok=True)
+    context = torch.from_numpy(forecaster.context_.to_numpy(dtype=np.float64).copy())
+    tensors = {**with_prefix("network", forecaster.network_.state_dict()), "context": context}
+    save_tensors(folder / WEIGHTS, tensors, {"format": FORMAT})
+    combination = forecaster.combination_
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "package_version": __version__,
+        "seed": forecaster.seed,
+        "split": forecaster.split,
+        "borders": asdict(forecaster.borders_),
+        "rows": forecaster.num_rows_,
+        "columns": forecaster.columns_,
+        "frequency": forecaster.frequency_,
+        "context_end": _stamp(forecaster.context_),
+        "scaler": asdict(forecaster.scaler_),
+        "parameters": {
+            **{k: v for k, v in forecaster.get_params().items() if k != "progress"},
+            "network": dict(forecaster.network or {}) or None,
+            "training": dict(forecaster.training or {}) or None,
+        },
+        "network": asdict(forecaster.network_.config),
+        "combination": None
+        if combination is None
+        else {"rule": combination.rule, "errors": combination.errors},
+        "history": forecaster.history_,
+        "metrics": getattr(forecaster, "metrics_", None),
+        "source": getattr(forecaster, "source_", None),
+        "weights_sha256": sha256(folder / WEIGHTS),
+    }
+    write_json(folder / CONFIG, config)
+
+
+def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
+    """Read a fitted forecaster; it predicts on the CPU, ``device`` is for a later ``fit``."""
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    config = read_config(folder)
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise ArtefactError(f"{path}: no such file; the artefact is not whole.")
+    if sha256(path) != config.get("weights_sha256"):
+        raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the artefact is damaged.")
+    tensors, _ = load_tensors(path)
+    try:
+        parameters = dict(config["parameters"], device=device)
+        if parameters["clip"] is not None:
+            parameters["clip"] = tuple(parameters["clip"])
+        forecaster = STanHopForecaster(**parameters)
+        network = STanHopNet(STanHopConfig(**config["network"]))
+        weights = without_prefix("network", tensors)
+        if network.config.linear_skip:  # one map for all variates has another shape
+            network.linear.weight = torch.empty_like(weights["linear.weight"])
+        load_weights(network, weights, str(path))
+        forecaster.network_ = network.eval()
+        forecaster.columns_ = list(config["columns"])
+        forecaster.frequency_ = config["frequency"]
+        forecaster.scaler_ = Scaler(**{k: tuple(v) for k, v in config["scaler"].items()})
+        forecaster.borders_ = Split(**config["borders"])
+        forecaster.num_rows_ = config["rows"]
+        forecaster.history_ = config["history"]
+        forecaster.combination_ = _combination(config["combination"], network)
+        forecaster.context_ = _context(tensors["context"].numpy(), config)
+        forecaster.metrics_ = config["metrics"]
+        forecaster.source_ = config["source"]
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ArtefactError):
+            raise
+        raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
+    forecaster.n_features_in_ = len(forecaster.columns_)
+    if forecaster.frequency_ is not None:
+        forecaster.feature_names_in_ = np.array(forecaster.columns_, dtype=object)
+    return forecaster
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of an artefact, its format checked.
+
+    Raises:
+        ArtefactError: saying what is wrong with the folder.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        hint = "no such folder" if not folder.exists() else f"holds no {CONFIG}"
+        raise ArtefactError(f"{folder}: not a run ({hint}); make one with `stanhop train`.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: damaged ({error}).") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ArtefactError(f"{path}: not an artefact of stanhop.")
+    if config.get("format_version") != FORMAT_VERSION:
+        raise ArtefactError(
+            f"{path}: format version {config.get('format_version')}, this package "
+            f"({__version__}) reads {FORMAT_VERSION}; update stanhop-app."
+        )
+    return config
+
+
+def _stamp(context: pd.DataFrame) -> dict[str, Any] | None:
+    """The last time stamp of a context with what is needed to rebuild its index."""
+    index = context.index
+    if not isinstance(index, pd.DatetimeIndex):
+        return None
+    return {
+        "time": index[-1].isoformat(),
+        "zone": None if index.tz is None else str(index.tz),
+        "unit": index.unit,
+        "name": index.name,
+    }
+
+
+def _context(values: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
+    stamp = config["context_end"]
+    if stamp is None:
+        return pd.DataFrame(values, columns=config["columns"])
+    end = pd.Timestamp(stamp["time"])
+    if stamp["zone"] is not None:
+        end = end.tz_convert(stamp["zone"])
+    index = pd.date_range(
+        end=end,
+        periods=len(values),
+        freq=to_offset(config["frequency"]),
+        unit=stamp["unit"],
+        name=stamp["name"],
+    )
+    return pd.DataFrame(values, columns=config["columns"], index=index)
+
+
+def _combination(saved: dict[str, Any] | None, network: STanHopNet) -> Combination | None:
+    return None if saved is None else Combination(weights=network.mixture, **saved)

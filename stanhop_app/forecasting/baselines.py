@@ -1,0 +1,156 @@
+"""Baselines that every evaluation prints beside the network.
+
+A predictor maps scaled windows (B, T, C) to forecasts (B, L, C).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stanhop_app.checkpoint import (
+    load_tensors,
+    load_weights,
+    save_tensors,
+    with_prefix,
+    without_prefix,
+)
+from stanhop_app.forecasting.linear import fit_pooled
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.forecasting.windows import Windows
+from stanhop_app.models.stanhop import LinearPart
+from stanhop_app.training import TrainingConfig, train
+
+RIDGE_LOOKBACKS = (96, 336, 512, 720)
+"""Lookbacks tried by the ridge baseline, besides the network's own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Baseline:
+    """A fitted predictor with the number of time steps that it reads."""
+
+    predict: Callable[[Tensor], Tensor]
+    lookback: int
+    note: str = ""
+    """What validation chose."""
+
+
+def last_value(horizon: int) -> Baseline:
+    """Repeat the last value."""
+    return Baseline(predict=lambda x: x[:, -1:].expand(-1, horizon, -1), lookback=1)
+
+
+def seasonal_naive(horizon: int, season: int) -> Baseline:
+    """Repeat the last season, ``y_{t+h} = x_{t+h-m ceil(h/m)}`` with season m.
+
+    Raises:
+        ValueError: if the season is below 1.
+    """
+    if season < 1:
+        raise ValueError(f"season must be at least 1, got {season}.")
+    steps = torch.arange(horizon) % season
+
+    def predict(x: Tensor) -> Tensor:
+        return x[:, -season:][:, steps.to(x.device)]
+
+    return Baseline(predict=predict, lookback=season, note=f"season {season}")
+
+
+def fit_ridge(train: Windows, validation: Windows) -> Baseline:
+    """Ridge regression shared by all variates; lookback and penalty chosen on validation."""
+    fits = []
+    for lookback in sorted({*RIDGE_LOOKBACKS, train.lookback}):
+        candidate = replace(train, lookback=lookback)
+        if len(candidate) >= min(len(train), 2 * lookback):
+            fits.append(fit_pooled(candidate, replace(validation, lookback=lookback)))
+    fit = min(fits, key=lambda f: f.validation_mse)
+    return Baseline(
+        predict=fit.module(),
+        lookback=fit.lookback,
+        note=f"lookback {fit.lookback}, penalty {fit.penalty:g}",
+    )
+
+
+class DLinear(nn.Module):
+    """Two linear maps, one of the moving average of the window and one of the rest.
+
+    References:
+        Zeng et al., "Are Transformers Effective for Time Series Forecasting?", arXiv 2205.13504;
+        shared by all variates, moving average of 25 steps with repeated ends, as in their code.
+    """
+
+    def __init__(self, lookback: int, horizon: int, window: int = 25):
+        super().__init__()
+        self.window = window
+        self.trend = nn.Linear(lookback, horizon)
+        self.season = nn.Linear(lookback, horizon)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, L, C)."""
+        x = x.transpose(1, 2)
+        left, right = (self.window - 1) // 2, self.window // 2
+        padded = torch.cat(
+            [x[..., :1].expand(-1, -1, left), x, x[..., -1:].expand(-1, -1, right)], dim=-1
+        )
+        trend = nn.functional.avg_pool1d(padded, self.window, stride=1)
+        out: Tensor = self.trend(trend) + self.season(x - trend)
+        return out.transpose(1, 2)
+
+
+def fit_dlinear(windows: Windows, validation: Windows, *, seed: int = 0) -> Baseline:
+    """DLinear trained by gradient with early stopping on validation."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = DLinear(windows.lookback, windows.horizon)
+        config = TrainingConfig(max_epochs=10, learning_rate=2e-3, seed=seed, device="cpu")
+        train(model, ForecastTask(windows, validation), config, progress=False)
+    return Baseline(predict=model, lookback=windows.lookback)
+
+
+def fit_baselines(
+    train: Windows, validation: Windows, *, season: int, seed: int = 0
+) -> dict[str, Baseline]:
+    """All four, by the name that tables print."""
+    return {
+        "last value": last_value(train.horizon),
+        "seasonal naive": seasonal_naive(train.horizon, season),
+        "ridge": fit_ridge(train, validation),
+        "DLinear": fit_dlinear(train, validation, seed=seed),
+    }
+
+
+def save_baselines(baselines: dict[str, Baseline], path: Path) -> None:
+    """Write the two fitted baselines as one safetensors file, so that later scores have them too."""
+    ridge, dlinear = (baselines[name].predict for name in ("ridge", "DLinear"))
+    assert isinstance(ridge, nn.Module)
+    assert isinstance(dlinear, nn.Module)
+    tensors = {
+        **with_prefix("ridge", ridge.state_dict()),
+        **with_prefix("dlinear", dlinear.state_dict()),
+    }
+    save_tensors(path, tensors, {"notes": {name: b.note for name, b in baselines.items()}})
+
+
+def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Baseline]:
+    """Read what `save_baselines` wrote; the naive ones need no file.
+
+    Raises:
+        ArtefactError: if the file is missing or damaged.
+    """
+    tensors, header = load_tensors(path)
+    ridge = LinearPart(*tensors["ridge.weight"].shape)
+    load_weights(ridge, without_prefix("ridge", tensors), str(path))
+    lookback = tensors["dlinear.trend.weight"].shape[1]
+    dlinear = DLinear(lookback, horizon)
+    load_weights(dlinear, without_prefix("dlinear", tensors), str(path))
+    notes = header["notes"]
+    return {
+        "last value": last_value(horizon),
+        "seasonal naive": seasonal_naive(horizon, season),
+        "ridge": Baseline(
+            predict=ridge, lookback=tensors["ridge.weight"].shape[1], note=notes["ridge"]
+        ),
+        "DLinear": Baseline(predict=dlinear, lookback=lookback, note=notes["DLinear"]),
+    }

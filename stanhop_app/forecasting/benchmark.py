@@ -1,0 +1,90 @@
+"""Train and score a grid of horizons and splits; every finished cell is kept at once."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stanhop_app.checkpoint import write_json
+from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.run import fingerprint, fit_and_score
+from stanhop_app.version import __version__
+
+
+def run_benchmark(
+    frame: pd.DataFrame,
+    *,
+    horizons: Sequence[int],
+    splits: Sequence[str],
+    options: Mapping[str, Any],
+    results: Path,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Fill the cells that are missing in a results file, and return its content.
+
+    Args:
+        frame: regular frame.
+        horizons: horizons, one cell each per split.
+        splits: splits by name or ratio.
+        options: of `STanHopForecaster`, without horizon and split.
+        results: JSON file; a cell is written when it is done, so that the grid can be interrupted.
+        say: told of every cell that begins.
+
+    Raises:
+        ArtefactError: if the file holds results of other options or other data.
+    """
+    identity = {"options": dict(options), "data_sha256": fingerprint(frame)}
+    identity = json.loads(json.dumps(identity))
+    content: dict[str, Any] = {**identity, "package_version": __version__, "cells": {}}
+    if results.exists():
+        content = _read(results)
+        if any(content.get(name) != value for name, value in identity.items()):
+            raise ArtefactError(
+                f"{results}: holds results of other options or data; name another file."
+            )
+    for split in splits:
+        for horizon in horizons:
+            key = f"{split} {horizon}"
+            if key in content["cells"]:
+                continue
+            say(key)
+            started = time.perf_counter()
+            forecaster = STanHopForecaster(horizon=horizon, split=split, **options).fit(frame)
+            report, baselines = fit_and_score(forecaster, frame, forecaster.season_)
+            combination = forecaster.combination_
+            content["cells"][key] = {
+                "split": split,
+                "horizon": horizon,
+                "scores": report.as_json()["scores"],
+                "rule": None if combination is None else combination.rule,
+                "ridge": baselines["ridge"].note,
+                "epochs": len(forecaster.history_),
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+            write_json(results, content)
+    return content
+
+
+def benchmark_table(content: Mapping[str, Any], metric: str = "test_mse") -> pd.DataFrame:
+    """One row a split and horizon, one column a model."""
+    cells = content["cells"].values()
+    rows = {
+        (cell["split"], cell["horizon"]): {m: s[metric] for m, s in cell["scores"].items()}
+        for cell in cells
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["split", "horizon"])
+    return table
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path}: damaged ({error!r}).") from None
+    return dict(content)

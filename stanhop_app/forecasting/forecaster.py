@@ -1,0 +1,363 @@
+"""`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.baselines import Baseline
+from stanhop_app.forecasting.combination import Combination, combine, sums
+from stanhop_app.forecasting.evaluation import score_all
+from stanhop_app.forecasting.frame import (
+    Missing,
+    frame_frequency,
+    future_index,
+    season_length,
+    time_index,
+    to_frame,
+)
+from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.forecasting.windows import Scaler, Windows, split_rows, split_windows
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training import Loss, TrainingConfig, train
+
+Table = pd.DataFrame | np.ndarray
+WHOLE, DEEP, LINEAR = "STanHop-Net", "- deep part", "- linear part"
+
+
+class STanHopForecaster(BaseEstimator):
+    """Forecast a multivariate series with STanHop-Net.
+
+    ``fit`` splits the table in time order, scales by the training rows, trains the deep part with early
+    stopping on validation, fits the linear part in closed form and combines the two on validation.
+
+    Args:
+        horizon: time steps forecast by one pass of the network.
+        lookback: time steps that it reads.
+        split: "A/B/C" or a name (`stanhop_app.forecasting.windows.split_rows`). Test rows (C) are never used
+            by ``fit``; "4/1/0" trains and validates on everything.
+        association: "softmax1" (outlier-efficient), "softmax", "sparsemax", "entmax15" or "entmax".
+        clip: (gamma, zeta) of clipped retrieval, or None.
+        gate: None, "linear", "mlp" or "all_heads".
+        linear_skip: whether the linear part stands beside the deep one.
+        loss: "mse", "mae" or "huber", of the deep part.
+        max_epochs: passes over the training windows.
+        learning_rate: top of the one-cycle schedule.
+        batch_size: windows in a step.
+        missing: "error", "interpolate" or "ffill" (`stanhop_app.forecasting.frame.to_frame`).
+        network: further fields of `STanHopConfig` by name, such as ``{"dim": 256, "num_layers": 11}``.
+        training: further fields of `TrainingConfig` by name, such as ``{"max_steps": 100}``.
+        seed: fixes the result, on CPU to the bit.
+        device: "auto", "cpu", "cuda" or "mps".
+        progress: whether to draw a progress bar; None: only on a terminal.
+
+    Attributes:
+        network_: the fitted `STanHopNet`; ``network_(x)`` maps scaled (B, T, C) to (B, L, C).
+        columns_: names of the variates, in the network's order.
+        frequency_: pandas alias, or None after a fit on an array.
+        scaler_: `Scaler` of the training rows.
+        borders_: `Split` in rows.
+        combination_: weights of the two parts, or None without a linear part.
+        history_: one row an epoch.
+        context_: the last ``lookback`` rows, from which ``predict()`` forecasts.
+
+    Examples:
+        >>> from stanhop_app import STanHopForecaster, datasets
+        >>> frame = datasets.load("sample")
+        >>> forecaster = STanHopForecaster(horizon=24, max_epochs=1)
+        >>> forecaster.fit(frame).predict().shape  # doctest: +SKIP
+        (24, 4)
+    """
+
+    def __init__(
+        self,
+        horizon: int = 24,
+        lookback: int = 336,
+        *,
+        split: str = "14/5/5",
+        association: str = "softmax1",
+        clip: tuple[float, float] | None = None,
+        gate: str | None = None,
+        linear_skip: bool = True,
+        loss: Loss = "mse",
+        max_epochs: int = 6,
+        learning_rate: float = 1e-3,
+        batch_size: int = 64,
+        missing: Missing = "error",
+        network: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        progress: bool | None = None,
+    ):
+        self.horizon = horizon
+        self.lookback = lookback
+        self.split = split
+        self.association = association
+        self.clip = clip
+        self.gate = gate
+        self.linear_skip = linear_skip
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.missing = missing
+        self.network = network
+        self.training = training
+        self.seed = seed
+        self.device = device
+        self.progress = progress
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that there is no target and that rows are a time order."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.non_deterministic = False
+        return tags
+
+    def network_config(self, num_variates: int) -> STanHopConfig:
+        """The architecture that ``fit`` builds for so many variates."""
+        own = {"horizon", "lookback", "association", "clip", "gate", "linear_skip"}
+        further = _checked(self.network, STanHopConfig, own | {"num_variates"}, "network")
+        flat = {name: getattr(self, name) for name in own}
+        return STanHopConfig(num_variates=num_variates, **flat, **further)
+
+    def training_config(self) -> TrainingConfig:
+        """The training options that ``fit`` uses."""
+        own = {"loss", "max_epochs", "learning_rate", "batch_size", "seed", "device"}
+        further = _checked(self.training, TrainingConfig, own, "training")
+        return TrainingConfig(**{name: getattr(self, name) for name in own}, **further)
+
+    def fit(
+        self, X: Table, y: object = None, *, run_folder: Path | None = None, resume: bool = False
+    ) -> Self:
+        """Fit on a frame (time index or time column, wide or long) or an array (N, C).
+
+        Args:
+            X: the history; an array is a series without time stamps.
+            y: ignored, for pipelines.
+            run_folder: where checkpoints and history are kept; None writes nothing.
+            resume: go on from the checkpoint in ``run_folder``.
+
+        Raises:
+            DataError: naming what is wrong with the table.
+            ValueError: for options that do not fit together.
+        """
+        training = self.training_config()
+        values = self._read(X, fitted=False)
+        columns = list(values.columns)
+        config = self.network_config(len(columns))
+        borders = split_rows(len(values), self.split)
+        array = values.to_numpy(dtype=np.float64)
+        scaler = Scaler.fit(array[: borders.train])
+        scaled = torch.from_numpy(scaler.transform(array))
+        parts = split_windows(scaled, borders, self.lookback, self.horizon)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = STanHopNet(config)
+        identity = {**asdict(config), "split": self.split, "rows": len(array)}
+        self.history_ = train(
+            network.deep,
+            ForecastTask(parts[0], parts[1], self.loss),
+            training,
+            folder=run_folder,
+            resume=resume,
+            identity={**identity, "scaler": asdict(scaler)},
+            progress=self.progress,
+        )
+        self.combination_ = _add_linear(network, parts[0], parts[1])
+        self.network_ = network.eval()
+        self.columns_ = columns
+        self.frequency_ = frame_frequency(values)
+        self.scaler_, self.borders_ = scaler, borders
+        self.context_ = values.iloc[-self.lookback :]
+        self.num_rows_ = len(values)
+        self.n_features_in_ = len(columns)
+        if isinstance(X, pd.DataFrame):
+            self.feature_names_in_ = np.array(columns, dtype=object)
+        return self
+
+    def predict(self, X: Table | None = None, horizon: int | None = None) -> Table:
+        """Forecast the steps after the last row.
+
+        Args:
+            X: history of any series with the trained columns, at least ``lookback`` rows; None: the one
+                that was fitted.
+            horizon: steps; beyond the trained horizon the forecast rolls on from itself.
+
+        Returns:
+            A frame with future time stamps in original units; an array (horizon, C) for an array.
+
+        Raises:
+            DataError: if columns or frequency differ from the trained ones, or rows are too few.
+        """
+        check_is_fitted(self)
+        horizon = self.horizon if horizon is None else horizon
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}.")
+        context = self.context_ if X is None else self._read(X, fitted=True)
+        if len(context) < self.lookback:
+            raise DataError(
+                f"too few rows: {len(context)}, but a forecast needs the last {self.lookback} (lookback)."
+            )
+        recent = self.scaler_.transform(context.to_numpy(dtype=np.float64)[-self.lookback :])
+        forecast = self.scaler_.inverse(self._roll(torch.from_numpy(recent), horizon))
+        index = time_index(context)
+        if index is None:
+            return forecast
+        return pd.DataFrame(forecast, index=future_index(index, horizon), columns=self.columns_)
+
+    def score(self, X: Table, y: object = None) -> float:
+        """Negative mean squared error in scaled units over all stride-1 windows of a table."""
+        check_is_fitted(self)
+        values = self._read(X, fitted=True)
+        scaled = torch.from_numpy(self.scaler_.transform(values.to_numpy(dtype=np.float64)))
+        whole = {WHOLE: self.predictors()[WHOLE]}
+        return -score_all(whole, scaled, None, self.horizon, self.scaler_)["all"][WHOLE].mse
+
+    def predictors(self) -> dict[str, Baseline]:
+        """The whole and, where there are two, its parts, as scored side by side."""
+        check_is_fitted(self)
+        network = self.network_
+        named = {WHOLE: Baseline(predict=network, lookback=self.lookback)}
+        if self.linear_skip:
+            named[DEEP] = Baseline(predict=network.deep, lookback=self.lookback)
+            named[LINEAR] = Baseline(predict=network.linear, lookback=self.lookback)
+        return named
+
+    @property
+    def season_(self) -> int:
+        """Steps in the natural season of the trained frequency; 1 if unknown."""
+        return 1 if self.frequency_ is None else season_length(self.frequency_)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the artefact: a folder with ``config.json`` and ``model.safetensors``, no pickle.
+
+        Raises:
+            ArtefactError: if there is an artefact already and ``force`` is False.
+        """
+        from stanhop_app.forecasting.artefact import save
+
+        save(self, Path(path), force=force)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> "STanHopForecaster":
+        """Read an artefact that `save` wrote.
+
+        Raises:
+            ArtefactError: if it is missing, damaged, foreign or newer than this package.
+        """
+        from stanhop_app.forecasting.artefact import load
+
+        return load(Path(path), device=device)
+
+    @torch.no_grad()
+    def _roll(self, recent: Tensor, horizon: int) -> np.ndarray:
+        """(T, C) scaled -> (horizon, C), feeding forecasts back beyond the trained horizon."""
+        context, steps = recent[None], 0
+        while steps < horizon:
+            forecast = self.network_(context[:, -self.lookback :])
+            context = torch.cat([context, forecast], dim=1)
+            steps += forecast.shape[1]
+        rolled: np.ndarray = context[0, len(recent) : len(recent) + horizon].numpy()
+        return rolled
+
+    def _read(self, X: Table, *, fitted: bool) -> pd.DataFrame:
+        """Check a table and return it with its columns in the network's order."""
+        if isinstance(X, pd.DataFrame):
+            frame = to_frame(X, missing=self.missing)
+            if fitted:
+                frame = match_columns(frame, self.columns_)
+                match_frequency(frame, self.frequency_)
+            return frame
+        array = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=self)
+        if fitted and array.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {array.shape[1]} features, but STanHopForecaster is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        names = self.columns_ if fitted else [f"x{i}" for i in range(array.shape[1])]
+        return pd.DataFrame(array, columns=names)
+
+
+def match_columns(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns of a frame in the trained order, by name.
+
+    Raises:
+        DataError: naming the columns that are missing or unexpected.
+    """
+    absent = [c for c in columns if c not in frame.columns]
+    extra = [c for c in frame.columns if c not in columns]
+    if not absent and not extra:
+        return frame[columns]
+    said = [f"missing: {', '.join(absent)}"] if absent else []
+    said += [f"unexpected: {', '.join(extra)}"] if extra else []
+    raise DataError(
+        f"the columns differ from the trained ones ({'; '.join(said)}); the forecaster was trained on "
+        f"{', '.join(columns)}; choose with columns (--columns)."
+    )
+
+
+def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
+    """Refuse a table of another frequency than the trained one.
+
+    Raises:
+        DataError: naming both.
+    """
+    if frequency is not None and frame_frequency(frame) not in (None, frequency):
+        raise DataError(
+            f"the table has frequency {frame_frequency(frame)}, but the forecaster was trained on "
+            f"{frequency}; resample it."
+        )
+
+
+def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataFrame:
+    """Fit a forecaster on all rows of a frame and forecast the steps after the last one.
+
+    Args:
+        frame: history, as for `STanHopForecaster.fit`.
+        horizon: steps.
+        **options: of `STanHopForecaster`; the default split here is 4/1/0, as nothing is scored, and the
+            default lookback as much of 336 steps as the rows allow.
+    """
+    options.setdefault("split", "4/1/0")
+    if "lookback" not in options:
+        train_rows = len(frame) * 4 // 5
+        options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 336))
+    fitted = STanHopForecaster(horizon=horizon, **options).fit(frame)
+    prediction = fitted.predict()
+    assert isinstance(prediction, pd.DataFrame)
+    return prediction
+
+
+def _add_linear(network: STanHopNet, train: Windows, validation: Windows) -> Combination | None:
+    """Fit the linear part and the weights between the parts, in place."""
+    if not network.config.linear_skip:
+        return None
+    network.linear = fit_linear(train, validation).module()
+    network.eval()
+    combination = combine(sums(network.deep, network.linear, validation), len(validation))
+    network.mixture = combination.weights
+    return combination
+
+
+def _checked(
+    given: Mapping[str, Any] | None, config: type, own: set[str], name: str
+) -> dict[str, Any]:
+    """Further fields for a config, each known and not an argument of its own."""
+    known = {f.name for f in fields(config)} - own
+    for key in given or {}:
+        if key not in known:
+            raise ValueError(
+                f"unknown option {key!r} in {name}; choose from: {', '.join(sorted(known))}."
+            )
+    return dict(given or {})

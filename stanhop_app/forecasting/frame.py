@@ -1,0 +1,439 @@
+"""Tables from users: any CSV or Parquet, wide or long, becomes one regular numeric frame.
+
+The result is always the same thing: a frame with a sorted, gap-free `DatetimeIndex` that knows its
+frequency, and float64 columns without missing values. What stands in the way of that is named, with
+column and row, and mended only when the caller says how.
+"""
+
+import gzip
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+
+from stanhop_app.errors import DataError
+
+Missing = Literal["error", "interpolate", "ffill"]
+MISSING = ("error", "interpolate", "ffill")
+TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds")
+ID_NAMES = ("unique_id", "id", "series", "series_id")
+CALENDAR = ("B", "MS", "ME", "QS", "QE", "YS", "YE")
+"""Frequencies tried, besides the commonest step, on time stamps with gaps."""
+
+
+def read_frame(
+    source: str | Path | IO[bytes],
+    *,
+    time_column: str | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
+    columns: list[str] | None = None,
+    frequency: str | None = None,
+    missing: Missing = "error",
+) -> pd.DataFrame:
+    """Read a table and make it a regular frame: `read_table`, then `to_frame` (see there)."""
+    name = source_name(source)
+    return to_frame(
+        read_table(source),
+        name=name,
+        time_column=time_column,
+        id_column=id_column,
+        value_column=value_column,
+        columns=columns,
+        frequency=frequency,
+        missing=missing,
+    )
+
+
+def source_name(source: str | Path | IO[bytes]) -> str:
+    """How messages name a source: its path, or "standard input"."""
+    return str(source) if isinstance(source, str | Path) else "standard input"
+
+
+def read_table(source: str | Path | IO[bytes]) -> pd.DataFrame:
+    """Read CSV or Parquet, gzipped or not, from a path or an open binary file.
+
+    The kind is told from the content, not from the name. CSV may be separated by comma,
+    semicolon, tab or bar, with a decimal comma where the separator is a semicolon.
+
+    Raises:
+        DataError: if the file is missing, empty or no table.
+    """
+    name = source_name(source)
+    try:
+        content = Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise DataError(f"{name}: no such file.") from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{name}: cannot be read ({error}).") from None
+    if not content.strip():
+        raise DataError(f"{name}: the file is empty.")
+    try:
+        if content[:4] == b"PAR1":
+            return pd.read_parquet(io.BytesIO(content))
+        return _read_csv(content)
+    except UnicodeDecodeError:
+        raise DataError(f"{name}: neither Parquet nor text in UTF-8.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name}: not a table that can be read ({reason}).") from None
+
+
+def _read_csv(content: bytes) -> pd.DataFrame:
+    head = content[:65536].decode("utf-8-sig", errors="ignore")
+    first_line = head.splitlines()[0]
+    separator = max(",;\t|", key=first_line.count)
+    decimal = "," if separator == ";" and re.search(r";-?\d+,\d", head) else "."
+    return pd.read_csv(
+        io.BytesIO(content),
+        sep=separator,
+        decimal=decimal,
+        encoding="utf-8-sig",
+        skipinitialspace=True,
+    )
+
+
+def to_frame(
+    table: pd.DataFrame,
+    *,
+    name: str = "frame",
+    time_column: str | None = None,
+    id_column: str | None = None,
+    value_column: str | None = None,
+    columns: list[str] | None = None,
+    frequency: str | None = None,
+    missing: Missing = "error",
+) -> pd.DataFrame:
+    """Make a table a regular frame: sorted time index of known frequency, float64 columns.
+
+    Args:
+        table: wide (a time column and numeric columns, or a time index) or long (id, time, value).
+        name: how messages call it, usually the file.
+        time_column: default: the time index, a column of dates, or one named like one.
+        id_column: column with the series' names; makes the table long. Default: a column named
+            unique_id, id, series or series_id.
+        value_column: value of a long table; default: its only other column.
+        columns: which columns (series) to keep, in this order; default all.
+        frequency: pandas alias such as "h", "15min", "D", "MS"; default: inferred.
+        missing: what to do about missing values and missing time stamps: "error" names them,
+            "interpolate" draws a straight line in time, "ffill" repeats the last value.
+
+    Raises:
+        DataError: naming the column, the row (the first data row is 1) and the count.
+        ValueError: if ``missing`` is none of its values.
+    """
+    if missing not in MISSING:
+        raise ValueError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}.")
+    if len(table) == 0 or len(table.columns) == 0:
+        raise DataError(
+            f"{name}: the table has {len(table)} rows and {len(table.columns)} columns."
+        )
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
+    table, times = _take_times(table, name, time_column)
+    id_column = id_column or next((c for c in ID_NAMES if c in table.columns), None)
+    if id_column is not None:
+        table, times = _widen(table, times, name, id_column, value_column)
+    if columns is not None:
+        unknown = [c for c in columns if c not in table.columns]
+        if unknown:
+            raise DataError(
+                f"{name}: unknown column {unknown[0]!r}; the columns are: "
+                f"{', '.join(map(str, table.columns))}."
+            )
+        table = table[columns]
+    values = {str(column): _numeric(table[column], name) for column in table.columns}
+    frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
+    _reject_duplicates(frame.index, name)
+    return _fill(_regular(frame, name, frequency, missing), name, missing)
+
+
+def _take_times(
+    table: pd.DataFrame, name: str, time_column: str | None
+) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
+    """Split a table into its data columns and its time stamps."""
+    if time_column is None and isinstance(table.index, pd.DatetimeIndex):
+        return table, table.index
+    if time_column is None:
+        time_column = _guess_time_column(table, name)
+    if time_column not in table.columns:
+        raise DataError(
+            f"{name}: no time column {time_column!r}; the columns are: "
+            f"{', '.join(map(str, table.columns))}."
+        )
+    times = _parse_times(table[time_column], name)
+    rest = table.drop(columns=time_column)
+    if len(rest.columns) == 0:
+        raise DataError(f"{name}: there is no column besides the time column {time_column!r}.")
+    return rest, times
+
+
+def _guess_time_column(table: pd.DataFrame, name: str) -> str:
+    for column in table.columns:
+        if pd.api.types.is_datetime64_any_dtype(table[column]):
+            return str(column)
+    for column in table.columns:
+        if str(column).lower() in TIME_NAMES:
+            return str(column)
+    first = table.columns[0]
+    if (
+        not pd.api.types.is_numeric_dtype(table[first])
+        and _try_times(table[first].head(20)) is not None
+    ):
+        return str(first)
+    raise DataError(
+        f"{name}: no time column found (looked for dates, and for a column named "
+        f"{', '.join(TIME_NAMES)}); name it with time_column (--time-column)."
+    )
+
+
+def _try_times(column: pd.Series) -> pd.DatetimeIndex | None:
+    """Parse by one format for the whole column, month before day, then day before month."""
+    attempts: tuple[dict[str, bool], ...] = ({}, {"dayfirst": True}, {"utc": True})
+    for options in attempts:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return pd.DatetimeIndex(
+                    pd.to_datetime(column, **options)  # type: ignore[call-overload]
+                )
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return None
+
+
+def _parse_times(column: pd.Series, name: str) -> pd.DatetimeIndex:
+    if pd.api.types.is_numeric_dtype(column):
+        raise DataError(
+            f"{name}: time column {column.name!r} holds numbers; write dates such as "
+            "2016-07-01 00:00:00 instead."
+        )
+    missing = column.isna()
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0]) + 1
+        raise DataError(
+            f"{name}: time column {column.name!r} is empty in {int(missing.sum())} rows, "
+            f"first in row {row}."
+        )
+    times = _try_times(column)
+    if times is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            bad = pd.to_datetime(column, errors="coerce", utc=True).isna().to_numpy()
+        row = int(np.flatnonzero(bad)[0]) if bad.any() else 0
+        raise DataError(
+            f"{name}: time column {column.name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a "
+            "date of the same form as the others."
+        )
+    return times
+
+
+def _widen(
+    table: pd.DataFrame,
+    times: pd.DatetimeIndex,
+    name: str,
+    id_column: str,
+    value_column: str | None,
+) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
+    """Turn a long table (id, time, value) into one column a series."""
+    for column in (id_column, value_column):
+        if column is not None and column not in table.columns:
+            raise DataError(
+                f"{name}: unknown column {column!r}; the columns are: "
+                f"{', '.join(map(str, table.columns))}."
+            )
+    if value_column is None:
+        others = [c for c in table.columns if c != id_column]
+        if len(others) != 1:
+            raise DataError(
+                f"{name}: a long table (id column {id_column!r}) needs value_column "
+                f"(--value-column), one of: {', '.join(map(str, others))}."
+            )
+        value_column = str(others[0])
+    long = pd.DataFrame(
+        {
+            "time": times,
+            "id": table[id_column].to_numpy(),
+            "value": _numeric(table[value_column], name),
+        }
+    )
+    twice = long.duplicated(["time", "id"])
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise DataError(
+            f"{name}: {int(twice.sum())} rows repeat a time stamp of the same series, first in row "
+            f"{row + 1} ({long['id'][row]!r}, {long['time'][row]})."
+        )
+    wide = long.pivot(index="time", columns="id", values="value")
+    wide.columns.name = None
+    return wide, pd.DatetimeIndex(wide.index)
+
+
+def _numeric(column: pd.Series, name: str) -> np.ndarray:
+    """Float64 values of a column; text is an error that names its first row."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        numbers = pd.to_numeric(column, errors="coerce")
+        text = (numbers.isna() & column.notna()).to_numpy()
+        if text.any() or pd.api.types.is_datetime64_any_dtype(column):
+            row = int(np.flatnonzero(text)[0]) if text.any() else 0
+            raise DataError(
+                f"{name}: column {column.name!r} has {max(int(text.sum()), 1)} values that are not "
+                f"numbers, first in row {row + 1}: {str(column.iloc[row])!r}; mend them, or choose "
+                "other columns (--columns)."
+            )
+        values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            f"{name}: column {column.name!r} has {int(infinite.sum())} infinite values, first in row "
+            f"{int(np.flatnonzero(infinite)[0]) + 1}."
+        )
+    return values
+
+
+def _reject_duplicates(index: pd.Index, name: str) -> None:
+    twice = index.duplicated()
+    if twice.any():
+        raise DataError(
+            f"{name}: {int(twice.sum())} time stamps appear more than once, first {index[twice][0]}; "
+            "remove the duplicates, or name the column that tells series apart (--id-column)."
+        )
+
+
+def _regular(frame: pd.DataFrame, name: str, frequency: str | None, missing: str) -> pd.DataFrame:
+    """Give the index its frequency; add the time stamps that are missing, as NaN, if allowed."""
+    index = pd.DatetimeIndex(frame.index)
+    grid = _grid(index, name, frequency)
+    absent = len(grid) - len(index)
+    if absent:
+        if missing == "error":
+            position = int(np.flatnonzero(index != grid[: len(index)])[0])
+            raise DataError(
+                f"{name}: {absent} time stamps are missing at frequency {grid.freqstr}, first "
+                f"{grid[position]} (after {index[position - 1]} comes {index[position]}); fill them "
+                "with missing='interpolate' or 'ffill' (--missing)."
+            )
+        return frame.reindex(grid)
+    return frame.set_axis(grid, axis=0)
+
+
+def _grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> pd.DatetimeIndex:
+    """The regular grid from the first time stamp to the last that holds all of them."""
+    candidates: list[Any]
+    if frequency is None:
+        if len(index) < 3:
+            raise DataError(
+                f"{name}: {len(index)} time stamps are too few to infer the frequency; give it "
+                "(--frequency)."
+            )
+        with warnings.catch_warnings():  # pandas 3.1 announces that it will return an offset
+            warnings.simplefilter("ignore")
+            inferred = pd.infer_freq(index)
+        steps = pd.Series(index[1:] - index[:-1])
+        candidates = [inferred] if inferred else [steps.mode()[0], *CALENDAR]
+    else:
+        try:
+            candidates = [to_offset(frequency)]
+        except ValueError:
+            raise DataError(
+                f"{name}: unknown frequency {frequency!r}; use a pandas alias such as h, 15min, D, MS."
+            ) from None
+    for candidate in candidates:
+        grid = pd.date_range(index[0], index[-1], freq=candidate, unit=index.unit)
+        on_grid = index.isin(grid)
+        if on_grid.all() and 2 * len(index) > len(grid):
+            grid.name = index.name
+            return grid
+    if frequency is not None:
+        grid = pd.date_range(index[0], index[-1], freq=candidates[0], unit=index.unit)
+        off = index[~index.isin(grid)]
+        if len(off):
+            raise DataError(
+                f"{name}: {len(off)} time stamps are not on the grid of frequency {frequency} that "
+                f"starts at {index[0]}, first {off[0]}."
+            )
+        raise DataError(
+            f"{name}: only {len(index)} of {len(grid)} time stamps at frequency {frequency} exist; "
+            "give a coarser one."
+        )
+    raise DataError(
+        f"{name}: the time stamps are not regular (steps from {steps.min()} to {steps.max()}, "
+        f"commonest {steps.mode()[0]}); resample the table, or give its frequency (--frequency)."
+    )
+
+
+def _fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:
+    """Handle missing values by the rule ``missing``."""
+    holes = frame.isna()
+    if not holes.to_numpy().any():
+        return frame
+    column = next(c for c in frame.columns if holes[c].any())
+    count = int(holes[column].sum())
+    first = int(np.flatnonzero(holes[column])[0])
+    where = f"column {column!r} has {count} missing values, first at {frame.index[first]}"
+    if missing == "error":
+        others = int(holes.any().sum()) - 1
+        more = f" ({others} more columns have some)" if others else ""
+        raise DataError(
+            f"{name}: {where} (row {first + 1} in time order){more}; fill them with "
+            "missing='interpolate' or 'ffill' (--missing)."
+        )
+    filled = frame.interpolate("time") if missing == "interpolate" else frame.ffill()
+    still = filled.isna()
+    if still.to_numpy().any():
+        column = next(c for c in frame.columns if still[c].any())
+        if still[column].all():
+            raise DataError(
+                f"{name}: column {column!r} is empty; choose other columns (--columns)."
+            )
+        raise DataError(
+            f"{name}: column {column!r} begins with {int(still[column].sum())} missing values, which "
+            f"{missing!r} cannot fill; drop these rows."
+        )
+    return filled
+
+
+def time_index(frame: pd.DataFrame) -> pd.DatetimeIndex | None:
+    """The time index of a frame, or None if its rows are only numbered."""
+    return frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
+
+
+def frame_frequency(frame: pd.DataFrame) -> str | None:
+    """Pandas alias of a frame's frequency, or None if it has none."""
+    index = time_index(frame)
+    return None if index is None else index.freqstr
+
+
+def future_index(index: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
+    """The ``horizon`` time stamps after the last one of a regular index."""
+    future = pd.date_range(index[-1], periods=horizon + 1, freq=index.freq, unit=index.unit)[1:]
+    future.name = index.name
+    return future
+
+
+def season_length(frequency: str) -> int:
+    """Steps in the natural season of a pandas frequency: a day, a week of days, a year of months.
+
+    1 where none is known. Used by seasonal naive and MASE.
+    """
+    offset = to_offset(frequency)
+    calendar = {"B": 5, "D": 7, "W": 52, "M": 12, "Q": 4, "Y": 1}
+    letter = str(offset.rule_code)[0]
+    if offset.n == 1 and letter in calendar and str(offset.rule_code) not in ("ms", "min"):
+        return calendar[letter]
+    try:
+        step = pd.Timedelta(offset)  # type: ignore[arg-type]
+    except ValueError:
+        return 1
+    day = pd.Timedelta(days=1)
+    return int(day / step) if step < day and day % step == pd.Timedelta(0) else 1

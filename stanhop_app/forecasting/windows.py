@@ -1,0 +1,150 @@
+"""Splits, scaling and windows over one float32 array; a batch is gathered by index.
+
+Shape letters: B batch, T lookback, L horizon, C variates, N rows.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stanhop_app.errors import DataError
+
+NAMED_SPLITS: dict[str, tuple[int, int, int]] = {"etth": (8640, 2880, 2880)}
+"""Splits by numbers of rows: "etth" is that of the published ETTh1 tables (12/4/4 months)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Borders of train, validation and test in time order: [0, train), [train, validation), ..."""
+
+    train: int
+    """First row after the training part."""
+    validation: int
+    """First row after the validation part."""
+    test: int
+    """First row after the test part; rows beyond it are not used."""
+
+    def __str__(self) -> str:
+        return f"{self.train}/{self.validation - self.train}/{self.test - self.validation} rows"
+
+
+def split_rows(rows: int, split: str = "14/5/5") -> Split:
+    """Borders of a split of ``rows`` rows.
+
+    Args:
+        rows: number of rows N.
+        split: "A/B/C", a ratio in time order (train ends at floor(N*A/(A+B+C)), validation at
+            floor(N*(A+B)/(A+B+C)); C may be 0: no test part), or a name in `NAMED_SPLITS`.
+
+    Raises:
+        ValueError: if the split is not of that form.
+        DataError: if a named split needs more rows.
+    """
+    if split in NAMED_SPLITS:
+        train, validation, test = NAMED_SPLITS[split]
+        if rows < train + validation + test:
+            raise DataError(
+                f"split {split} needs {train + validation + test} rows, the table has {rows}."
+            )
+        return Split(train=train, validation=train + validation, test=train + validation + test)
+    match = re.fullmatch(r"(\d+)/(\d+)/(\d+)", split)
+    a, b, c = (int(part) for part in match.groups()) if match else (0, 0, 0)
+    if not a or not b:
+        raise ValueError(
+            f"split must be a ratio A/B/C with A and B above 0, such as 14/5/5, or one of "
+            f"{', '.join(NAMED_SPLITS)}; got {split!r}."
+        )
+    whole = a + b + c
+    return Split(train=rows * a // whole, validation=rows * (a + b) // whole, test=rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaler:
+    """Standardisation per variate: ``(x - mean) / scale``."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, rows: np.ndarray) -> "Scaler":
+        """Mean and deviation of (N, C) rows; a constant column gets scale 1."""
+        deviation = rows.std(axis=0)
+        deviation = np.where(deviation > 1e-12 * np.abs(rows).max(axis=0), deviation, 1.0)
+        return cls(
+            mean=tuple(rows.mean(axis=0).tolist()), scale=tuple(deviation.astype(float).tolist())
+        )
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """(..., C) original units -> (..., C) float32 scaled units."""
+        scaled: np.ndarray = ((values - np.array(self.mean)) / np.array(self.scale)).astype(
+            np.float32
+        )
+        return scaled
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """(..., C) scaled units -> (..., C) float64 original units."""
+        original: np.ndarray = values.astype(np.float64) * np.array(self.scale) + np.array(
+            self.mean
+        )
+        return original
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Windows:
+    """All stride-1 windows whose targets lie in rows [first, last) of one array.
+
+    A window may look back before ``first``; its targets may not. Nothing is copied until `gather`.
+    """
+
+    values: Tensor
+    """(N, C) float32, scaled."""
+    first: int
+    """First row that may be a target."""
+    last: int
+    """First row that may no longer be one."""
+    lookback: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return max(self.last - self.horizon + 1 - max(self.first, self.lookback), 0)
+
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows by number: (B,) -> inputs (B, T, C) and targets (B, L, C)."""
+        origins = indices.to(self.values.device) + max(self.first, self.lookback)
+        steps = torch.arange(-self.lookback, self.horizon, device=self.values.device)
+        windows = self.values[origins[:, None] + steps]
+        return windows[:, : self.lookback], windows[:, self.lookback :]
+
+    def batches(self, size: int) -> list[Tensor]:
+        """Numbers of all windows in order, in batches of at most ``size``."""
+        return list(torch.arange(len(self)).split(size))
+
+
+def split_windows(
+    values: Tensor, split: Split, lookback: int, horizon: int
+) -> tuple[Windows, Windows, Windows]:
+    """Train, validation and test windows of scaled values (N, C).
+
+    Raises:
+        DataError: if a part is too short for one window, saying how many rows are needed.
+    """
+    borders = ((0, split.train), (split.train, split.validation), (split.validation, split.test))
+    train, validation, test = (
+        Windows(values=values, first=first, last=last, lookback=lookback, horizon=horizon)
+        for first, last in borders
+    )
+    parts = {"training": train, "validation": validation}
+    if split.test > split.validation:
+        parts["test"] = test
+    for name, windows in parts.items():
+        if len(windows) == 0:
+            needed = horizon + (lookback if name == "training" else 0)
+            raise DataError(
+                f"too few rows: the {name} part has {windows.last - windows.first}, but lookback "
+                f"{lookback} and horizon {horizon} need at least {needed} there; bring more rows, or "
+                "choose a smaller lookback or horizon."
+            )
+    return train, validation, test

@@ -1,0 +1,162 @@
+"""Associations: pure functions that turn scores into weights along one dimension.
+
+Every function has the form ``f(scores, dim=-1)`` and keeps the shape of its input. They are the
+only thing in which the members of the modern-Hopfield family differ (dense, sparse, generalised
+sparse, outlier-efficient); `stanhop_app.layers.retrieval` is the only place that applies them.
+"""
+
+import math
+from collections.abc import Callable
+
+import entmax as _entmax
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Association = Callable[..., Tensor]
+
+
+def softmax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
+    """Weigh by ``exp(z_i) / sum_j exp(z_j)``: the dense Hopfield memory, ordinary attention.
+
+    Args:
+        scores: any shape, floating point.
+        dim: dimension that is normalised.
+
+    Returns:
+        Weights of the same shape, non-negative, with sum 1 along ``dim``.
+
+    References:
+        Ramsauer et al., arXiv 2008.02217.
+    """
+    return torch.softmax(scores, dim=dim)
+
+
+def softmax1(
+    scores: Float[Tensor, "*shape"], dim: int = -1, *, n: float = 1.0
+) -> Float[Tensor, "*shape"]:
+    """Weigh by ``exp(z_i) / (n + sum_j exp(z_j))``: a query may retrieve nothing.
+
+    Computed as ``softmax([log n; z])[1:]``: an equality, with one "no-op" memory of score
+    ``log n`` whose weight is dropped. It is stabilised by ``max(max z, log n)`` and therefore finite,
+    with finite gradients, for every finite score; the form in the papers' code,
+    ``exp(z - max z) / (exp(-max z) + sum exp(z - max z))``, overflows below -88 in float32.
+
+    Unlike the other associations it is not invariant to a constant added to all scores.
+
+    Args:
+        scores: any shape, floating point; ``-inf`` marks what may not be retrieved.
+        dim: dimension that is normalised.
+        n: number of no-op classes (the paper's K), at least 0; 1 is the paper's default, 0 is softmax.
+
+    Returns:
+        Weights of the same shape, with sum below 1 along ``dim``: ``1 - sum`` went to the no-op.
+
+    Raises:
+        ValueError: if ``n`` is negative.
+
+    References:
+        Hu et al., "Outlier-Efficient Hopfield Layers", arXiv 2404.03828, section 2.
+
+    >>> softmax1(torch.tensor([0.0]))
+    tensor([0.5000])
+    """
+    if n < 0:
+        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+    if n == 0:
+        return softmax(scores, dim)
+    size = list(scores.shape)
+    size[dim] = 1
+    no_op = scores.new_full(size, math.log(n))
+    weights = torch.softmax(torch.cat([no_op, scores], dim=dim), dim=dim)
+    return weights.narrow(dim, 1, scores.shape[dim])
+
+
+def sparsemax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
+    """Weigh by ``argmin_p |p - z|^2`` over the simplex: many weights are exactly 0.
+
+    References:
+        Martins and Astudillo, arXiv 1602.02068; SparseHopfield, arXiv 2309.12673.
+    """
+    weights: Tensor = _entmax.sparsemax(scores, dim=dim)
+    return weights
+
+
+def entmax15(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
+    """Weigh by 1.5-entmax, half-way between softmax and sparsemax.
+
+    References:
+        Peters, Niculae and Martins, arXiv 1905.05702.
+    """
+    weights: Tensor = _entmax.entmax15(scores, dim=dim)
+    return weights
+
+
+def entmax(
+    scores: Float[Tensor, "*shape"], alpha: float | Tensor, dim: int = -1
+) -> Float[Tensor, "*shape"]:
+    """Weigh by alpha-entmax (STanHop's generalised sparse Hopfield, GSH).
+
+    Args:
+        scores: any shape, floating point.
+        alpha: at least 1 (1 is the limit softmax, 2 is sparsemax); a tensor must broadcast against
+            ``scores`` with size 1 along ``dim`` and receives a gradient.
+        dim: dimension that is normalised.
+
+    Raises:
+        ValueError: if a float ``alpha`` is below 1.
+
+    References:
+        Peters, Niculae and Martins, arXiv 1905.05702; STanHop-Net, arXiv 2312.17346.
+    """
+    if isinstance(alpha, float | int):
+        if alpha < 1:
+            raise ValueError(f"alpha must be at least 1, got {alpha}.")
+        if alpha == 1:
+            return softmax(scores, dim)
+    weights: Tensor = _entmax.entmax_bisect(scores, alpha, dim=dim)
+    return weights
+
+
+def clip(
+    weights: Float[Tensor, "*shape"], gamma: float, zeta: float = 1.0
+) -> Float[Tensor, "*shape"]:
+    """Stretch weights to ``[gamma, zeta]`` and clip them to ``[0, 1]``: exact zeros (and ones).
+
+    ``clip((zeta - gamma) * w + gamma, 0, 1)``, applicable after any association.
+
+    Args:
+        weights: any shape, in [0, 1].
+        gamma: at most 0; practice uses ``-alpha / S`` for S stored patterns.
+        zeta: at least 1; 1 is the value that the paper recommends.
+
+    Raises:
+        ValueError: if ``gamma > 0`` or ``zeta < 1``.
+
+    References:
+        Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, equation 4.
+    """
+    if gamma > 0 or zeta < 1:
+        raise ValueError(f"clip needs gamma <= 0 and zeta >= 1, got gamma={gamma}, zeta={zeta}.")
+    return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
+
+
+ASSOCIATIONS: dict[str, Association] = {
+    "softmax": softmax,
+    "softmax1": softmax1,
+    "sparsemax": sparsemax,
+    "entmax15": entmax15,
+    "entmax": entmax,
+}
+"""Every association by name. Command line, dashboard and tests list these."""
+
+
+def find_association(name: str) -> Association:
+    """Return the association of that name.
+
+    Raises:
+        ValueError: if there is none; the message lists all names.
+    """
+    if name not in ASSOCIATIONS:
+        raise ValueError(f"unknown association {name!r}; choose one of: {', '.join(ASSOCIATIONS)}.")
+    return ASSOCIATIONS[name]

@@ -1,0 +1,213 @@
+"""Hopfield layers: learned projections around `associate`.
+
+Shape letters: B batch, L queries, S stored patterns, H heads, D width, E = D / H width of a head.
+"""
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from stanhop_app.layers.association import clip as clip_weights
+from stanhop_app.layers.association import find_association
+from stanhop_app.layers.retrieval import associate
+
+GATES = ("linear", "mlp", "all_heads")
+
+
+class Gate(nn.Module):
+    """Sigmoid gate per head and query: a learned way to retrieve nothing.
+
+    ``sigmoid(G(x))`` with x the layer's query input. "linear": per head a map E -> 1 of its slice of
+    x; "mlp": per head E -> hidden -> ReLU -> 1 with hidden = max(E // 4, 1); "all_heads": one map
+    D -> H of the whole x. The last bias starts at ``logit(gate_init)`` for every kind; the
+    reference code does so for "linear" only.
+
+    References:
+        Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, section 4.2 and table 4.
+    """
+
+    def __init__(self, dim: int, num_heads: int, kind: str, gate_init: float = 0.5):
+        super().__init__()
+        if kind not in GATES:
+            raise ValueError(f"gate must be None or one of {', '.join(GATES)}, got {kind!r}.")
+        if not 0 < gate_init < 1:
+            raise ValueError(f"gate_init is a probability in (0, 1), got {gate_init}.")
+        self.kind, self.num_heads = kind, num_heads
+        bias = math.log(gate_init / (1 - gate_init))
+        head_dim = dim // num_heads
+        if kind == "all_heads":
+            self.gate = nn.Linear(dim, num_heads)
+            nn.init.constant_(self.gate.bias, bias)
+            return
+        width = head_dim
+        if kind == "mlp":
+            width = max(head_dim // 4, 1)
+            self.hidden = nn.Parameter(torch.randn(num_heads, head_dim, width) * head_dim**-0.5)
+            self.hidden_bias = nn.Parameter(torch.zeros(num_heads, width))
+        self.weight = nn.Parameter(torch.randn(num_heads, width) * width**-0.5)
+        self.bias = nn.Parameter(torch.full((num_heads,), bias))
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L 1"]:
+        """(B, L, D) -> gate values (B, H, L, 1) in (0, 1)."""
+        if self.kind == "all_heads":
+            return rearrange(torch.sigmoid(self.gate(x)), "b l h -> b h l 1")
+        x = rearrange(x, "b l (h e) -> b l h e", h=self.num_heads)
+        if self.kind == "mlp":
+            x = torch.relu(torch.einsum("blhe,hef->blhf", x, self.hidden) + self.hidden_bias)
+        logits = torch.einsum("blhe,he->blh", x, self.weight) + self.bias
+        return rearrange(torch.sigmoid(logits), "b l h -> b h l 1")
+
+
+class Hopfield(nn.Module):
+    """Retrieve from stored patterns with learned projections; a drop-in for attention.
+
+    ``Z = A(beta R W_Q (Y W_K)^T) V`` per head, then an output projection, with R the query input, Y
+    the stored patterns and A the association. ``V = Y W_K W_V``: the value is a map of the
+    *key*, as in the paper; ``value_from_key=False`` gives ``V = Y W_V``, as in BERT, OPT and ViT.
+
+    Args:
+        dim: width D of queries, patterns and output.
+        num_heads: heads H; must divide ``dim``.
+        association: name in `ASSOCIATIONS`. "entmax" adds one learned alpha per head, in (1, 2),
+            starting at 1.5.
+        beta: inverse temperature; default ``1 / sqrt(dim / num_heads)``.
+        clip: (gamma, zeta) of clipped retrieval, or None.
+        gate: None, "linear", "mlp" or "all_heads" (see `Gate`).
+        gate_init: share that the gate lets through at the start.
+        steps: retrieval steps; each but the last replaces the query by what it retrieved.
+        value_from_key: see above.
+        dropout: probability with which single weights are dropped in training.
+        bias: whether the projections have biases.
+
+    Raises:
+        ValueError: heads that do not divide the width, unknown names, bounds that cross.
+
+    References:
+        Hu et al., arXiv 2404.03828, section 2.4 (OutEffHop); Ramsauer et al., arXiv 2008.02217.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        association: str = "softmax1",
+        beta: float | None = None,
+        clip: tuple[float, float] | None = None,
+        gate: str | None = None,
+        gate_init: float = 0.5,
+        steps: int = 1,
+        value_from_key: bool = True,
+        dropout: float = 0.0,
+        bias: bool = True,
+    ):
+        super().__init__()
+        if num_heads < 1 or dim % num_heads:
+            raise ValueError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}.")
+        find_association(association)
+        if clip is not None:
+            clip_weights(torch.zeros(()), *clip)
+        self.num_heads, self.association, self.beta, self.clip = num_heads, association, beta, clip
+        self.steps, self.value_from_key, self.dropout = steps, value_from_key, dropout
+        self.query = nn.Linear(dim, dim, bias=bias)
+        self.key = nn.Linear(dim, dim, bias=bias)
+        self.value = nn.Linear(dim, dim, bias=bias)
+        self.out = nn.Linear(dim, dim, bias=bias)
+        for projection in (self.query, self.key, self.value, self.out):
+            nn.init.xavier_uniform_(projection.weight)
+            if bias:
+                nn.init.zeros_(projection.bias)
+        self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
+        if association == "entmax":
+            self.alpha_logit = nn.Parameter(torch.zeros(num_heads, 1, 1))
+
+    @property
+    def alpha(self) -> Tensor | float:
+        """Exponent of "entmax" per head (H, 1, 1), in (1, 2); 1.5 for every other association."""
+        return 1 + torch.sigmoid(self.alpha_logit) if self.association == "entmax" else 1.5
+
+    def forward(
+        self,
+        query: Float[Tensor, "B L D"],
+        stored: Float[Tensor, "B S D"] | None = None,
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        is_causal: bool = False,
+    ) -> Float[Tensor, "B L D"]:
+        """Retrieve for every query.
+
+        Args:
+            query: (B, L, D).
+            stored: (B, S, D), default the queries themselves (self-attention).
+            mask: bool, broadcasts to (B, H, L, S), True = may be retrieved.
+            is_causal: query i sees patterns 0..i only.
+
+        Returns:
+            (B, L, D).
+        """
+        stored = query if stored is None else stored
+        keys = self.key(stored)
+        values = self.value(keys if self.value_from_key else stored)
+        q, k, v = (self._split(x) for x in (self.query(query), keys, values))
+        dropout_p = self.dropout if self.training else 0.0
+
+        def retrieve(state: Tensor, content: Tensor, dropout_p: float) -> Tensor:
+            retrieved = associate(
+                state,
+                k,
+                content,
+                association=self.association,
+                beta=self.beta,
+                alpha=self.alpha,
+                clip=self.clip,
+                mask=mask,
+                is_causal=is_causal,
+                dropout_p=dropout_p,
+            )
+            assert isinstance(retrieved, Tensor)
+            return retrieved
+
+        for _ in range(self.steps - 1):
+            q = retrieve(q, k, 0.0)
+        out = retrieve(q, v, dropout_p)
+        if self.gate is not None:
+            out = out * self.gate(query)
+        merged: Tensor = self.out(rearrange(out, "b h l e -> b l (h e)"))
+        return merged
+
+    def _split(self, x: Tensor) -> Tensor:
+        return rearrange(x, "b l (h e) -> b h l e", h=self.num_heads)
+
+
+class HopfieldPooling(nn.Module):
+    """Gather a set of patterns into a fixed number of learned queries: (B, S, D) -> (B, Q, D).
+
+    The learned vectors are the *queries* and the input is stored. The released STanHop code has it
+    the other way round and leaves the vectors uninitialised memory; here they start as N(0, 1).
+
+    Args:
+        dim: width D.
+        num_heads: heads H.
+        num_queries: number of learned queries Q.
+        **hopfield: options of `Hopfield`.
+    """
+
+    def __init__(self, dim: int, num_heads: int, num_queries: int, **hopfield: object):
+        super().__init__()
+        if num_queries < 1:
+            raise ValueError(f"num_queries must be at least 1, got {num_queries}.")
+        self.queries = nn.Parameter(torch.randn(num_queries, dim))
+        self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
+
+    def forward(
+        self, stored: Float[Tensor, "B S D"], *, mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "B Q D"]:
+        """(B, S, D) -> (B, Q, D); ``mask`` broadcasts to (B, H, Q, S)."""
+        queries = self.queries.expand(stored.shape[0], -1, -1)
+        pooled: Tensor = self.hopfield(queries, stored, mask=mask)
+        return pooled

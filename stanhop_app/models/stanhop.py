@@ -1,0 +1,254 @@
+"""STanHop-Net: a forecaster whose attention is a modern Hopfield memory.
+
+Shape letters: B batch, T lookback, C variates, P patches, D width, L horizon.
+
+References:
+    Wu et al., "STanHop: Sparse Tandem Hopfield Model for Memory-Enhanced Time Series Prediction",
+    arXiv 2312.17346; Hu et al., "Outlier-Efficient Hopfield Layers", arXiv 2404.03828.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stanhop_app.layers.block import CrossBlock, STanHopBlock
+from stanhop_app.layers.hopfield import Hopfield
+
+
+@dataclass(frozen=True, kw_only=True)
+class STanHopConfig:
+    """Everything that fixes the architecture of `STanHopNet`."""
+
+    num_variates: int
+    """Variates C, the columns of the table."""
+    horizon: int = 24
+    """Time steps forecast."""
+    lookback: int = 336
+    """Time steps read."""
+    patch_length: int = 24
+    """Time steps in one patch; a lookback or horizon that it does not divide is padded."""
+    dim: int = 64
+    """Width D of every token. The papers' network has 256."""
+    num_heads: int = 4
+    """Heads of every Hopfield layer; must divide ``dim``."""
+    num_layers: int = 2
+    """STanHop blocks in the encoder; the decoder reads all levels. The papers' network has 11."""
+    hidden_dim: int = 128
+    """Width inside the feed-forward networks."""
+    num_prototypes: int = 4
+    """Learned queries in which the variates of one patch position meet."""
+    coarse_graining: int = 2
+    """Neighbouring patches merged between blocks; 1 keeps the resolution."""
+    association: str = "softmax1"
+    """Name in `stanhop_app.layers.ASSOCIATIONS`."""
+    clip: tuple[float, float] | None = None
+    """(gamma, zeta) of clipped retrieval."""
+    gate: str | None = None
+    """None, "linear", "mlp" or "all_heads"."""
+    gate_init: float = 0.5
+    """Share that a gate lets through at the start."""
+    dropout: float = 0.1
+    """Probability with which a feature of a sample is dropped."""
+    instance_norm: bool = True
+    """Whether every window is standardised by its own mean and deviation, and the forecast mapped back."""
+    linear_skip: bool = True
+    """Whether a closed-form linear part stands beside the deep part."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_variates",
+            "horizon",
+            "lookback",
+            "patch_length",
+            "dim",
+            "num_heads",
+            "num_layers",
+            "hidden_dim",
+            "num_prototypes",
+            "coarse_graining",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.lookback < self.patch_length:
+            raise ValueError(
+                f"lookback must hold at least one patch, got lookback={self.lookback}, "
+                f"patch_length={self.patch_length}."
+            )
+        if self.clip is not None:
+            object.__setattr__(self, "clip", tuple(self.clip))
+
+    def hopfield(self) -> dict[str, object]:
+        """Options that every Hopfield layer of the network shares."""
+        return {
+            "association": self.association,
+            "clip": self.clip,
+            "gate": self.gate,
+            "gate_init": self.gate_init,
+        }
+
+
+class CoarseGrain(nn.Module):
+    """Merge ``window`` neighbouring patches into one: concatenate, normalise, map to width D.
+
+    A number of patches that ``window`` does not divide is padded at the start by repeating the first
+    patch, so that the last patch stays next to the forecast.
+    """
+
+    def __init__(self, dim: int, window: int):
+        super().__init__()
+        self.window = window
+        self.norm = nn.LayerNorm(window * dim)
+        self.merge = nn.Linear(window * dim, dim)
+
+    def forward(self, x: Float[Tensor, "B C P D"]) -> Float[Tensor, "B C Q D"]:
+        """(B, C, P, D) -> (B, C, ceil(P / window), D)."""
+        missing = -x.shape[2] % self.window
+        if missing:
+            x = torch.cat([x[:, :, :1].expand(-1, -1, missing, -1), x], dim=2)
+        x = rearrange(x, "b c (p w) d -> b c p (w d)", w=self.window)
+        out: Tensor = self.merge(self.norm(x))
+        return out
+
+
+class DeepPart(nn.Module):
+    """The Hopfield network: patches -> encoder of STanHop blocks -> decoder over every level.
+
+    The decoder has one learned query per forecast patch. Its first layer reads the embedding, each
+    further one the next coarser encoder level; the forecast is the sum of all layers' predictions.
+    """
+
+    def __init__(self, config: STanHopConfig):
+        super().__init__()
+        self.config = config
+        dim, patch = config.dim, config.patch_length
+        patches = math.ceil(config.lookback / patch)
+        options = config.hopfield()
+        self.embedding = nn.Linear(patch, dim)
+        self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
+        self.variate_position = nn.Parameter(0.02 * torch.randn(config.num_variates, 1, dim))
+        self.blocks = nn.ModuleList(
+            STanHopBlock(
+                dim,
+                config.num_heads,
+                config.hidden_dim,
+                config.num_prototypes,
+                config.dropout,
+                **options,
+            )
+            for _ in range(config.num_layers)
+        )
+        self.coarse = nn.ModuleList(
+            CoarseGrain(dim, config.coarse_graining)
+            if config.coarse_graining > 1
+            else nn.Identity()
+            for _ in range(config.num_layers - 1)
+        )
+        self.forecast_patches = math.ceil(config.horizon / patch)
+        self.forecast_position = nn.Parameter(torch.randn(self.forecast_patches, dim))
+        self.readers = nn.ModuleList(
+            CrossBlock(dim, config.num_heads, config.hidden_dim, config.dropout, **options)
+            for _ in range(config.num_layers + 1)
+        )
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, patch))
+            for _ in range(config.num_layers + 1)
+        )
+        for module in self.modules():
+            _initialise(module)
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
+        """(B, T, C) -> (B, L, C), both in the same units."""
+        x = rearrange(x, "b t c -> b c t")
+        if not self.config.instance_norm:
+            return rearrange(self._network(x), "b c l -> b l c")
+        mean = x.mean(-1, keepdim=True)
+        deviation = (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
+        out = self._network((x - mean) / deviation) * deviation + mean
+        return rearrange(out, "b c l -> b l c")
+
+    def _network(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B C L"]:
+        """(B, C, T) -> (B, C, L)."""
+        batch, _, length = x.shape
+        patch = self.config.patch_length
+        missing = -length % patch
+        if missing:
+            x = torch.cat([x[..., :1].expand(-1, -1, missing), x], dim=-1)
+        x = self.embedding(rearrange(x, "b c (p t) -> b c p t", t=patch))
+        x = x + self.patch_position + self.variate_position
+        levels = [x]
+        for i, block in enumerate(self.blocks):
+            x = block(self.coarse[i - 1](x) if i else x)
+            levels.append(x)
+        state = self.forecast_position + self.variate_position  # (C, P', D)
+        state = state.repeat(batch, 1, 1)
+        forecast = x.new_zeros(())
+        for level, read, head in zip(levels, self.readers, self.heads, strict=True):
+            state = read(state, rearrange(level, "b c p d -> (b c) p d"))
+            forecast = forecast + head(state)
+        forecast = rearrange(forecast, "(b c) p t -> b c (p t)", b=batch)
+        return forecast[..., : self.config.horizon]
+
+
+class LinearPart(nn.Module):
+    """A linear map per variate on windows minus their last value, fitted in closed form.
+
+    ``y = last + W_c^T (x - last)``; ``weight`` is (C, T, L), or (1, T, L) when all variates share it.
+    `stanhop_app.forecasting.linear.fit_linear` fills it; it is never trained by gradient.
+    """
+
+    weight: Tensor
+
+    def __init__(self, num_variates: int, lookback: int, horizon: int):
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(num_variates, lookback, horizon))
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
+        """(B, T, C) -> (B, L, C)."""
+        last = x[:, -1:]
+        windows = rearrange(x - last, "b t c -> c b t")
+        change = torch.matmul(windows, self.weight)
+        return rearrange(change, "c b l -> b l c") + last
+
+
+class STanHopNet(nn.Module):
+    """Deep part and linear part, combined by one weight per forecast step and variate.
+
+    ``forecast = w * deep + (1 - w) * linear`` with ``w`` in [0, 1], found on validation
+    (`stanhop_app.forecasting.combination`); before that it is 1. The two parts are fitted apart: a
+    deep part trained on what a fitted linear part leaves over was measured to learn nothing.
+    Without ``linear_skip`` the network is its deep part.
+
+    References:
+        Wu et al., arXiv 2312.17346, for the deep part; the linear part and the combination are ours.
+    """
+
+    mixture: Tensor
+
+    def __init__(self, config: STanHopConfig):
+        super().__init__()
+        self.config = config
+        self.deep = DeepPart(config)
+        if config.linear_skip:
+            self.linear = LinearPart(config.num_variates, config.lookback, config.horizon)
+            self.register_buffer("mixture", torch.ones(config.horizon, config.num_variates))
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
+        """(B, T, C) -> (B, L, C), in the units of the input."""
+        deep: Tensor = self.deep(x)
+        if not self.config.linear_skip:
+            return deep
+        linear: Tensor = self.linear(x)
+        return linear + self.mixture * (deep - linear)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Zero biases, Glorot weights outside the Hopfield layers (which initialise themselves)."""
+    if isinstance(module, Hopfield):
+        return
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,427 @@
+"""One training loop for every model here: AdamW, one cycle, averaged weights, early stopping.
+
+Devices, precision and multi-process launch are Lightning Fabric's. The loop itself is exact: a run
+that is killed and resumed ends with the same weights, to the bit on CPU, as one that was not.
+"""
+
+import contextlib
+import copy
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stanhop_app.checkpoint import (
+    load_optimizer,
+    load_tensors,
+    load_weights,
+    optimizer_tensors,
+    save_tensors,
+    with_prefix,
+    without_prefix,
+    write_csv,
+)
+from stanhop_app.errors import ArtefactError, TrainingError
+
+Loss = Literal["mse", "mae", "huber"]
+CHECKPOINT = "checkpoint.safetensors"
+HISTORY = "history.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained."""
+
+    loss: Loss = "mse"
+    """What is minimised, in scaled units, also on validation: "mse", "mae" or "huber" (delta 1)."""
+    max_epochs: int = 6
+    """Passes over the training windows; the learning-rate cycle spans all of them."""
+    max_steps: int | None = None
+    """Optimiser steps after which training ends in any case; shortens the cycle too."""
+    batch_size: int = 64
+    """Windows in an optimiser step, over all devices together."""
+    learning_rate: float = 1e-3
+    """Top of the one-cycle schedule."""
+    warmup: float = 0.3
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of AdamW."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    average_decay: float = 0.99
+    """Decay of the running average of the weights that is validated and kept; 0 keeps the last."""
+    patience: int = 3
+    """Epochs without a better validation loss after which training stops."""
+    seed: int = 0
+    """Fixes initial weights, order and dropout; on CPU, the result to the bit."""
+    device: str = "auto"
+    """Accelerator: "auto", "cpu", "cuda", "mps"."""
+    devices: int = 1
+    """Processes, one device each; more than one trains data-parallel (DDP)."""
+    precision: str = "32-true"
+    """Precision of Lightning Fabric: "32-true", "bf16-mixed", "16-mixed", "64-true"."""
+
+    def __post_init__(self) -> None:
+        if self.loss not in get_args(Loss):
+            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {self.loss!r}.")
+        for name in ("max_epochs", "batch_size", "patience", "devices"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}.")
+        for name in ("learning_rate", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
+        for name in ("warmup", "average_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+
+
+class Task(Protocol):
+    """What a model learns: numbered training and validation samples, and a loss."""
+
+    train_size: int
+    validation_size: int
+
+    def to(self, device: torch.device) -> None:
+        """Move the data that losses are computed from."""
+
+    def loss(self, model: nn.Module, indices: Tensor, *, validation: bool) -> Tensor:
+        """Mean loss of the samples with these numbers, differentiable."""
+
+
+@dataclass
+class Position:
+    """Where training stands; everything here is in the checkpoint's header."""
+
+    epoch: int = 0
+    step: int = 0
+    """Optimiser steps done, over all epochs."""
+    batch: int = 0
+    """Batches of the current epoch done."""
+    loss_sum: float = 0.0
+    """Sum of the losses of the current epoch, weighted by samples."""
+    best: float = math.inf
+    best_epoch: int = -1
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def one_cycle(step: int, total: int, warmup: float) -> float:
+    """Factor of the learning rate at a step: cosine from 1/25 up to 1, then down to 4e-6.
+
+    References:
+        Smith and Topin, arXiv 1708.07120; shape and constants as in PyTorch's OneCycleLR.
+    """
+
+    def cosine(start: float, end: float, share: float) -> float:
+        return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+    top = max(warmup * total - 1, 0.0)
+    if step <= top and top > 0:
+        return cosine(1 / 25, 1.0, step / top)
+    return cosine(1.0, 4e-6, min((step - top) / max(total - 1 - top, 1), 1.0))
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and speaks: rank 0 of a launch, or the only one."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    checkpoint_steps: int = 200,
+) -> list[dict[str, float]]:
+    """Train a model in place; it ends with the weights that were best on validation, on the CPU.
+
+    Args:
+        model: any module; ``task.loss`` calls it.
+        task: samples and loss.
+        config: how.
+        folder: where ``checkpoint.safetensors`` and ``history.csv`` are kept; None writes nothing.
+        resume: go on from the checkpoint in ``folder`` if there is one.
+        identity: what besides ``config`` must be equal on resuming (network, data), JSON values.
+        progress: whether to draw a bar on standard error; None: only if that is a terminal.
+        checkpoint_steps: optimiser steps between checkpoints (and one at the end of every epoch).
+
+    Returns:
+        One row per epoch: epoch, step, train_loss, validation_loss, learning_rate, samples_per_second.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+        ArtefactError: if the checkpoint to resume is damaged or of another configuration.
+        KeyboardInterrupt: on interrupt, after a checkpoint was written.
+    """
+    with torch.random.fork_rng(), _interruptible() as interrupted:
+        loop = _Loop(model, task, config, folder, dict(identity or {}))
+        if resume:
+            loop.load()
+        bar = tqdm(
+            total=loop.total_steps,
+            initial=loop.position.step,
+            unit="step",
+            mininterval=0.5,
+            disable=not (sys.stderr.isatty() if progress is None else progress)
+            or not is_main_process(),
+        )
+        with bar:
+            while not loop.position.finished:
+                _epoch(loop, bar, interrupted, checkpoint_steps)
+        loop.finish()
+    return loop.position.history
+
+
+def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_steps: int) -> None:
+    """Train to the end of the epoch, validate, and decide whether to go on."""
+    position, config = loop.position, loop.config
+    batches = loop.batches(position.epoch)
+    started, samples = time.perf_counter(), 0
+    for batch in batches[position.batch :]:
+        if position.step >= loop.total_steps:
+            break
+        loop.step(batch)
+        samples += len(batch)
+        bar.update()
+        if interrupted.is_set():
+            loop.save()
+            raise KeyboardInterrupt
+        if position.step % checkpoint_steps == 0:
+            loop.save()
+    seconds = time.perf_counter() - started
+    validation = loop.validate()
+    seen = sum(len(batch) for batch in batches[: position.batch])
+    position.history.append(
+        {
+            "epoch": position.epoch + 1,
+            "step": position.step,
+            "train_loss": position.loss_sum / max(seen, 1),
+            "validation_loss": validation,
+            "learning_rate": loop.learning_rate(),
+            "samples_per_second": round(samples / max(seconds, 1e-9), 1),
+        }
+    )
+    if validation < position.best:
+        position.best, position.best_epoch = validation, position.epoch
+        loop.best = loop.averaged_weights()
+    bar.set_postfix(epoch=position.epoch + 1, validation=f"{validation:.4f}", refresh=False)
+    position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
+    position.finished = (
+        position.step >= loop.total_steps
+        or position.epoch - 1 - position.best_epoch >= config.patience
+    )
+    loop.save()
+
+
+class _Loop:
+    """State of a training run, and the four things done with it: step, validate, save, load."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        config: TrainingConfig,
+        folder: Path | None,
+        identity: dict[str, Any],
+    ):
+        self.config, self.task, self.folder, self.model = config, task, folder, model
+        # As JSON gives it back, so that tuples compare equal to lists.
+        self.identity = json.loads(json.dumps({**asdict(config), **identity}))
+        self.fabric = Fabric(
+            accelerator=config.device,
+            devices=config.devices,
+            precision=config.precision,  # type: ignore[arg-type]
+            strategy="ddp" if config.devices > 1 else "auto",
+        )
+        self.fabric.launch()
+        # One initial state everywhere, one stream of dropout masks per process.
+        torch.manual_seed(config.seed + self.fabric.global_rank)
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=config.precision != "16-mixed",
+        )
+        self.runner, self.optimizer = self.fabric.setup(model, optimizer)
+        task.to(self.fabric.device)
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.position = Position()
+        self.best: dict[str, Tensor] = {}
+        epoch_steps = math.ceil(task.train_size / config.batch_size)
+        self.total_steps = min(config.max_epochs * epoch_steps, config.max_steps or sys.maxsize)
+        self.check_every = 1 if self.fabric.device.type == "cpu" else 20
+        self.loss_sum = torch.zeros((), device=self.fabric.device, dtype=torch.float64)
+
+    def batches(self, epoch: int) -> tuple[Tensor, ...]:
+        """Sample numbers of every batch of an epoch; the same on every process."""
+        generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + epoch)
+        order = torch.randperm(self.task.train_size, generator=generator)
+        return order.split(self.config.batch_size)
+
+    def learning_rate(self) -> float:
+        """At the current step."""
+        factor = one_cycle(self.position.step, self.total_steps, self.config.warmup)
+        return self.config.learning_rate * factor
+
+    def step(self, batch: Tensor) -> None:
+        """One optimiser step on this process's share of a batch."""
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        share = batch[rank::world]
+        weight = len(share) * world / len(batch)
+        if len(share) == 0:  # this process only lends its gradient of zero
+            share, weight = batch[:1], 0.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.runner.train()
+        self.optimizer.zero_grad()
+        loss = self.task.loss(self.runner, share, validation=False) * weight
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.runner, self.optimizer, max_norm=self.config.gradient_clip)
+        self.optimizer.step()
+        self._update_average()
+        position = self.position
+        self.loss_sum += self._reduce(loss.detach(), "mean") * len(batch)
+        position.step += 1
+        position.batch += 1
+        if position.step % self.check_every == 0 and not math.isfinite(self.loss_sum.item()):
+            raise TrainingError(
+                f"the training loss is not finite at epoch {position.epoch + 1}, step "
+                f"{position.step}; lower the learning rate (now {self.config.learning_rate:g}) or "
+                "look for extreme values in the data."
+            )
+        position.loss_sum = self.loss_sum.item() if self.check_every == 1 else position.loss_sum
+
+    def _update_average(self) -> None:
+        # The average of the first steps is that of a shorter memory, or it would hold the start.
+        done = self.position.step + 1
+        decay = min(self.config.average_decay, (1 + done) / (10 + done))
+        if self.config.average_decay == 0:
+            decay = 0.0
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+            )
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Mean validation loss of the averaged weights, over all processes."""
+        self.position.loss_sum = self.loss_sum.item()
+        self.loss_sum.zero_()
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        self.average.eval()
+        total = torch.zeros((), dtype=torch.float64, device=self.fabric.device)
+        for batch in torch.arange(self.task.validation_size)[rank::world].split(512):
+            total += self.task.loss(self.average, batch, validation=True) * len(batch)
+        mean = self._reduce(total, "sum").item() / self.task.validation_size
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"the validation loss is not finite after epoch {self.position.epoch + 1}; lower the "
+                "learning rate or look for extreme values in the data."
+            )
+        return mean
+
+    def _reduce(self, value: Tensor, how: str) -> Tensor:
+        """Sum or mean of a value over all processes."""
+        reduced = self.fabric.all_reduce(value, reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced
+
+    def averaged_weights(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
+
+    def save(self) -> None:
+        """Write checkpoint and history, if there is a folder; called by every process."""
+        if self.folder is None:
+            return
+        self.position.loss_sum = self.loss_sum.item()
+        random = self.fabric.all_gather(torch.get_rng_state().to(self.fabric.device))
+        assert isinstance(random, Tensor)
+        if not self.fabric.is_global_zero:
+            return
+        tensors = {
+            **with_prefix("model", self.model.state_dict()),
+            **with_prefix("average", self.average.state_dict()),
+            **with_prefix("best", self.best),
+            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
+            "random": random.reshape(self.fabric.world_size, -1),
+        }
+        if self.fabric.device.type == "cuda":
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        position = asdict(self.position)
+        if math.isinf(position["best"]):
+            position["best"] = None
+        header = {"position": position, "identity": self.identity}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(self.folder / CHECKPOINT, tensors, header)
+        if self.position.history:
+            write_csv(self.folder / HISTORY, self.position.history)
+
+    def load(self) -> None:
+        """Take up the checkpoint in the folder, if there is one."""
+        if self.folder is None or not (self.folder / CHECKPOINT).exists():
+            return
+        path = self.folder / CHECKPOINT
+        tensors, header = load_tensors(path)
+        saved = header.get("identity", {})
+        for name, value in self.identity.items():
+            if saved.get(name) != value:
+                raise ArtefactError(
+                    f"{path}: made with other options ({name} was {saved.get(name)}, is {value}); "
+                    "resume with the same, or start anew with --force."
+                )
+        load_weights(self.model, without_prefix("model", tensors), str(path))
+        load_weights(self.average, without_prefix("average", tensors), str(path))
+        load_optimizer(self.optimizer, without_prefix("optimizer", tensors))
+        self.best = without_prefix("best", tensors)
+        position = header["position"]
+        if position["best"] is None:
+            position["best"] = math.inf
+        self.position = Position(**position)
+        self.loss_sum.fill_(self.position.loss_sum)
+        torch.set_rng_state(tensors["random"][self.fabric.global_rank])
+        if "random_cuda" in tensors and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random_cuda"], self.fabric.device)
+
+    def finish(self) -> None:
+        """Leave the model with its best weights, on the CPU."""
+        self.model.load_state_dict(self.best)
+        self.model.to("cpu").eval()
+        self.task.to(torch.device("cpu"))
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first interrupt into a flag, so that a step ends and a checkpoint is whole."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(signum: int, frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
