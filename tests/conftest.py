@@ -1,0 +1,68 @@
+"""Fixtures that many tests share: small, real, seeded."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True, database=None)
+settings.load_profile("suite")
+
+SMALL = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16, "num_prototypes": 2}
+"""A network that trains in a second."""
+
+
+@pytest.fixture(autouse=True)
+def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts from the same random state and from no setting of the user's."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    for name in list(os.environ):
+        if name.startswith("STANHOP_") and name != "STANHOP_DATA_DIR":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def weather() -> pd.DataFrame:
+    """The first 900 hours of the embedded sample, three variates."""
+    from stanhop_app import datasets
+
+    return datasets.load("sample").iloc[:900, :3]
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, object]:
+    """Options of a forecaster that fits in a second."""
+    return {
+        "horizon": 12,
+        "lookback": 48,
+        "max_epochs": 1,
+        "network": SMALL,
+        "progress": False,
+    }
+
+
+@pytest.fixture(scope="session")
+def fitted(weather: pd.DataFrame, small: dict[str, object]):
+    """A forecaster fitted on the sample; not to be changed."""
+    from stanhop_app import STanHopForecaster
+
+    return STanHopForecaster(**small).fit(weather)
+
+
+@pytest.fixture
+def etth1() -> pd.DataFrame:
+    """ETTh1, fetched once into the user's cache; where no source answers the test fails aloud."""
+    from stanhop_app import datasets
+
+    return datasets.load("etth1")
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout."""
+    return Path(__file__).parent.parent

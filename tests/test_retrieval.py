@@ -1,0 +1,179 @@
+"""Laws of retrieval: one function, several routes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanhop_app.layers import ASSOCIATIONS, associate
+from stanhop_app.layers import retrieval as retrieval_module
+
+
+def patterns(seed=0, batch=2, heads=3, queries=5, stored=7, width=4, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(queries, width), (stored, width), (stored, width)]
+    return [
+        torch.randn(batch, heads, *shape, generator=generator, dtype=dtype) for shape in shapes
+    ]
+
+
+def fused(monkeypatch):
+    monkeypatch.setattr(retrieval_module, "SMALL_MEMORY", -1)
+
+
+def test_softmax_is_scaled_dot_product_attention():
+    q, k, v = patterns()
+    torch.testing.assert_close(
+        associate(q, k, v, association="softmax"), F.scaled_dot_product_attention(q, k, v)
+    )
+
+
+def test_softmax1_is_attention_on_keys_and_values_with_a_zero_row():
+    q, k, v = patterns()
+    wanted = F.scaled_dot_product_attention(q, F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1)))
+    torch.testing.assert_close(associate(q, k, v, association="softmax1"), wanted)
+
+
+@pytest.mark.parametrize("association", ["softmax", "softmax1"])
+@pytest.mark.parametrize("is_causal", [False, True])
+@given(seed=st.integers(0, 50), share=st.sampled_from([None, 0.0, 0.3, 1.0]), stored=st.integers(1, 80))
+def test_the_fused_route_equals_explicit_weights(association, is_causal, seed, share, stored):
+    q, k, v = patterns(seed, stored=stored, dtype=torch.float32)
+    mask = None if share is None else torch.rand(2, 3, 5, stored) < share
+    options = {"association": association, "mask": mask, "is_causal": is_causal}
+    explicit, weights = associate(q, k, v, **options, return_weights=True)
+    before = retrieval_module.SMALL_MEMORY
+    retrieval_module.SMALL_MEMORY = -1
+    try:
+        routed = associate(q, k, v, **options)
+    finally:
+        retrieval_module.SMALL_MEMORY = before
+    torch.testing.assert_close(routed, explicit, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(weights @ v, explicit)
+
+
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+@pytest.mark.parametrize("route", ["explicit", "fused"])
+def test_a_query_that_may_retrieve_nothing_gets_zero_with_gradient_zero(
+    association, route, monkeypatch
+):
+    if route == "fused":
+        fused(monkeypatch)
+    q, k, v = (x.requires_grad_() for x in patterns())
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    mask[2] = False
+    out = associate(q, k, v, association=association, mask=mask)
+    assert torch.equal(out[:, :, 2], torch.zeros_like(out[:, :, 2]))
+    out.square().sum().backward()
+    assert torch.equal(q.grad[:, :, 2], torch.zeros_like(q.grad[:, :, 2]))
+    for x in (q, k, v):
+        assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+def test_an_empty_memory_gives_zero(association):
+    q, k, v = patterns(stored=0)
+    out = associate(q, k, v, association=association)
+    assert torch.equal(out, torch.zeros(2, 3, 5, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+def test_masked_patterns_do_not_matter(association):
+    q, k, v = patterns()
+    mask = torch.ones(7, dtype=torch.bool)
+    mask[3:5] = False
+    out = associate(q, k, v, association=association, mask=mask)
+    kept = associate(q, k[:, :, mask], v[:, :, mask], association=association)
+    torch.testing.assert_close(out, kept)
+
+
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+def test_a_causal_query_sees_no_later_pattern(association):
+    q, k, v = patterns(queries=7)
+    out = associate(q, k, v, association=association, is_causal=True)
+    k[:, :, 4:], v[:, :, 4:] = 9.0, -9.0
+    later = associate(q, k, v, association=association, is_causal=True)
+    torch.testing.assert_close(out[:, :, :4], later[:, :, :4])
+    assert not torch.allclose(out[:, :, 4:], later[:, :, 4:])
+
+
+@pytest.mark.parametrize("clip", [None, (-0.05, 1.0)])
+@pytest.mark.parametrize("association", ["softmax", "softmax1", "sparsemax", "entmax15"])
+def test_gradients_are_those_of_finite_differences(association, clip):
+    q, k, v = (x.requires_grad_() for x in patterns(batch=1, heads=1, queries=2, stored=3))
+
+    def retrieve(*x):
+        return associate(*x, association=association, clip=clip)
+
+    assert torch.autograd.gradcheck(retrieve, (q, k, v))
+
+
+@pytest.mark.parametrize("association", ["softmax", "softmax1"])
+def test_retrieval_never_raises_the_energy(association):
+    """CCCP: x -> Xi A(beta Xi^T x) lowers -1/b log(n + sum exp(b <xi, x>)) + |x|^2 / 2."""
+    beta, no_op = 1.5, float(association == "softmax1")
+    stored = torch.randn(1, 1, 9, 6, dtype=torch.float64)
+    x = 3 * torch.randn(1, 1, 50, 6, dtype=torch.float64)
+
+    def energy(state):
+        scores = beta * state @ stored.transpose(-1, -2)
+        total = torch.logsumexp(scores, -1)
+        if no_op:
+            total = torch.logaddexp(total, torch.zeros_like(total))
+        return -total / beta + state.square().sum(-1) / 2
+
+    for _ in range(10):
+        after = associate(x, stored, stored, association=association, beta=beta)
+        assert (energy(after) <= energy(x) + 1e-12).all()
+        x = after
+
+
+def test_a_well_separated_pattern_is_retrieved():
+    stored = 10 * torch.eye(6, dtype=torch.float64)[None, None]
+    noisy = stored + torch.randn_like(stored)
+    for name in ASSOCIATIONS:
+        out = associate(noisy, stored, stored, association=name, beta=1.0)
+        torch.testing.assert_close(out, stored, rtol=0, atol=1e-6)
+
+
+def test_beta_per_head_is_beta_on_every_head():
+    q, k, v = patterns()
+    beta = torch.tensor([0.1, 1.0, 3.0], dtype=torch.float64).view(3, 1, 1)
+    out = associate(q, k, v, beta=beta)
+    for head in range(3):
+        one = slice(head, head + 1)
+        single = associate(q[:, one], k[:, one], v[:, one], beta=float(beta[head]))
+        torch.testing.assert_close(out[:, one], single)
+
+
+def test_dropout_keeps_the_mean():
+    q, k, v = patterns(batch=1, heads=1)
+    drawn = torch.stack([associate(q, k, v, dropout_p=0.5) for _ in range(4000)])
+    torch.testing.assert_close(drawn.mean(0), associate(q, k, v), rtol=0, atol=0.08)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mask": torch.ones(5, 7)}, "mask must be bool"),
+        ({"mask": torch.ones(5, 6, dtype=torch.bool)}, r"mask must broadcast to \(2, 3, 5, 7\)"),
+        ({"association": "max"}, "unknown association 'max'"),
+        ({"clip": (0.1, 1.0)}, "gamma <= 0"),
+    ],
+)
+def test_bad_arguments_say_what_was_required(change, message, monkeypatch):
+    q, k, v = patterns()
+    arguments = {"query": q, "key": k, "value": v, **change}
+    plain = getattr(associate, "__wrapped__", associate)  # below the shape checks of the tests
+    with pytest.raises(ValueError, match=message):
+        plain(**arguments)
+
+
+def test_widths_that_do_not_fit_are_named():
+    q, k, v = patterns()
+    plain = getattr(associate, "__wrapped__", associate)
+    with pytest.raises(ValueError, match="one width"):
+        plain(q, k[..., :2], v)
+    with pytest.raises(ValueError, match="must be"):
+        plain(q[0], k, v)
