@@ -1,0 +1,165 @@
+"""Laws of STanHop-Net."""
+
+import pytest
+import torch
+
+from stanhop_app.layers import ASSOCIATIONS
+from stanhop_app.models.stanhop import CoarseGrain, DeepPart, STanHopConfig, STanHopNet
+
+
+def config(**options):
+    small = {
+        "num_variates": 3,
+        "horizon": 10,
+        "lookback": 26,
+        "patch_length": 6,
+        "dim": 8,
+        "num_heads": 2,
+        "hidden_dim": 8,
+        "num_prototypes": 2,
+    }
+    return STanHopConfig(**{**small, **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"coarse_graining": 1, "num_layers": 3},
+        {"horizon": 1, "num_layers": 1},
+        {"lookback": 6, "num_layers": 3},
+        {"num_variates": 1, "instance_norm": False},
+        {"clip": (-0.03, 1.0), "gate": "linear"},
+        {"linear_skip": False},
+    ],
+)
+def test_windows_become_forecasts_of_the_horizon(options):
+    c = config(**options)
+    net = STanHopNet(c)
+    assert net(torch.randn(4, c.lookback, c.num_variates)).shape == (4, c.horizon, c.num_variates)
+
+
+@pytest.mark.parametrize("association", ASSOCIATIONS)
+@pytest.mark.parametrize("gate", [None, "linear", "mlp", "all_heads"])
+def test_every_parameter_of_the_deep_part_gets_a_gradient(association, gate):
+    net = DeepPart(config(association=association, gate=gate, dropout=0.0))
+    x = torch.randn(16, 26, 3)
+    (net(x) * torch.randn(16, 10, 3)).sum().backward()
+    without = [
+        name
+        for name, parameter in net.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ]
+    assert without == []
+
+
+def test_the_forecast_follows_level_and_scale_of_the_window():
+    """Reversible instance normalisation: f(a x + b) = a f(x) + b for a > 0."""
+    net = DeepPart(config()).eval().double()
+    x = torch.randn(2, 26, 3, dtype=torch.float64)
+    shift = torch.tensor([5.0, -40.0, 0.1], dtype=torch.float64)
+    torch.testing.assert_close(net(30 * x + shift), 30 * net(x) + shift, rtol=1e-4, atol=1e-3)
+
+
+def test_a_constant_window_gives_a_finite_forecast_near_its_level():
+    net = DeepPart(config()).eval()
+    out = net(torch.full((1, 26, 3), 7.0))
+    torch.testing.assert_close(out, torch.full_like(out, 7.0), rtol=0, atol=0.1)
+
+
+def test_samples_of_a_batch_do_not_see_each_other():
+    net = STanHopNet(config()).eval()
+    x = torch.randn(5, 26, 3)
+    torch.testing.assert_close(net(x)[2:3], net(x[2:3]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_window_is_read_to_its_first_step():
+    net = DeepPart(config()).eval()
+    x = torch.randn(1, 26, 3, requires_grad=True)
+    net(x).sum().backward()
+    assert (x.grad.abs().sum(-1) > 0).all()
+
+
+def test_the_whole_is_the_convex_combination_of_its_parts():
+    net = STanHopNet(config()).eval()
+    net.linear.weight = torch.randn(3, 26, 10)
+    net.mixture = torch.rand(10, 3)
+    x = torch.randn(4, 26, 3)
+    deep, linear, w = net.deep(x), net.linear(x), net.mixture
+    torch.testing.assert_close(net(x), w * deep + (1 - w) * linear)
+    net.mixture = torch.ones(10, 3)
+    torch.testing.assert_close(net(x), deep)
+
+
+def test_the_linear_part_maps_changes_from_the_last_value():
+    net = STanHopNet(config()).eval()
+    net.linear.weight = torch.randn(3, 26, 10)
+    x = torch.randn(4, 26, 3)
+    last = x[:, -1:]
+    wanted = torch.einsum("btc,ctl->blc", x - last, net.linear.weight) + last
+    torch.testing.assert_close(net.linear(x), wanted)
+
+
+def test_every_level_is_read():
+    """The forecast is the sum over the embedding and all encoder levels."""
+    net = DeepPart(config(num_layers=3)).eval()
+    assert len(net.readers) == len(net.heads) == 4
+    x = torch.randn(1, 26, 3)
+    before = net(x)
+    for head in net.heads:
+        kept = head[1].weight.detach().clone()
+        with torch.no_grad():
+            head[1].weight.zero_()
+        assert not torch.allclose(net(x), before)
+        with torch.no_grad():
+            head[1].weight.copy_(kept)
+
+
+def test_coarse_graining_keeps_the_last_patch_last():
+    coarse = CoarseGrain(4, 2)
+    x = torch.randn(1, 2, 5, 4)
+    padded = torch.cat([x[:, :, :1], x], dim=2)
+    torch.testing.assert_close(coarse(x), coarse(padded))
+    changed = x.clone()
+    changed[:, :, 3:] += torch.randn(1, 2, 2, 4)
+    torch.testing.assert_close(coarse(x)[:, :, :2], coarse(changed)[:, :, :2])
+    assert not torch.allclose(coarse(x)[:, :, 2], coarse(changed)[:, :, 2])
+
+
+def test_a_seed_fixes_weights_to_the_bit():
+    states = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        states.append(STanHopNet(config()).state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert all(tensor.isfinite().all() for tensor in states[0].values())
+
+
+def test_the_network_can_be_exported():
+    net = STanHopNet(config()).eval()
+    x = torch.randn(2, 26, 3)
+    exported = torch.export.export(net, (x,)).module()
+    torch.testing.assert_close(exported(x), net(x))
+
+
+def test_the_papers_size_is_reachable():
+    """OutEffHop's STanHop: width 256, feed-forward 512, 11 layers, segments of 6 from 168 to 24."""
+    paper = STanHopConfig(
+        num_variates=7, lookback=168, patch_length=6, dim=256, hidden_dim=512, num_layers=11
+    )
+    with torch.device("meta"):
+        net = DeepPart(paper)
+    assert sum(p.numel() for p in net.parameters()) > 25e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "horizon must be at least 1, got 0"),
+        ({"num_layers": 0}, "num_layers must be at least 1"),
+        ({"lookback": 5}, "lookback must hold at least one patch, got lookback=5, patch_length=6"),
+    ],
+)
+def test_bad_configurations_say_what_was_required(options, message):
+    with pytest.raises(ValueError, match=message):
+        config(**options)
