@@ -43,7 +43,7 @@ def test_variates_in_another_order_give_the_same_in_that_order():
 def test_cost_grows_linearly_in_the_number_of_variates():
     block = STanHopBlock(8, 2, 16, 2).eval()
     counts = []
-    for variates in (20, 40, 80):
+    for variates in (16, 32, 64):
         with FlopCounterMode(display=False) as counter:
             block(torch.randn(1, variates, 4, 8))
         counts.append(counter.get_total_flops())
