@@ -294,7 +294,12 @@ class _Loop:
         self.optimizer.zero_grad()
         loss = self.task.loss(self.runner, share, validation=False) * weight
         self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.runner, self.optimizer, max_norm=self.config.gradient_clip)
+        self.fabric.clip_gradients(
+            self.runner,
+            self.optimizer,
+            max_norm=self.config.gradient_clip,
+            error_if_nonfinite=False,  # told below, with the step and what to do
+        )
         self.optimizer.step()
         self._update_average()
         position = self.position

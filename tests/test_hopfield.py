@@ -82,7 +82,10 @@ def test_gradients_through_a_gate_are_those_of_finite_differences(gate):
 
 
 def test_more_steps_iterate_the_query():
-    one, three = Hopfield(8, 1, association="softmax"), Hopfield(8, 1, association="softmax", steps=3)
+    one, three = (
+        Hopfield(8, 1, association="softmax"),
+        Hopfield(8, 1, association="softmax", steps=3),
+    )
     three.load_state_dict(one.state_dict())
     x = batch()
     keys, q = one.key(x), one.query(x)

@@ -13,9 +13,7 @@ from stanhop_app.layers import retrieval as retrieval_module
 def patterns(seed=0, batch=2, heads=3, queries=5, stored=7, width=4, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     shapes = [(queries, width), (stored, width), (stored, width)]
-    return [
-        torch.randn(batch, heads, *shape, generator=generator, dtype=dtype) for shape in shapes
-    ]
+    return [torch.randn(batch, heads, *shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
 def fused(monkeypatch):
@@ -37,7 +35,9 @@ def test_softmax1_is_attention_on_keys_and_values_with_a_zero_row():
 
 @pytest.mark.parametrize("association", ["softmax", "softmax1"])
 @pytest.mark.parametrize("is_causal", [False, True])
-@given(seed=st.integers(0, 50), share=st.sampled_from([None, 0.0, 0.3, 1.0]), stored=st.integers(1, 80))
+@given(
+    seed=st.integers(0, 50), share=st.sampled_from([None, 0.0, 0.3, 1.0]), stored=st.integers(1, 80)
+)
 def test_the_fused_route_equals_explicit_weights(association, is_causal, seed, share, stored):
     q, k, v = patterns(seed, stored=stored, dtype=torch.float32)
     mask = None if share is None else torch.rand(2, 3, 5, stored) < share

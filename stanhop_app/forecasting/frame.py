@@ -196,8 +196,13 @@ def _guess_time_column(table: pd.DataFrame, name: str) -> str:
 
 
 def _try_times(column: pd.Series) -> pd.DatetimeIndex | None:
-    """Parse by one format for the whole column, month before day, then day before month."""
+    """Parse by one format for the whole column, month before day, then day before month.
+
+    Dates with points (31.12.2024) are written with the day first.
+    """
+    points = re.match(r"\d{1,2}\.\d{1,2}\.\d", str(column.iloc[0])) is not None
     attempts: tuple[dict[str, bool], ...] = ({}, {"dayfirst": True}, {"utc": True})
+    attempts = attempts[1:] if points else attempts
     for options in attempts:
         try:
             with warnings.catch_warnings():
