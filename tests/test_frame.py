@@ -259,10 +259,10 @@ def test_missing_has_three_values():
         to_frame(wide(), missing="drop")
 
 
-@pytest.mark.parametrize(
-    ("frequency", "season"),
-    [("h", 24), ("15min", 96), ("min", 1440), ("D", 7), ("B", 5), ("W-SUN", 52), ("MS", 12)]
-    + [("ME", 12), ("QS-OCT", 4), ("YS-JAN", 1), ("7h", 1), ("2D", 1), ("ms", 86_400_000)],
-)
+SEASONS = {"h": 24, "15min": 96, "min": 1440, "D": 7, "B": 5, "W-SUN": 52, "MS": 12, "ME": 12}
+SEASONS |= {"QS-OCT": 4, "YS-JAN": 1, "7h": 1, "2D": 1, "ms": 86_400_000}
+
+
+@pytest.mark.parametrize(("frequency", "season"), SEASONS.items())
 def test_seasons_of_frequencies(frequency, season):
     assert season_length(frequency) == season
