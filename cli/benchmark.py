@@ -32,7 +32,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[s
 @click.option(
     "--splits", default="14/5/5,etth", show_default=True, callback=_names, help="Comma separated."
 )
-@click.option("--lookback", default=336, show_default=True)
+@click.option("--lookback", default=512, show_default=True)
 @click.option("--association", default="softmax1", show_default=True)
 @click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
 @click.option("--max-epochs", default=6, show_default=True)

@@ -38,9 +38,7 @@ def data_options(command: F) -> F:
 
 
 def _split_names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
-    if value is None or isinstance(value, list):
-        return value
-    return [name.strip() for name in str(value).split(",")]
+    return None if value is None else [name.strip() for name in str(value).split(",")]
 
 
 def config_option(command: F) -> F:
@@ -62,13 +60,17 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path}: not TOML ({error}).") from None
-    known = {p.name for p in ctx.command.params}
-    for name in content:
-        if name.replace("-", "_") not in known:
+    known = {p.name: p for p in ctx.command.params}
+    defaults = {}
+    for name, value in content.items():
+        option = known.get(name.replace("-", "_"))
+        if option is None:
             raise click.UsageError(
-                f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(filter(None, known)))}."
+                f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(map(str, known)))}."
             )
-    ctx.default_map = {name.replace("-", "_"): value for name, value in content.items()}
+        listed = isinstance(value, list) and option.nargs == 1  # as a flag would say it: a,b
+        defaults[option.name] = ",".join(map(str, value)) if listed else value
+    ctx.default_map = defaults
 
 
 def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import click
 from stanhop_app.cli.options import config_option, data_options, echo, read_data
 
 NETWORK = (
+    "deep_lookback",
     "patch_length",
     "dim",
     "num_heads",
@@ -36,7 +37,8 @@ TRAINING = (
 @click.argument("data")
 @config_option
 @click.option("--horizon", default=24, show_default=True, help="Time steps forecast.")
-@click.option("--lookback", default=336, show_default=True, help="Time steps read.")
+@click.option("--lookback", default=512, show_default=True, help="Time steps read.")
+@click.option("--deep-lookback", default=336, show_default=True, help="By the deep part, at most.")
 @click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
 @click.option(
     "--association",

@@ -73,11 +73,13 @@ def test_samples_of_a_batch_do_not_see_each_other():
     torch.testing.assert_close(net(x)[2:3], net(x[2:3]), rtol=1e-5, atol=1e-6)
 
 
-def test_a_window_is_read_to_its_first_step():
-    net = DeepPart(config()).eval()
+@pytest.mark.parametrize("deep_lookback", [26, 17, 99])
+def test_the_deep_part_reads_its_lookback_to_the_first_step_and_no_further(deep_lookback):
+    net = DeepPart(config(deep_lookback=deep_lookback)).eval()
     x = torch.randn(1, 26, 3, requires_grad=True)
     net(x).sum().backward()
-    assert (x.grad.abs().sum(-1) > 0).all()
+    read = (x.grad.abs().sum(-1) > 0)[0]
+    assert read.tolist() == [step >= 26 - deep_lookback for step in range(26)]
 
 
 def test_the_whole_is_the_convex_combination_of_its_parts():
@@ -160,7 +162,7 @@ def test_the_papers_size_is_reachable():
     [
         ({"horizon": 0}, "horizon must be at least 1, got 0"),
         ({"num_layers": 0}, "num_layers must be at least 1"),
-        ({"lookback": 5}, "lookback must hold at least one patch, got lookback=5, patch_length=6"),
+        ({"lookback": 5}, "lookback must hold at least one patch, got lookback=5, deep"),
     ],
 )
 def test_bad_configurations_say_what_was_required(options, message):

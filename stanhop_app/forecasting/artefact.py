@@ -87,10 +87,12 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
     tensors, _ = load_tensors(path)
     try:
         parameters = dict(config["parameters"], device=device)
-        if parameters["clip"] is not None:
-            parameters["clip"] = tuple(parameters["clip"])
+        architecture = dict(config["network"])
+        for options in (parameters, architecture):  # JSON knows lists only
+            if options["clip"] is not None:
+                options["clip"] = tuple(options["clip"])
         forecaster = STanHopForecaster(**parameters)
-        network = STanHopNet(STanHopConfig(**config["network"]))
+        network = STanHopNet(STanHopConfig(**architecture))
         weights = without_prefix("network", tensors)
         if network.config.linear_skip:  # one map for all variates has another shape
             network.linear.weight = torch.empty_like(weights["linear.weight"])

@@ -17,14 +17,11 @@ from stanhop_app.checkpoint import (
     with_prefix,
     without_prefix,
 )
-from stanhop_app.forecasting.linear import fit_pooled
+from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import LinearPart
 from stanhop_app.training import TrainingConfig, train
-
-RIDGE_LOOKBACKS = (96, 336, 512, 720)
-"""Lookbacks tried by the ridge baseline, besides the network's own."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +58,7 @@ def seasonal_naive(horizon: int, season: int) -> Baseline:
 def fit_ridge(train: Windows, validation: Windows) -> Baseline:
     """Ridge regression shared by all variates; lookback and penalty chosen on validation."""
     fits = []
-    for lookback in sorted({*RIDGE_LOOKBACKS, train.lookback}):
+    for lookback in sorted({*LOOKBACKS, train.lookback}):
         candidate = replace(train, lookback=lookback)
         if len(candidate) >= min(len(train), 2 * lookback):
             fits.append(fit_pooled(candidate, replace(validation, lookback=lookback)))

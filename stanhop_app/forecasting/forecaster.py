@@ -42,7 +42,7 @@ class STanHopForecaster(BaseEstimator):
 
     Args:
         horizon: time steps forecast by one pass of the network.
-        lookback: time steps that it reads.
+        lookback: time steps that it reads (the deep part the latest 336 of them at most).
         split: "A/B/C" or a name (`stanhop_app.forecasting.windows.split_rows`). Test rows (C) are never used
             by ``fit``; "4/1/0" trains and validates on everything.
         association: "softmax1" (outlier-efficient), "softmax", "sparsemax", "entmax15" or "entmax".
@@ -81,7 +81,7 @@ class STanHopForecaster(BaseEstimator):
     def __init__(
         self,
         horizon: int = 24,
-        lookback: int = 336,
+        lookback: int = 512,
         *,
         split: str = "14/5/5",
         association: str = "softmax1",
@@ -327,12 +327,12 @@ def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataF
         frame: history, as for `STanHopForecaster.fit`.
         horizon: steps.
         **options: of `STanHopForecaster`; the default split here is 4/1/0, as nothing is scored, and the
-            default lookback as much of 336 steps as the rows allow.
+            default lookback as much of 512 steps as the rows allow.
     """
     options.setdefault("split", "4/1/0")
     if "lookback" not in options:
         train_rows = len(frame) * 4 // 5
-        options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 336))
+        options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 512))
     fitted = STanHopForecaster(horizon=horizon, **options).fit(frame)
     prediction = fitted.predict()
     assert isinstance(prediction, pd.DataFrame)

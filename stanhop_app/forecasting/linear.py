@@ -10,6 +10,7 @@ Shape letters: C variates, T lookback, L horizon.
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
@@ -20,6 +21,8 @@ PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """Ridge penalties tried, per training sample: ``lambda = penalty * number of samples``."""
 POOLINGS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Weights tried of all variates' mean moments against a variate's own."""
+LOOKBACKS = (96, 336, 512, 720)
+"""Lookbacks tried, as far as a window holds them."""
 BATCH_FLOATS = 2**22
 """Numbers gathered at a time."""
 LARGEST_MOMENTS = 2**28
@@ -122,9 +125,24 @@ def fit_linear(train: Windows, validation: Windows) -> LinearFit:
     """Ridge regression per variate, drawn towards the pooled one (partial pooling).
 
     A variate's moments are ``(G_c + k mean G) / (1 + k)``: with k -> 0 it stands alone, with
-    k -> infinity all share one map. k, the penalty, and whether to share at all, are chosen on
-    validation. With more variates than `LARGEST_MOMENTS` allows, all share one map.
+    k -> infinity all share one map. k, the penalty, whether to share at all, and how many of the
+    latest steps are read (`LOOKBACKS` and all), are chosen on validation. With more variates than
+    `LARGEST_MOMENTS` allows, all share one map.
+
+    Returns:
+        The best map; its weights are 0 for steps that it does not read.
     """
+    lookbacks = sorted({train.lookback, *(n for n in LOOKBACKS if n < train.lookback)})
+    fits = [
+        _fit_linear(replace(train, lookback=n), replace(validation, lookback=n)) for n in lookbacks
+    ]
+    best = min(fits, key=lambda fit: fit.validation_mse)
+    weight = F.pad(best.weight, (0, 0, train.lookback - best.lookback, 0))
+    return replace(best, weight=weight)
+
+
+def _fit_linear(train: Windows, validation: Windows) -> LinearFit:
+    """`fit_linear` at one lookback."""
     variates, lookback, horizon = train.values.shape[1], train.lookback, train.horizon
     if variates == 1 or 8 * variates * lookback * (lookback + horizon) > LARGEST_MOMENTS:
         return fit_pooled(train, validation)
@@ -132,11 +150,10 @@ def fit_linear(train: Windows, validation: Windows) -> LinearFit:
     mean = replace(own.pooled(), count=own.count)
     best = _best(ridge(own.pooled()), held_out, None, lookback)
     for k in POOLINGS:
-        mixed = Moments(
+        mixed = replace(
+            own,
             gram=(own.gram + k / variates * mean.gram) / (1 + k),
             cross=(own.cross + k / variates * mean.cross) / (1 + k),
-            energy=own.energy,
-            count=own.count,
         )
         fit = _best(ridge(mixed), held_out, k, lookback)
         best = min(best, fit, key=lambda f: f.validation_mse)

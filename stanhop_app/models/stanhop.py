@@ -27,8 +27,10 @@ class STanHopConfig:
     """Variates C, the columns of the table."""
     horizon: int = 24
     """Time steps forecast."""
-    lookback: int = 336
+    lookback: int = 512
     """Time steps read."""
+    deep_lookback: int = 336
+    """Of these, how many of the latest the deep part reads; the linear part may use all."""
     patch_length: int = 24
     """Time steps in one patch; a lookback or horizon that it does not divide is padded."""
     dim: int = 64
@@ -63,6 +65,7 @@ class STanHopConfig:
             "num_variates",
             "horizon",
             "lookback",
+            "deep_lookback",
             "patch_length",
             "dim",
             "num_heads",
@@ -73,13 +76,16 @@ class STanHopConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.lookback < self.patch_length:
+        if self.deep_steps < self.patch_length:
             raise ValueError(
                 f"lookback must hold at least one patch, got lookback={self.lookback}, "
-                f"patch_length={self.patch_length}."
+                f"deep_lookback={self.deep_lookback}, patch_length={self.patch_length}."
             )
-        if self.clip is not None:
-            object.__setattr__(self, "clip", tuple(self.clip))
+
+    @property
+    def deep_steps(self) -> int:
+        """Time steps that the deep part reads."""
+        return min(self.lookback, self.deep_lookback)
 
     def hopfield(self) -> dict[str, object]:
         """Options that every Hopfield layer of the network shares."""
@@ -125,7 +131,7 @@ class DeepPart(nn.Module):
         super().__init__()
         self.config = config
         dim, patch = config.dim, config.patch_length
-        patches = math.ceil(config.lookback / patch)
+        patches = math.ceil(config.deep_steps / patch)
         options = config.hopfield()
         self.embedding = nn.Linear(patch, dim)
         self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
@@ -162,7 +168,7 @@ class DeepPart(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
         """(B, T, C) -> (B, L, C), both in the same units."""
-        x = rearrange(x, "b t c -> b c t")
+        x = rearrange(x[:, -self.config.deep_steps :], "b t c -> b c t")
         if not self.config.instance_norm:
             return rearrange(self._network(x), "b c l -> b l c")
         mean = x.mean(-1, keepdim=True)

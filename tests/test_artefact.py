@@ -1,0 +1,146 @@
+"""The artefact: complete, checked, without pickle."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.errors import ArtefactError
+
+
+@pytest.fixture
+def folder(fitted, tmp_path):
+    fitted.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_loaded_forecaster_is_the_saved_one(fitted, folder, weather):
+    loaded = STanHopForecaster.load(folder)
+    for horizon in (3, 12, 40):
+        pd.testing.assert_frame_equal(
+            loaded.predict(horizon=horizon), fitted.predict(horizon=horizon), check_exact=True
+        )
+    assert loaded.score(weather) == fitted.score(weather)
+    assert loaded.columns_ == fitted.columns_
+    assert loaded.borders_ == fitted.borders_
+    assert loaded.scaler_ == fitted.scaler_
+    assert loaded.history_ == fitted.history_
+    assert loaded.combination_.rule == fitted.combination_.rule
+    assert {**loaded.get_params(), "progress": False} == fitted.get_params()
+
+
+def test_saving_what_was_loaded_gives_the_same_files(folder, tmp_path):
+    STanHopForecaster.load(folder).save(tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_the_folder_holds_two_files_and_says_everything(fitted, folder):
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("format_version", "package_version", "split", "seed", "columns", "frequency"):
+        assert config[name] is not None, name
+    assert config["network"]["association"] == "softmax1"
+    assert config["scaler"]["mean"] == list(fitted.scaler_.mean)
+    # Not a pickle: the first bytes are the length of a JSON header.
+    head = (folder / "model.safetensors").read_bytes()
+    assert head[8:9] == b"{"
+
+
+@pytest.mark.parametrize("options", [{"linear_skip": False}, {"clip": (-0.02, 1.0), "gate": "mlp"}])
+def test_every_kind_of_network_comes_back(small, weather, tmp_path, options):
+    one = STanHopForecaster(**{**small, **options, "training": {"max_steps": 2}}).fit(weather)
+    one.save(tmp_path / "run")
+    pd.testing.assert_frame_equal(STanHopForecaster.load(tmp_path / "run").predict(), one.predict())
+
+
+def test_one_map_for_all_variates_comes_back(fitted, weather, small, tmp_path):
+    single = STanHopForecaster(**small).fit(weather[["temperature_f"]])
+    assert single.network_.linear.weight.shape[0] == 1
+    single.save(tmp_path / "run")
+    pd.testing.assert_frame_equal(
+        STanHopForecaster.load(tmp_path / "run").predict(), single.predict()
+    )
+
+
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_time_zone_and_unit_come_back(small, weather, tmp_path, unit):
+    zoned = weather.tz_localize("UTC").tz_convert("Europe/Vienna").iloc[:500]
+    zoned.index = zoned.index.as_unit(unit)
+    one = STanHopForecaster(**small).fit(zoned)
+    one.save(tmp_path / "run")
+    prediction = STanHopForecaster.load(tmp_path / "run").predict()
+    pd.testing.assert_frame_equal(prediction, one.predict())
+    assert prediction.index[0] == zoned.index[-1] + pd.Timedelta(hours=1)
+    assert str(prediction.index.tz) == "Europe/Vienna"
+
+
+def test_a_fit_on_an_array_comes_back(small, weather, tmp_path):
+    one = STanHopForecaster(**small).fit(weather.to_numpy())
+    one.save(tmp_path / "run")
+    np.testing.assert_array_equal(STanHopForecaster.load(tmp_path / "run").predict(), one.predict())
+
+
+def test_an_artefact_is_overwritten_only_by_force(fitted, folder):
+    with pytest.raises(ArtefactError, match="there is an artefact already"):
+        fitted.save(folder)
+    fitted.save(folder, force=True)
+    assert STanHopForecaster.load(folder).predict().notna().all(axis=None)
+
+
+def edit(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def flip_a_byte(folder):
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+BROKEN = {
+    "no folder": (shutil.rmtree, "not a run .no such folder"),
+    "no config": (lambda f: (f / "config.json").unlink(), "not a run .holds no config.json"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "artefact is not whole"),
+    "half a config": (lambda f: (f / "config.json").write_text('{"format": '), "damaged"),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), "not an artefact of stanhop"),
+    "foreign": (lambda f: edit(f, format="prophet"), "not an artefact of stanhop"),
+    "newer": (
+        lambda f: edit(f, format_version=2),
+        "format version 2, this package .* reads 1; update",
+    ),
+    "one byte": (flip_a_byte, "checksum does not match config.json; the artefact is damaged"),
+    "other network": (
+        lambda f: edit(f, network={"num_variates": 3, "dim": 32, "clip": None}),
+        "weights do not fit",
+    ),
+    "unknown field": (lambda f: edit(f, network={"size": 3}), "damaged"),
+    "no columns": (lambda f: edit(f, columns=None), "damaged"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_damaged_or_foreign_is_named(folder, name):
+    break_it, message = BROKEN[name]
+    break_it(folder)
+    with pytest.raises(ArtefactError, match=message) as caught:
+        STanHopForecaster.load(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_nothing_in_an_artefact_is_executed(folder):
+    """A pickle in the place of the weights is refused by its checksum, then by its form."""
+    from stanhop_app.checkpoint import sha256
+
+    torch.save({"x": torch.ones(1)}, folder / "model.safetensors")
+    with pytest.raises(ArtefactError, match="checksum"):
+        STanHopForecaster.load(folder)
+    edit(folder, weights_sha256=sha256(folder / "model.safetensors"))
+    with pytest.raises(ArtefactError, match="damaged"):
+        STanHopForecaster.load(folder)

