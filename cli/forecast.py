@@ -27,7 +27,12 @@ FORMATS = ("csv", "parquet", "json")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="File. Default: standard output."
 )
-@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Also draw history and forecast into this HTML file, which needs no network.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the files.")
 @data_options
 def command(
     run: Path,
@@ -35,6 +40,7 @@ def command(
     horizon: int | None,
     format_: str | None,
     output: Path | None,
+    plot: Path | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -53,16 +59,26 @@ def command(
     from stanhop_app.errors import ArtefactError
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-    if output is not None and output.exists() and not force:
-        raise click.UsageError(f"{output}: exists; choose another --output, or --force.")
+    for file in (output, plot):
+        if file is not None and file.exists() and not force:
+            raise click.UsageError(f"{file}: exists; choose another file, or --force.")
     ending = output.suffix.lstrip(".") if output is not None else ""
     kind = format_ or (ending if ending in FORMATS else "csv")
     forecaster = STanHopForecaster.load(run)
-    prediction = forecaster.predict(None if data is None else read_data(data, options), horizon)
+    table = None if data is None else read_data(data, options)
+    prediction = forecaster.predict(table, horizon)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(
             f"{run}: was fitted on an array without time stamps; use it from Python."
         )
+    if plot is not None:
+        from stanhop_app.plots import forecast_figure
+
+        shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
+        title = f"{data or (forecaster.source_ or {}).get('data', '')}: {len(prediction)} steps by {run}"
+        figure = forecast_figure(shown, prediction, title=title)
+        write_atomic(plot, lambda file: file.write_text(figure.to_html(), encoding="utf-8"))
+        echo(f"drawn in {plot}")
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)

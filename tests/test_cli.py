@@ -374,10 +374,21 @@ def test_an_output_that_exists_is_kept(stanhop, trained, tmp_path):
     (tmp_path / "f.csv").write_text("precious")
     code, _, err = stanhop("forecast", trained, "-o", tmp_path / "f.csv")
     assert code == 2
-    assert_one_line(err, "exists; choose another --output, or --force")
+    assert_one_line(err, "exists; choose another file, or --force")
     assert (tmp_path / "f.csv").read_text() == "precious"
     assert stanhop("forecast", trained, "-o", tmp_path / "f.csv", "--force")[0] == 0
     assert (tmp_path / "f.csv").read_text().startswith("time,")
+
+
+def test_a_plot_is_one_file_that_needs_no_network(stanhop, trained, tmp_path):
+    code, out, err = stanhop("forecast", trained, "--plot", tmp_path / "f.html")
+    assert code == 0
+    assert out.startswith("time,")
+    assert "drawn in" in err
+    html = (tmp_path / "f.html").read_text()
+    assert "dew_point_f" in html
+    assert "<script src=" not in html
+    assert stanhop("forecast", trained, "--plot", tmp_path / "f.html")[0] == 2
 
 
 def test_a_bad_config_file_is_a_usage_error(stanhop, csv, tmp_path):

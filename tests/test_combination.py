@@ -30,7 +30,7 @@ def direct_error(weights, of):
 def test_the_error_from_sums_is_that_of_the_forecasts(batch_size):
     found = sums(deep, linear, windows(), batch_size)
     for weights in (torch.zeros(3, 2), torch.ones(3, 2), torch.rand(3, 2)):
-        assert found.error(weights.double()) == pytest.approx(
+        assert found.errors(weights.double()).sum().item() == pytest.approx(
             direct_error(weights, windows()), rel=1e-5
         )
 
@@ -43,14 +43,15 @@ def test_without_shrinkage_the_weights_are_those_of_least_squares():
         assert direct_error((weights + change).clamp(0, 1), windows()) >= best - 1e-9
 
 
-def test_weights_are_convex_and_shrink_to_one_half():
-    covariance = 100 * torch.randn(3, 2, dtype=torch.float64)
+def test_weights_are_convex_and_shrink_to_the_best_one_for_all():
+    covariance = torch.randn(3, 2, dtype=torch.float64) + 0.3
     difference = torch.rand(3, 2, dtype=torch.float64)
     for shrinkage in (0.0, 0.3, 3.0):
-        weights = weights_from(covariance, difference, shrinkage)
+        weights = weights_from(100 * covariance, difference, shrinkage)
         assert ((weights >= 0) & (weights <= 1)).all()
+    common = (covariance.sum() / difference.sum()).clamp(0, 1)
     weights = weights_from(covariance, difference, 1e9)
-    torch.testing.assert_close(weights, torch.full_like(weights, 0.5), rtol=0, atol=1e-3)
+    torch.testing.assert_close(weights, common.expand(3, 2), rtol=0, atol=1e-3)
 
 
 def test_equal_parts_give_finite_weights():
@@ -80,9 +81,19 @@ def test_the_better_part_alone_is_kept_where_combining_does_not_pay():
     assert torch.equal(good.weights, torch.ones(3, 2))
 
 
-def test_a_gain_in_one_fold_only_is_not_believed():
-    found = combine(of([1.0] * 4, [4.0, -1.5, -1.5, -1.5], [2.0] * 4), 4)
+def test_weights_that_fit_noise_in_every_fold_are_given_up():
+    """Where the better part alone is clearly better out of fold, it stays alone."""
+    noise = torch.randn(4, 30, 20, dtype=torch.float64) - 0.2
+    ones = torch.ones_like(noise)
+    found = combine(Sums(linear_error=4 * ones, covariance=noise, difference=ones), 4)
     assert found.rule == "linear"
+    assert torch.equal(found.weights, torch.zeros(30, 20))
+
+
+def test_a_combination_that_is_worse_only_within_the_noise_of_the_folds_is_kept():
+    noisy = combine(of([4.0] * 4, [-0.1, 0.3, 1.2, 0.0], [2.0] * 4), 4)
+    assert noisy.errors[noisy.rule] > noisy.errors["linear"]
+    assert noisy.rule.startswith("shrinkage")
 
 
 def test_a_single_window_is_combined_by_its_better_part():
