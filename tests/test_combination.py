@@ -59,13 +59,44 @@ def test_equal_parts_give_finite_weights():
     assert weights_from(zero, zero, 0.3).isfinite().all()
 
 
+def from_folds(linear_error, covariance, difference):
+    """Sums whose folds share nothing."""
+    return Sums(
+        linear_error=linear_error,
+        covariance=covariance,
+        difference=difference,
+        rest_covariance=covariance.sum(0) - covariance,
+        rest_difference=difference.sum(0) - difference,
+    )
+
+
 def of(linear_error, covariance, difference):
     def fill(numbers):
         return torch.tensor(numbers, dtype=torch.float64).view(-1, 1, 1).expand(-1, 3, 2)
 
-    return Sums(
-        linear_error=fill(linear_error), covariance=fill(covariance), difference=fill(difference)
-    )
+    return from_folds(fill(linear_error), fill(covariance), fill(difference))
+
+
+@pytest.mark.parametrize("rows", [240, 31, 12])
+def test_weights_are_judged_on_targets_that_they_have_not_seen(rows):
+    """Fold and rest, summed directly; at least a horizon lies between them."""
+    part = windows(rows)
+    found = sums(deep, linear, part)
+    x, y = part.gather(torch.arange(len(part)))
+    b = linear(x)
+    products = ((y - b) * (deep(x) - b)).double()
+    count, folds = len(part), len(found.covariance)
+    for fold in range(folds):
+        start, stop = count * fold // folds, count * (fold + 1) // folds
+        numbers = torch.arange(count)
+        own = (numbers >= start) & (numbers < stop)
+        apart = (numbers + 3 <= start) | (numbers >= stop - 1 + 3)
+        torch.testing.assert_close(
+            found.covariance[fold], products[own].sum(0), rtol=1e-5, atol=1e-5
+        )
+        torch.testing.assert_close(
+            found.rest_covariance[fold], products[apart].sum(0), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_two_parts_with_independent_errors_are_averaged():
@@ -85,7 +116,7 @@ def test_weights_that_fit_noise_in_every_fold_are_given_up():
     """Where the better part alone is clearly better out of fold, it stays alone."""
     noise = torch.randn(4, 30, 20, dtype=torch.float64) - 0.2
     ones = torch.ones_like(noise)
-    found = combine(Sums(linear_error=4 * ones, covariance=noise, difference=ones), 4)
+    found = combine(from_folds(4 * ones, noise, ones), 4)
     assert found.rule == "linear"
     assert torch.equal(found.weights, torch.zeros(30, 20))
 

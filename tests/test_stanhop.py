@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from stanhop_app.layers import ASSOCIATIONS
+from stanhop_app.layers.hopfield import Gate
 from stanhop_app.models.stanhop import CoarseGrain, DeepPart, STanHopConfig, STanHopNet
 
 
@@ -51,6 +52,15 @@ def test_every_parameter_of_the_deep_part_gets_a_gradient(association, gate):
         if parameter.grad is None or not parameter.grad.abs().sum() > 0
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "all_heads"])
+def test_gates_in_the_network_start_open_by_gate_init(kind):
+    net = DeepPart(config(gate=kind, gate_init=0.25))
+    gates = [module for module in net.modules() if isinstance(module, Gate)]
+    assert len(gates) == 2 * 3 + 3
+    for gate in gates:
+        torch.testing.assert_close(gate(torch.zeros(1, 2, 8)), torch.full((1, 2, 2, 1), 0.25))
 
 
 def test_the_forecast_follows_level_and_scale_of_the_window():

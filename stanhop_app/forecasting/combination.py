@@ -4,11 +4,12 @@ For forecasts a (deep) and b (linear) of y, the error of ``b + w (a - b)`` is qu
 
     sum (y - b)^2 - 2 w sum (y - b)(a - b) + w^2 sum (a - b)^2
 
-so three sums per forecast step and variate say all. Shape letters: F folds, L horizon, C variates.
+so three sums per forecast step and variate say all, and folds can be added and left out. Shape letters: F folds, L horizon, C variates.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -22,11 +23,17 @@ FOLDS = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
-    """The three sums per fold of the validation windows: (F, L, C), float64."""
+    """The sums per fold of the validation windows, (F, L, C), float64, and those of the rest.
+
+    The rest of a fold is every window that shares no target with it: windows closer than the
+    horizon are left out of both, or weights would be judged on targets that they have seen.
+    """
 
     linear_error: Tensor
     covariance: Tensor
     difference: Tensor
+    rest_covariance: Tensor
+    rest_difference: Tensor
 
     def errors(self, weights: Tensor) -> Tensor:
         """Sum of squared errors of every fold (F,) with weights (L, C) or (F, L, C)."""
@@ -52,20 +59,36 @@ Forecast = Callable[[Tensor], Tensor]
 @torch.no_grad()
 def sums(deep: Forecast, linear: Forecast, windows: Windows, batch_size: int = 512) -> Sums:
     """Collect the sums over contiguous folds of the windows, in batches."""
-    folds = min(FOLDS, len(windows))
-    shape = (folds, windows.horizon, windows.values.shape[1])
-    linear_error, covariance, difference = (
-        torch.zeros(shape, dtype=torch.float64) for _ in range(3)
+    count, gap = len(windows), windows.horizon - 1
+    folds = min(FOLDS, count)
+    edges = [count * fold // folds for fold in range(folds + 1)]
+    # Cut where a fold begins or ends, and a gap before and after, so that each piece is whole.
+    cuts = {min(max(edge + by, 0), count) for edge in edges for by in (-gap, 0, gap)}
+    starts = sorted(cuts)
+    pieces = torch.zeros(
+        3, len(starts) - 1, windows.horizon, windows.values.shape[1], dtype=torch.float64
     )
-    for fold, part in enumerate(torch.arange(len(windows)).tensor_split(folds)):
-        for batch in part.split(batch_size):
+    for piece, (start, stop) in enumerate(pairwise(starts)):
+        for batch in torch.arange(start, stop).split(batch_size):
             x, y = windows.gather(batch)
             b = linear(x)
-            gap, rest = (deep(x) - b).double(), (y - b).double()
-            linear_error[fold] += rest.square().sum(0)
-            covariance[fold] += (rest * gap).sum(0)
-            difference[fold] += gap.square().sum(0)
-    return Sums(linear_error=linear_error, covariance=covariance, difference=difference)
+            difference, rest = (deep(x) - b).double(), (y - b).double()
+            pieces[0, piece] += rest.square().sum(0)
+            pieces[1, piece] += (rest * difference).sum(0)
+            pieces[2, piece] += difference.square().sum(0)
+    begin, end = torch.tensor(starts[:-1]), torch.tensor(starts[1:])
+    spans = list(pairwise(edges))
+    inside = torch.stack([(begin >= a) & (end <= b) for a, b in spans]).double()
+    outside = torch.stack([(end <= a - gap) | (begin >= b + gap) for a, b in spans]).double()
+    own = torch.einsum("fp,kplc->kflc", inside, pieces)
+    others = torch.einsum("fp,kplc->kflc", outside, pieces)
+    return Sums(
+        linear_error=own[0],
+        covariance=own[1],
+        difference=own[2],
+        rest_covariance=others[1],
+        rest_difference=others[2],
+    )
 
 
 def weights_from(covariance: Tensor, difference: Tensor, shrinkage: float) -> Tensor:
@@ -89,8 +112,9 @@ def combine(of: Sums, count: int) -> Combination:
     """Choose the shrinkage by error on held-out folds, then the weights from all of them.
 
     A part alone is taken instead if it is better out of fold by more than one standard error of the
-    folds' differences: an average of two forecasts is the safer choice unless the evidence is
-    clear. (On ETTh1 with a plain minimum, parts were taken alone that were 1.5% worse on test.)
+    folds' differences: few folds say little, and an average of two forecasts is known to be the
+    safer choice (Bates and Granger, 1969). That this margin is one standard error and not zero
+    was settled with test errors on ETTh1 in view.
 
     Args:
         of: sums over folds.
@@ -104,9 +128,9 @@ def combine(of: Sums, count: int) -> Combination:
     alone = min(candidates, key=lambda name: float(candidates[name].sum()))
     rule = alone
     if folds > 1:
-        others = [total.sum(0) - total for total in (of.covariance, of.difference)]
+        rests = list(zip(of.rest_covariance, of.rest_difference, strict=True))
         for s in SHRINKAGES:
-            held_out = [weights_from(c, d, s) for c, d in zip(*others, strict=True)]
+            held_out = [weights_from(c, d, s) for c, d in rests]
             candidates[f"shrinkage {s:g}"] = of.errors(torch.stack(held_out))
         together = min(
             (name for name in candidates if name not in ("deep", "linear")),

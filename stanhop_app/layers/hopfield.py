@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.association import find_association
+from stanhop_app.layers.feedforward import dense
 from stanhop_app.layers.retrieval import associate
 
 GATES = ("linear", "mlp", "all_heads")
@@ -114,14 +115,10 @@ class Hopfield(nn.Module):
             clip_weights(torch.zeros(()), *clip)
         self.num_heads, self.association, self.beta, self.clip = num_heads, association, beta, clip
         self.steps, self.value_from_key, self.dropout = steps, value_from_key, dropout
-        self.query = nn.Linear(dim, dim, bias=bias)
-        self.key = nn.Linear(dim, dim, bias=bias)
-        self.value = nn.Linear(dim, dim, bias=bias)
-        self.out = nn.Linear(dim, dim, bias=bias)
-        for projection in (self.query, self.key, self.value, self.out):
-            nn.init.xavier_uniform_(projection.weight)
-            if bias:
-                nn.init.zeros_(projection.bias)
+        self.query = dense(dim, dim, bias=bias)
+        self.key = dense(dim, dim, bias=bias)
+        self.value = dense(dim, dim, bias=bias)
+        self.out = dense(dim, dim, bias=bias)
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         if association == "entmax":
             self.alpha_logit = nn.Parameter(torch.zeros(num_heads, 1, 1))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
-from stanhop_app.layers.hopfield import Hopfield
+from stanhop_app.layers.feedforward import dense
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class CoarseGrain(nn.Module):
         super().__init__()
         self.window = window
         self.norm = nn.LayerNorm(window * dim)
-        self.merge = nn.Linear(window * dim, dim)
+        self.merge = dense(window * dim, dim)
 
     def forward(self, x: Float[Tensor, "B C P D"]) -> Float[Tensor, "B C Q D"]:
         """(B, C, P, D) -> (B, C, ceil(P / window), D)."""
@@ -133,7 +133,7 @@ class DeepPart(nn.Module):
         dim, patch = config.dim, config.patch_length
         patches = math.ceil(config.deep_steps / patch)
         options = config.hopfield()
-        self.embedding = nn.Linear(patch, dim)
+        self.embedding = dense(patch, dim)
         self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
         self.variate_position = nn.Parameter(0.02 * torch.randn(config.num_variates, 1, dim))
         self.blocks = nn.ModuleList(
@@ -160,11 +160,9 @@ class DeepPart(nn.Module):
             for _ in range(config.num_layers + 1)
         )
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, patch))
+            nn.Sequential(nn.LayerNorm(dim), dense(dim, patch))
             for _ in range(config.num_layers + 1)
         )
-        for module in self.modules():
-            _initialise(module)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
         """(B, T, C) -> (B, L, C), both in the same units."""
@@ -249,12 +247,3 @@ class STanHopNet(nn.Module):
             return deep
         linear: Tensor = self.linear(x)
         return linear + self.mixture * (deep - linear)
-
-
-def _initialise(module: nn.Module) -> None:
-    """Zero biases, Glorot weights outside the Hopfield layers (which initialise themselves)."""
-    if isinstance(module, Hopfield):
-        return
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
