@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.frame import (
+    fingerprint,
     frame_frequency,
     future_index,
     read_frame,
@@ -94,6 +95,52 @@ def test_long_tables_become_wide(tmp_path):
     named = long.rename(columns={"unique_id": "shop", "y": "sales"}).assign(other=1)
     frame = to_frame(named, id_column="shop", value_column="sales", columns=["b"])
     np.testing.assert_array_equal(frame["b"], table["b"])
+
+
+def test_one_series_in_long_form_is_one_column():
+    long = wide(10, columns=("y",)).assign(unique_id="shop 1").reset_index()
+    assert list(to_frame(long).columns) == ["shop 1"]
+
+
+def test_a_wide_table_may_number_its_rows_in_a_column_named_id(tmp_path):
+    table = wide(10).assign(id=range(10))
+    assert list(to_frame(table).columns) == ["a", "b", "id"]
+    path = write(tmp_path, table.reset_index().drop(columns="id").to_csv())  # pandas numbers rows
+    assert list(read_frame(path).columns) == ["a", "b"]
+
+
+def test_names_that_are_numbers_are_names(tmp_path):
+    table = wide(10).rename(columns={"a": 1, "b": 2})
+    assert list(to_frame(table, columns=["2"]).columns) == ["2"]
+    with pytest.raises(DataError, match="two columns named '1'"):
+        to_frame(table.rename(columns={2: "1"}))
+
+
+def test_a_blank_first_line_and_a_separator_too_many_do_no_harm(tmp_path):
+    text = wide(10).to_csv()
+    wanted = read_frame(write(tmp_path, text))
+    head, *rows = text.splitlines()
+    trailing = "\n".join(["", head, *(row + "," for row in rows)])
+    pd.testing.assert_frame_equal(read_frame(write(tmp_path, trailing)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "same"), [("60min", "h"), ("24h", "D"), ("7D", "W-MON"), ("3ME", "QE-OCT")]
+)
+def test_one_frequency_has_one_name(frequency, same):
+    table = wide(30, frequency)
+    assert frame_frequency(to_frame(table, frequency=frequency)) == frame_frequency(to_frame(table))
+    holed = table.drop(table.index[7])
+    filled = to_frame(holed, frequency=frequency, missing="ffill")
+    assert frame_frequency(filled) == frame_frequency(to_frame(table))
+    assert filled.attrs["filled"] == 2
+
+
+def test_fingerprints_tell_tables_apart_and_stay():
+    table = to_frame(wide(tz="Europe/Vienna"))
+    assert fingerprint(table) == fingerprint(table.copy())
+    for other in (table + 1, table.shift(freq="h"), table.rename(columns={"a": "c"})):
+        assert fingerprint(other) != fingerprint(table)
 
 
 def test_columns_are_chosen_in_the_given_order():
@@ -189,6 +236,15 @@ BAD = {
         "5 time stamps are not on the grid of frequency 2h",
     ),
     "unknown frequency": (lambda: wide(10), {"frequency": "often"}, "unknown frequency 'often'"),
+    "much too fine": (lambda: wide(10, "D"), {"frequency": "ms"}, "only 10 of 777600001 time"),
+    "no step": (lambda: wide(10), {"frequency": "0D"}, "unknown frequency '0D'"),
+    "one stamp far away": (
+        lambda: wide(10).set_axis([pd.Timestamp(0), *wide(10).index[1:].as_unit("ns")]),
+        {},
+        "time stamps are not regular",
+    ),
+    "NaT": (lambda: wide(10).set_axis([pd.NaT, *wide(10).index[1:]]), {}, "NaT. in row 1"),
+    "chosen twice": (lambda: wide(), {"columns": ["a", "a"]}, "chosen twice"),
     "too coarse": (lambda: wide(10, "D"), {"frequency": "h"}, "only 10 of 217 time stamps"),
     "two rows": (lambda: wide(2), {}, "2 time stamps are too few to infer the frequency"),
     "unknown column": (lambda: wide(), {"columns": ["a", "z"]}, "unknown column 'z'; .* a, b"),
@@ -206,7 +262,7 @@ BAD = {
     ),
     "long without value": (
         lambda: wide().reset_index().assign(id="x"),
-        {},
+        {"id_column": "id"},
         "needs value_column .* a, b",
     ),
     "long with unknown id": (
@@ -242,6 +298,9 @@ def test_what_is_wrong_is_named_in_one_line(name):
         (b"\x1f\x8b broken", "cannot be read"),
         (b'time,a\n"2024-01-01,1\n', "not a table that can be read"),
         (b"time,a\n", "table has 0 rows"),
+        (b"\x80\x81\x82", "not a table"),
+        (gzip.compress(b"time,a\n")[:-9] + b"x" * 9, "cannot be read"),
+        (b"time,a\n2024-01-01,1,2\n2024-01-02,1,2\n", "more fields than the header"),
     ],
 )
 def test_files_that_are_no_tables_are_named(tmp_path, content, message):

@@ -4,7 +4,8 @@ For forecasts a (deep) and b (linear) of y, the error of ``b + w (a - b)`` is qu
 
     sum (y - b)^2 - 2 w sum (y - b)(a - b) + w^2 sum (a - b)^2
 
-so three sums per forecast step and variate say all, and folds can be added and left out. Shape letters: F folds, L horizon, C variates.
+so three sums per forecast step and variate say all, and folds can be added and left out.
+Shape letters: F folds, L horizon, C variates.
 """
 
 from collections.abc import Callable
