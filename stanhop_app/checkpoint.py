@@ -29,9 +29,20 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def to_json(content: Any, **options: Any) -> str:
+    """JSON text; numpy numbers become plain ones, NaN is refused."""
+    return json.dumps(content, allow_nan=False, default=_plain, **options)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON atomically, indented, with a final newline. NaN is refused."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    text = to_json(content, indent=2) + "\n"
     write_atomic(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
@@ -56,7 +67,7 @@ def sha256(path: Path) -> str:
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and a JSON header as one safetensors file, atomically."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"header": json.dumps(header)}
+    metadata = {"header": to_json(header)}
     write_atomic(path, lambda file: save_file(content, file, metadata=metadata))
 
 
@@ -107,13 +118,15 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """Load weights into a model.
+def load_weights(
+    model: nn.Module, tensors: Mapping[str, Tensor], name: str, *, assign: bool = False
+) -> None:
+    """Load weights into a model; ``assign`` takes the tensors themselves, for a model on "meta".
 
     Raises:
         ArtefactError: if names or shapes do not fit, naming the first.
     """
     try:
-        model.load_state_dict(dict(tensors), strict=True)
+        model.load_state_dict(dict(tensors), strict=True, assign=assign)
     except RuntimeError as error:
         raise ArtefactError(f"{name}: weights do not fit the network ({error}).") from None

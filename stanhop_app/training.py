@@ -29,6 +29,7 @@ from stanhop_app.checkpoint import (
     load_weights,
     optimizer_tensors,
     save_tensors,
+    to_json,
     with_prefix,
     without_prefix,
     write_csv,
@@ -36,6 +37,7 @@ from stanhop_app.checkpoint import (
 from stanhop_app.errors import ArtefactError, TrainingError
 
 Loss = Literal["mse", "mae", "huber"]
+Precision = Literal["32-true", "bf16-mixed"]
 CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.csv"
 
@@ -70,12 +72,18 @@ class TrainingConfig:
     """Accelerator: "auto", "cpu", "cuda", "mps"."""
     devices: int = 1
     """Processes, one device each; more than one trains data-parallel (DDP)."""
-    precision: str = "32-true"
-    """Precision of Lightning Fabric: "32-true", "bf16-mixed", "16-mixed", "64-true"."""
+    precision: Precision = "32-true"
+    """Precision of Lightning Fabric: "32-true" or "bf16-mixed"."""
 
     def __post_init__(self) -> None:
         if self.loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {self.loss!r}.")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
+            )
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in [0, 2**32), got {self.seed}.")
         for name in ("max_epochs", "batch_size", "patience", "devices"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -201,7 +209,7 @@ def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_ste
         loop.step(batch)
         samples += len(batch)
         bar.update()
-        if interrupted.is_set():
+        if loop.anywhere(interrupted.is_set()):
             loop.save()
             raise KeyboardInterrupt
         if position.step % checkpoint_steps == 0:
@@ -229,6 +237,8 @@ def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_ste
         or position.epoch - 1 - position.best_epoch >= config.patience
     )
     loop.save()
+    if loop.anywhere(interrupted.is_set()):
+        raise KeyboardInterrupt
 
 
 class _Loop:
@@ -244,13 +254,16 @@ class _Loop:
     ):
         self.config, self.task, self.folder, self.model = config, task, folder, model
         # As JSON gives it back, so that tuples compare equal to lists.
-        self.identity = json.loads(json.dumps({**asdict(config), **identity}))
-        self.fabric = Fabric(
-            accelerator=config.device,
-            devices=config.devices,
-            precision=config.precision,  # type: ignore[arg-type]
-            strategy="ddp" if config.devices > 1 else "auto",
-        )
+        self.identity = json.loads(to_json({**asdict(config), **identity}))
+        try:
+            self.fabric = Fabric(
+                accelerator=config.device,
+                devices=config.devices,
+                precision=config.precision,
+                strategy="ddp" if config.devices > 1 else "auto",
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"device {config.device!r} cannot be used here ({error}).") from None
         self.fabric.launch()
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)
@@ -258,7 +271,7 @@ class _Loop:
             model.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
-            fused=config.precision != "16-mixed",
+            fused=True,
         )
         self.runner, self.optimizer = self.fabric.setup(model, optimizer)
         task.to(self.fabric.device)
@@ -268,7 +281,9 @@ class _Loop:
         epoch_steps = math.ceil(task.train_size / config.batch_size)
         self.total_steps = min(config.max_epochs * epoch_steps, config.max_steps or sys.maxsize)
         self.check_every = 1 if self.fabric.device.type == "cpu" else 20
-        self.loss_sum = torch.zeros((), device=self.fabric.device, dtype=torch.float64)
+        # Sums over many batches; Apple's devices have no float64.
+        self.wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
+        self.loss_sum = torch.zeros((), device=self.fabric.device, dtype=self.wide)
 
     def batches(self, epoch: int) -> tuple[Tensor, ...]:
         """Sample numbers of every batch of an epoch; the same on every process."""
@@ -332,8 +347,12 @@ class _Loop:
         self.loss_sum.zero_()
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.average.eval()
-        total = torch.zeros((), dtype=torch.float64, device=self.fabric.device)
-        for batch in torch.arange(self.task.validation_size)[rank::world].split(512):
+        for kept, current in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(current)  # statistics of normalisations are no weights to be averaged
+        total = torch.zeros((), dtype=self.wide, device=self.fabric.device)
+        for batch in torch.arange(self.task.validation_size)[rank::world].split(
+            4 * self.config.batch_size
+        ):
             total += self.task.loss(self.average, batch, validation=True) * len(batch)
         mean = self._reduce(total, "sum").item() / self.task.validation_size
         if not math.isfinite(mean):
@@ -349,6 +368,18 @@ class _Loop:
         assert isinstance(reduced, Tensor)
         return reduced
 
+    def _gather(self, state: Tensor) -> Tensor:
+        """Random states of all processes, (W, N)."""
+        gathered = self.fabric.all_gather(state.to(self.fabric.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.reshape(self.fabric.world_size, -1)
+
+    def anywhere(self, flag: bool) -> bool:
+        """Whether a flag is set in any process, so that all of them do the same next."""
+        if self.fabric.world_size == 1:
+            return flag
+        return self._reduce(torch.tensor(float(flag), device=self.fabric.device), "sum").item() > 0
+
     def averaged_weights(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
 
@@ -357,8 +388,9 @@ class _Loop:
         if self.folder is None:
             return
         self.position.loss_sum = self.loss_sum.item()
-        random = self.fabric.all_gather(torch.get_rng_state().to(self.fabric.device))
-        assert isinstance(random, Tensor)
+        random = {"random": self._gather(torch.get_rng_state())}
+        if self.fabric.device.type == "cuda":
+            random["random_cuda"] = self._gather(torch.cuda.get_rng_state(self.fabric.device))
         if not self.fabric.is_global_zero:
             return
         tensors = {
@@ -366,10 +398,8 @@ class _Loop:
             **with_prefix("average", self.average.state_dict()),
             **with_prefix("best", self.best),
             **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
-            "random": random.reshape(self.fabric.world_size, -1),
+            **random,
         }
-        if self.fabric.device.type == "cuda":
-            tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         position = asdict(self.position)
         if math.isinf(position["best"]):
             position["best"] = None
@@ -403,7 +433,8 @@ class _Loop:
         self.loss_sum.fill_(self.position.loss_sum)
         torch.set_rng_state(tensors["random"][self.fabric.global_rank])
         if "random_cuda" in tensors and self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["random_cuda"], self.fabric.device)
+            state = tensors["random_cuda"][self.fabric.global_rank]
+            torch.cuda.set_rng_state(state, self.fabric.device)
 
     def finish(self) -> None:
         """Leave the model with its best weights, on the CPU."""

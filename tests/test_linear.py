@@ -5,6 +5,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from stanhop_app.forecasting import linear as linear_module
+from stanhop_app.forecasting import windows as windows_module
 from stanhop_app.forecasting.linear import (
     fit_linear,
     fit_pooled,
@@ -28,7 +29,7 @@ def stacked(of):
 
 
 def test_moments_are_sums_over_all_windows(monkeypatch):
-    monkeypatch.setattr(linear_module, "BATCH_FLOATS", 500)  # several batches
+    monkeypatch.setattr(windows_module, "BATCH_FLOATS", 500)  # several batches
     x, y = stacked(windows())
     found = moments(windows())
     torch.testing.assert_close(found.gram, torch.einsum("btc,bsc->cts", x, x), rtol=1e-5, atol=1e-4)

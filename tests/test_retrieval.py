@@ -88,6 +88,18 @@ def test_masked_patterns_do_not_matter(association):
     torch.testing.assert_close(out, kept)
 
 
+@pytest.mark.parametrize("association", ["softmax", "softmax1", "entmax15"])
+@pytest.mark.parametrize("shape", [(), (1,), (90,), (5, 1), (1, 90), (2, 1, 5, 90), (3, 1, 1)])
+def test_masks_of_every_shape_that_broadcasts_are_taken(association, shape):
+    q, k, v = patterns(stored=90)
+    mask = torch.rand(shape) < 0.6
+    full = mask.expand(2, 3, 5, 90)
+    torch.testing.assert_close(
+        associate(q, k, v, association=association, mask=mask),
+        associate(q, k, v, association=association, mask=full, return_weights=True)[0],
+    )
+
+
 @pytest.mark.parametrize("association", list(ASSOCIATIONS))
 def test_a_causal_query_sees_no_later_pattern(association):
     q, k, v = patterns(queries=7)

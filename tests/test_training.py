@@ -85,7 +85,7 @@ def test_training_leaves_the_random_state_of_the_caller_alone():
     torch.manual_seed(9)
     wanted = torch.rand(3)
     torch.manual_seed(9)
-    model = network.__wrapped__() if hasattr(network, "__wrapped__") else nn.Linear(4, 1)
+    model = nn.Linear(4, 1)
     torch.manual_seed(9)
     train(model, Regression(), config(), progress=False)
     assert torch.equal(torch.rand(3), wanted)
@@ -115,6 +115,46 @@ def test_an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on(tmp_path):
     resumed = network()
     train(resumed, Regression(), config(), folder=tmp_path, resume=True, progress=False)
     assert torch.equal(weights(resumed), weights(undisturbed))
+
+
+def test_an_interrupt_while_validating_is_not_lost(tmp_path):
+    class Interrupted(Regression):
+        def loss(self, model, indices, *, validation):
+            if validation:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().loss(model, indices, validation=validation)
+
+    options = {"folder": tmp_path, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), Interrupted(), config(max_epochs=1), **options)
+    resumed, undisturbed = network(), network()
+    train(resumed, Regression(fail_at=0), config(max_epochs=1), resume=True, **options)
+    train(undisturbed, Regression(), config(max_epochs=1), progress=False)
+    assert torch.equal(weights(resumed), weights(undisturbed))
+
+
+def test_statistics_of_normalisations_are_kept():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 1))
+    task = Regression()
+    task.x += 3
+    train(model, task, config(), progress=False)
+    assert (model[0].running_mean > 1).all()
+
+
+def test_mixed_precision_trains_and_resumes(tmp_path):
+    options = {"folder": tmp_path, "checkpoint_steps": 3, "progress": False}
+    with pytest.raises(RuntimeError, match="killed"):
+        train(network(), Regression(fail_at=12), config(precision="bf16-mixed"), **options)
+    one, two = network(), network()
+    train(one, Regression(), config(precision="bf16-mixed"), resume=True, **options)
+    train(two, Regression(), config(precision="bf16-mixed"), progress=False)
+    assert torch.equal(weights(one), weights(two))
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
+        train(network(), Regression(), config(device="cuda"), progress=False)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
@@ -216,6 +256,8 @@ def test_the_schedule_is_one_cycle():
         ({"max_steps": 0}, "max_steps must be at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": math.nan}, "learning_rate must be above 0"),
+        ({"precision": "64-true"}, "precision must be one of 32-true, bf16-mixed, got '64-true'"),
+        ({"seed": -1}, r"seed must be in \[0, 2\*\*32\), got -1"),
         ({"average_decay": 1.0}, r"average_decay must be in \[0, 1\)"),
     ],
 )

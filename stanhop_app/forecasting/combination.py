@@ -58,7 +58,7 @@ Forecast = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def sums(deep: Forecast, linear: Forecast, windows: Windows, batch_size: int = 512) -> Sums:
+def sums(deep: Forecast, linear: Forecast, windows: Windows, batch_size: int | None = None) -> Sums:
     """Collect the sums over contiguous folds of the windows, in batches."""
     count, gap = len(windows), windows.horizon - 1
     folds = min(FOLDS, count)
@@ -66,6 +66,7 @@ def sums(deep: Forecast, linear: Forecast, windows: Windows, batch_size: int = 5
     # Cut where a fold begins or ends, and a gap before and after, so that each piece is whole.
     cuts = {min(max(edge + by, 0), count) for edge in edges for by in (-gap, 0, gap)}
     starts = sorted(cuts)
+    batch_size = batch_size or len(windows.batches()[0])
     pieces = torch.zeros(
         3, len(starts) - 1, windows.horizon, windows.values.shape[1], dtype=torch.float64
     )

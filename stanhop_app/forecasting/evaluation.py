@@ -40,7 +40,9 @@ class Scores:
 
 
 @torch.no_grad()
-def score(predictor: Baseline, windows: Windows, scaler: Scaler, batch_size: int = 512) -> Scores:
+def score(
+    predictor: Baseline, windows: Windows, scaler: Scaler, batch_size: int | None = None
+) -> Scores:
     """Score one predictor on every window; memory does not grow with their number."""
     shape = (windows.horizon, windows.values.shape[1])
     sums = torch.zeros(3, *shape, dtype=torch.float64)

@@ -23,10 +23,8 @@ POOLINGS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Weights tried of all variates' mean moments against a variate's own."""
 LOOKBACKS = (96, 336, 512, 720)
 """Lookbacks tried, as far as a window holds them."""
-BATCH_FLOATS = 2**22
-"""Numbers gathered at a time."""
 LARGEST_MOMENTS = 2**28
-"""Bytes of moments per variate above which only the pooled map is fitted."""
+"""Bytes of all variates' moments above which only the pooled map is fitted."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +77,7 @@ def moments(windows: Windows, *, pooled: bool = False) -> Moments:
     gram = torch.zeros(groups, lookback, lookback, dtype=torch.float64)
     cross = torch.zeros(groups, lookback, horizon, dtype=torch.float64)
     energy = torch.zeros(groups, dtype=torch.float64)
-    for batch in windows.batches(max(BATCH_FLOATS // (num_variates * (lookback + horizon)), 1)):
+    for batch in windows.batches():
         x, y = windows.gather(batch)
         last = x[:, -1:]
         x, y = (rearrange(part - last, "b t c -> c b t") for part in (x, y))

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from stanhop_app.errors import DataError
 
+BATCH_FLOATS = 2**21
+"""Numbers gathered at a time where nothing is trained."""
 NAMED_SPLITS: dict[str, tuple[int, int, int]] = {"etth": (8640, 2880, 2880)}
 """Splits by numbers of rows: "etth" is that of the published ETTh1 tables (12/4/4 months)."""
 
@@ -118,8 +120,10 @@ class Windows:
         windows = self.values[origins[:, None] + steps]
         return windows[:, : self.lookback], windows[:, self.lookback :]
 
-    def batches(self, size: int) -> list[Tensor]:
-        """Numbers of all windows in order, in batches of at most ``size``."""
+    def batches(self, size: int | None = None) -> list[Tensor]:
+        """Numbers of all windows in order, in batches of at most ``size``; default by memory."""
+        floats = self.values.shape[1] * (self.lookback + self.horizon)
+        size = size or max(BATCH_FLOATS // floats, 1)
         return list(torch.arange(len(self)).split(size))
 
 

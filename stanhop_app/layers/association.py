@@ -1,6 +1,7 @@
 """Associations: pure functions that turn scores into weights along one dimension.
 
-Every function has the form ``f(scores, dim=-1)`` and keeps the shape of its input. They are the
+Every function has the form ``f(scores, dim=-1)`` (`entmax` with alpha besides) and keeps the shape
+of its input. They are the
 only thing in which the members of the modern-Hopfield family differ (dense, sparse, generalised
 sparse, outlier-efficient); `stanhop_app.layers.retrieval` is the only place that applies them.
 """

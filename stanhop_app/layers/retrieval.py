@@ -69,6 +69,8 @@ def associate(
             query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device
         ).tril()
         mask = causal if mask is None else mask & causal
+    if mask is not None:
+        mask = mask.expand(*query.shape[:-1], key.shape[-2])
     fused = (
         association in ("softmax", "softmax1")
         and clip is None
