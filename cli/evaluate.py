@@ -27,13 +27,14 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     from stanhop_app.forecasting.artefact import read_config
     from stanhop_app.forecasting.run import evaluate_run
 
-    source = read_config(run)["source"] or {}
+    source = read_config(run).get("source") or {}
     if data is None:
         # A path in a file of somebody's is not followed; the name of a data set is harmless.
         data = source.get("data")
         if data not in DATASETS:
             raise DataError(f"{run}: name the table to score it on: stanhop evaluate {run} FILE.")
-        options = source["options"]
+        given = {k: v for k, v in options.items() if v not in (None, "error")}
+        options = {**source.get("options", {}), **given}
     report = evaluate_run(run, read_data(data, options))
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))

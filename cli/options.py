@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import io
+import os
 import sys
 import tomllib
 from collections.abc import Callable
@@ -60,17 +61,23 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path}: not TOML ({error}).") from None
-    known = {p.name: p for p in ctx.command.params}
+    known = {name: p for p in ctx.command.params for name in _spellings(p)}
     defaults = {}
     for name, value in content.items():
         option = known.get(name.replace("-", "_"))
         if option is None:
             raise click.UsageError(
-                f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(map(str, known)))}."
+                f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(known))}."
             )
         listed = isinstance(value, list) and option.nargs == 1  # as a flag would say it: a,b
         defaults[option.name] = ",".join(map(str, value)) if listed else value
     ctx.default_map = defaults
+
+
+def _spellings(parameter: click.Parameter) -> list[str]:
+    """How a parameter is written in a file: its flag without dashes, format for --format."""
+    flags = [flag.lstrip("-").replace("-", "_") for flag in parameter.opts if flag.startswith("--")]
+    return flags if isinstance(parameter, click.Option) else []
 
 
 def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
@@ -79,6 +86,8 @@ def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
 
     from stanhop_app.forecasting.frame import read_frame
 
+    if source == "-" and "LOCAL_RANK" in os.environ:
+        raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
         return read_frame(io.BytesIO(sys.stdin.buffer.read()), **options)
     if source in DATASETS and not Path(source).exists():

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 def print_report(report: "Report", *, variates: bool = False) -> None:
     """Print the scores of every model, and of every variate if asked, to standard output."""
     rows = "" if report.borders is None else f" ({report.borders})"
+    if report.overlaps:
+        click.echo("This table begins before the rows of the training end.", err=True)
     windows = ", ".join(
         f"{next(iter(of_part.values())).windows:,} {part} windows"
         for part, of_part in report.scores.items()

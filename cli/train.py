@@ -106,13 +106,15 @@ def command(
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.forecasting.frame import frame_frequency
     from stanhop_app.forecasting.run import check_folder, make_run
-    from stanhop_app.training import is_main_process
+    from stanhop_app.training import CHECKPOINT, is_main_process
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     if resume and (output / "config.json").exists():
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
     check_folder(output, resume=resume, force=force)
+    if data == "-" and options["devices"] > 1:
+        raise click.UsageError("several processes cannot read standard input; use a file.")
     read = {
         name: options.pop(name)
         for name in ("time_column", "id_column", "value_column", "columns", "frequency", "missing")
@@ -133,6 +135,10 @@ def command(
             f"{data}: {len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} to "
             f"{frame.index[-1]}, frequency {frame_frequency(frame)}"
         )
+        if frame.attrs["filled"]:
+            echo(
+                f"{frame.attrs['filled']:,} values were filled by {read['missing']}; scores include them"
+            )
     try:
         report = make_run(
             forecaster,
@@ -144,9 +150,10 @@ def command(
             force=force,
         )
     except KeyboardInterrupt:
-        echo(
-            f"\ninterrupted; the checkpoint is in {output}: go on with the same command and --resume"
-        )
+        if (output / CHECKPOINT).exists():
+            echo(
+                f"\ninterrupted; go on with the same command and --resume (checkpoint in {output})"
+            )
         raise
     if not is_main_process():
         return

@@ -5,6 +5,7 @@ user cache; then fetched from its public home, and from a source archive that ca
 """
 
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
@@ -24,24 +25,26 @@ URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh
 ARCHIVE = "momentfm==0.1.4"
 MEMBER = "momentfm-0.1.4/data/ETTh1.csv"
 FILE_NAME = "ETTh1.csv"
+FAILURES = (OSError, ValueError, KeyError, tarfile.TarError, http.client.HTTPException)
+"""What a source may fail with; the next one is asked then."""
 
 
-def cache_folder() -> Path:
-    """``$STANHOP_DATA_DIR`` if set, else ``stanhop`` in the user's cache folder."""
+def folders() -> list[Path]:
+    """Where the file may lie: ``$STANHOP_DATA_DIR`` if set, then the user's cache, which is kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stanhop"
     chosen = os.environ.get("STANHOP_DATA_DIR")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stanhop"
+    return [Path(chosen), cache] if chosen else [cache]
 
 
 def locate() -> Path:
-    """Return the verified path of ETTh1.csv, fetching it on first use.
+    """Return the verified path of ETTh1.csv, fetching it into the user's cache on first use.
 
     Raises:
         DataError: if no source answers, or a file has the wrong checksum.
     """
-    path = cache_folder() / FILE_NAME
-    if not path.exists():
+    path = next((f / FILE_NAME for f in folders() if (f / FILE_NAME).exists()), None)
+    if path is None:
+        path = folders()[-1] / FILE_NAME
         fetch(path)
     verify(path, SHA256)
     return path
@@ -58,7 +61,7 @@ def fetch(path: Path) -> None:
     for source in sources:
         try:
             content = source()
-        except (OSError, subprocess.SubprocessError, KeyError, tarfile.TarError) as error:
+        except (*FAILURES, subprocess.SubprocessError) as error:
             failures.append(f"{(source.__doc__ or '').rstrip('.')}: {error}")
             continue
         found = hashlib.sha256(content).hexdigest()

@@ -121,6 +121,11 @@ BROKEN = {
         "weights do not fit",
     ),
     "unknown field": (lambda f: edit(f, network={"size": 3}), "damaged"),
+    "no scaler": (lambda f: edit(f, scaler=None), "damaged"),
+    "a huge network": (
+        lambda f: edit(f, network={"num_variates": 3, "dim": 2**20, "clip": None}),
+        "weights do not fit",
+    ),
     "no columns": (lambda f: edit(f, columns=None), "damaged"),
 }
 

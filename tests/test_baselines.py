@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from stanhop_app.checkpoint import save_tensors
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.baselines import (
     DLinear,
@@ -105,4 +106,7 @@ def test_saved_baselines_predict_the_same(tmp_path):
             assert torch.equal(again.predict(recent), baseline.predict(recent))
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(ArtefactError, match="damaged"):
+        load_baselines(path, horizon=5, season=24)
+    save_tensors(path, {"x": torch.ones(1)}, {})
+    with pytest.raises(ArtefactError, match="no baselines in it"):
         load_baselines(path, horizon=5, season=24)

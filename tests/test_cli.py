@@ -163,6 +163,22 @@ def test_every_option_of_the_configs_is_a_flag_with_the_same_default():
             assert flags[name] == value, name
 
 
+def test_filled_values_are_told(stanhop, weather, tmp_path):
+    weather.drop(weather.index[5:7]).to_csv(tmp_path / "holes.csv")
+    arguments = ["train", tmp_path / "holes.csv", *SMALL, "-o", tmp_path / "run"]
+    assert stanhop(*arguments)[0] == 3
+    code, _, err = stanhop(*arguments, "--missing", "interpolate")
+    assert code == 0
+    assert "6 values were filled by interpolate; scores include them" in err
+
+
+def test_a_config_file_names_options_as_flags_do(stanhop, trained, tmp_path):
+    (tmp_path / "c.toml").write_text('format = "json"\nhorizon = 2')
+    code, out, _ = stanhop("forecast", trained, "--config", tmp_path / "c.toml")
+    assert code == 0
+    assert len(json.loads(out)) == 2
+
+
 def test_data_are_listed_described_and_fetched(stanhop, csv):
     code, out, _ = stanhop("data", "list")
     assert code == 0
@@ -337,6 +353,14 @@ USAGE = {
         2,
         "'a' is not a list of numbers",
     ),
+    "stdin on two": (["train", "-", "--devices", "2"], 2, "several processes cannot read standard"),
+    "device": (["train", "CSV", "--device", "tpu"], 2, "device 'tpu' cannot be used here"),
+    "precision": (
+        ["train", "CSV", "--precision", "8"],
+        2,
+        "precision must be one of 32-true, bf16",
+    ),
+    "season": (["train", "CSV", "--season", "0"], 2, "season must be at least 1"),
     "existing run": (["train", "CSV", "-o", "RUN"], 2, "holds a finished run"),
 }
 

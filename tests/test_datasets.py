@@ -16,9 +16,10 @@ CONTENT = b"date,OT\n2016-07-01 00:00:00,1.0\n"
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("STANHOP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("STANHOP_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(etth1, "SHA256", hashlib.sha256(CONTENT).hexdigest())
-    return tmp_path / "data" / "ETTh1.csv"
+    return tmp_path / "stanhop" / "ETTh1.csv"
 
 
 def serve(monkeypatch, home, archive):
@@ -76,7 +77,7 @@ def test_a_wrong_checksum_from_the_network_is_never_kept(cache, monkeypatch):
 
 
 def test_a_changed_file_in_the_cache_is_refused_by_name(cache):
-    cache.parent.mkdir()
+    cache.parent.mkdir(parents=True)
     cache.write_bytes(CONTENT + b"x")
     with pytest.raises(DataError, match=r"ETTh1.csv: checksum does not match .*delete the file"):
         etth1.locate()
@@ -107,7 +108,14 @@ def test_the_sample_is_a_fact_not_a_draw():
     )
 
 
-def test_the_cache_is_the_users_unless_told(monkeypatch, tmp_path):
-    monkeypatch.delenv("STANHOP_DATA_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert etth1.cache_folder() == tmp_path / "stanhop"
+def test_a_file_in_the_data_folder_goes_before_the_cache_and_nothing_is_written_there(
+    cache, monkeypatch, tmp_path
+):
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("STANHOP_DATA_DIR", str(own))
+    serve(monkeypatch, lambda: CONTENT, fail("not asked"))
+    assert etth1.locate() == cache
+    assert list(own.iterdir()) == []
+    (own / "ETTh1.csv").write_bytes(CONTENT)
+    assert etth1.locate() == own / "ETTh1.csv"

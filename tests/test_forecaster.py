@@ -160,6 +160,30 @@ def test_it_is_the_last_step_of_a_pipeline_and_in_a_grid_search(small, weather):
     assert search.predict(weather).shape == (12, 3)
 
 
+def test_numbers_of_numpy_are_numbers(small, weather, tmp_path):
+    options = {
+        **small,
+        "horizon": np.int64(12),
+        "seed": np.int64(0),
+        "learning_rate": np.float64(1e-3),
+    }
+    one = STanHopForecaster(**options).fit(weather, run_folder=tmp_path / "a")
+    one.save(tmp_path / "b")
+    pd.testing.assert_frame_equal(STanHopForecaster.load(tmp_path / "b").predict(), one.predict())
+
+
+def test_a_second_fit_forgets_the_first(small, weather):
+    one = STanHopForecaster(**small).fit(weather).fit(weather.to_numpy()[:, :2])
+    assert not hasattr(one, "feature_names_in_")
+    assert one.predict().shape == (12, 2)
+
+
+def test_one_line_takes_long_tables(weather, small):
+    long = weather.iloc[:200].reset_index().melt("time", var_name="id", value_name="y")
+    prediction = forecast(long, 6, max_epochs=1, network=small["network"], progress=False)
+    assert set(prediction.columns) == set(weather.columns)
+
+
 def test_clone_and_parameters():
     one = STanHopForecaster(48, association="entmax", network={"dim": 8}, seed=2)
     assert clone(one).get_params() == one.get_params()

@@ -1,13 +1,16 @@
 """Runs: train, score, keep; evaluate again; benchmark grids."""
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.forecasting.benchmark import benchmark_table, run_benchmark
-from stanhop_app.forecasting.run import evaluate_run, make_run
+from stanhop_app.forecasting.run import choose_season, evaluate_run, make_run
+from stanhop_app.forecasting.windows import split_rows
 
 MODELS = [
     "STanHop-Net",
@@ -88,6 +91,62 @@ def test_a_run_is_overwritten_only_by_force(run, weather, small, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match="is a file"):
         make_run(STanHopForecaster(**small), weather, tmp_path / "file")
+
+
+def test_a_table_in_a_time_zone_is_known_again(small, weather, tmp_path):
+    zoned = weather.tz_localize("UTC")
+    made = make_run(STanHopForecaster(**small), zoned, tmp_path / "run")
+    assert evaluate_run(tmp_path / "run", zoned).as_json() == made.as_json()
+    assert not made.overlaps
+
+
+def test_a_table_that_begins_within_the_training_rows_is_told(run, weather):
+    folder, _ = run
+    assert evaluate_run(folder, weather.iloc[:850] * 1.01).overlaps
+    assert not evaluate_run(folder, weather.iloc[500:] * 1.01).overlaps
+
+
+def test_the_season_is_one_where_the_rows_do_not_hold_the_natural_one(small, weather, tmp_path):
+    seconds = weather.iloc[:300].set_axis(
+        pd.date_range("2024-01-01", periods=300, freq="s", name="time"), axis=0
+    )
+    made = make_run(STanHopForecaster(**small), seconds, tmp_path / "run")
+    assert made.table.loc["seasonal naive", "test_mse"] == made.table.loc["last value", "test_mse"]
+    assert made.scores["validation"]["ridge"].windows == 62 - 12 + 1
+    assert choose_season(weather, split_rows(900), None) == 24
+    assert choose_season(weather, split_rows(900), 7) == 7
+    for season in (0, -1, 525):
+        with pytest.raises(ValueError, match=f"below the 525 training rows, got {season}"):
+            choose_season(weather, split_rows(900), season)
+
+
+def test_force_destroys_nothing_before_everything_is_checked(run, weather, small):
+    folder, _ = run
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for options in ({"association": "foo"}, {"lookback": 5000}, {"training": {"patience": 0}}):
+        with pytest.raises(ValueError, match=r"foo|too few rows|patience"):
+            make_run(STanHopForecaster(**{**small, **options}), weather, folder, force=True)
+    with pytest.raises(ValueError, match="season must be"):
+        make_run(STanHopForecaster(**small), weather, folder, force=True, season=9999)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["history.csv", "config.json", "notes.txt"])
+def test_files_that_are_no_run_are_never_touched(weather, small, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ValueError, match=r"holds (files and no run|a config.json that is not)"):
+        make_run(STanHopForecaster(**small), weather, tmp_path, force=True)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "{}"
+
+
+def test_damaged_baselines_are_refused(run, weather, tmp_path):
+    folder, _ = run
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "baselines.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ArtefactError, match=r"baselines.safetensors: checksum does not match"):
+        evaluate_run(tmp_path / "run", weather)
 
 
 def test_a_grid_is_trained_once_and_goes_on_where_it_was_cut(weather, small, tmp_path):

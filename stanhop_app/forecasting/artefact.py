@@ -92,11 +92,12 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
             if options["clip"] is not None:
                 options["clip"] = tuple(options["clip"])
         forecaster = STanHopForecaster(**parameters)
-        network = STanHopNet(STanHopConfig(**architecture))
+        with torch.device("meta"):  # shapes only: a wrong size costs no memory
+            network = STanHopNet(STanHopConfig(**architecture))
         weights = without_prefix("network", tensors)
         if network.config.linear_skip:  # one map for all variates has another shape
-            network.linear.weight = torch.empty_like(weights["linear.weight"])
-        load_weights(network, weights, str(path))
+            network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
+        load_weights(network, weights, str(path), assign=True)
         forecaster.network_ = network.eval()
         forecaster.columns_ = list(config["columns"])
         forecaster.frequency_ = config["frequency"]
@@ -108,7 +109,7 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
         forecaster.context_ = _context(tensors["context"].numpy(), config)
         forecaster.metrics_ = config["metrics"]
         forecaster.source_ = config["source"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, ArtefactError):
             raise
         raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error

@@ -17,6 +17,7 @@ from stanhop_app.checkpoint import (
     with_prefix,
     without_prefix,
 )
+from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
@@ -137,6 +138,8 @@ def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Baseli
         ArtefactError: if the file is missing or damaged.
     """
     tensors, header = load_tensors(path)
+    if not {"ridge.weight", "dlinear.trend.weight"} <= tensors.keys() or "notes" not in header:
+        raise ArtefactError(f"{path}: damaged (no baselines in it).")
     ridge = LinearPart(*tensors["ridge.weight"].shape)
     load_weights(ridge, without_prefix("ridge", tensors), str(path))
     lookback = tensors["dlinear.trend.weight"].shape[1]

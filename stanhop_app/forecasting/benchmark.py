@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from stanhop_app.checkpoint import write_json
+from stanhop_app.checkpoint import to_json, write_json
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.run import fingerprint, fit_and_score
+from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.forecasting.run import choose_season, fit_and_score
 from stanhop_app.version import __version__
 
 
@@ -38,7 +39,7 @@ def run_benchmark(
         ArtefactError: if the file holds results of other options or other data.
     """
     identity = {"options": dict(options), "data_sha256": fingerprint(frame)}
-    identity = json.loads(json.dumps(identity))
+    identity = json.loads(to_json(identity))
     content: dict[str, Any] = {**identity, "package_version": __version__, "cells": {}}
     if results.exists():
         content = _read(results)
@@ -54,7 +55,9 @@ def run_benchmark(
             say(key)
             started = time.perf_counter()
             forecaster = STanHopForecaster(horizon=horizon, split=split, **options).fit(frame)
-            report, baselines = fit_and_score(forecaster, frame, forecaster.season_)
+            report, baselines = fit_and_score(
+                forecaster, frame, choose_season(frame, forecaster.borders_, None)
+            )
             combination = forecaster.combination_
             content["cells"][key] = {
                 "split": split,

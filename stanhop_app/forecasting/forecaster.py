@@ -18,15 +18,15 @@ from stanhop_app.forecasting.combination import Combination, combine, sums
 from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.frame import (
     Missing,
+    fingerprint,
     frame_frequency,
     future_index,
-    season_length,
     time_index,
     to_frame,
 )
 from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Scaler, Windows, split_rows, split_windows
+from stanhop_app.forecasting.windows import Scaler, Split, Windows, split_rows, split_windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training import Loss, TrainingConfig, train
 
@@ -129,13 +129,13 @@ class STanHopForecaster(BaseEstimator):
         own = {"horizon", "lookback", "association", "clip", "gate", "linear_skip"}
         further = _checked(self.network, STanHopConfig, own | {"num_variates"}, "network")
         flat = {name: getattr(self, name) for name in own}
-        return STanHopConfig(num_variates=num_variates, **flat, **further)
+        return STanHopConfig(num_variates=num_variates, **_plain({**flat, **further}))
 
     def training_config(self) -> TrainingConfig:
         """The training options that ``fit`` uses."""
         own = {"loss", "max_epochs", "learning_rate", "batch_size", "seed", "device"}
         further = _checked(self.training, TrainingConfig, own, "training")
-        return TrainingConfig(**{name: getattr(self, name) for name in own}, **further)
+        return TrainingConfig(**_plain({**{name: getattr(self, name) for name in own}, **further}))
 
     def fit(
         self, X: Table, y: object = None, *, run_folder: Path | None = None, resume: bool = False
@@ -153,38 +153,51 @@ class STanHopForecaster(BaseEstimator):
             ValueError: for options that do not fit together.
         """
         training = self.training_config()
-        values = self._read(X, fitted=False)
-        columns = list(values.columns)
-        config = self.network_config(len(columns))
-        borders = split_rows(len(values), self.split)
-        array = values.to_numpy(dtype=np.float64)
-        scaler = Scaler.fit(array[: borders.train])
-        scaled = torch.from_numpy(scaler.transform(array))
-        parts = split_windows(scaled, borders, self.lookback, self.horizon)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            network = STanHopNet(config)
-        identity = {**asdict(config), "split": self.split, "rows": len(array)}
+        table, borders, scaler, parts, network = self._prepare(X)
+        identity = {"split": self.split, "data_sha256": fingerprint(table)}
         self.history_ = train(
             network.deep,
             ForecastTask(parts[0], parts[1], self.loss),
             training,
             folder=run_folder,
             resume=resume,
-            identity={**identity, "scaler": asdict(scaler)},
+            identity={**asdict(network.config), **identity},
             progress=self.progress,
         )
         self.combination_ = _add_linear(network, parts[0], parts[1])
         self.network_ = network.eval()
-        self.columns_ = columns
-        self.frequency_ = frame_frequency(values)
+        self.columns_ = list(table.columns)
+        self.frequency_ = frame_frequency(table)
         self.scaler_, self.borders_ = scaler, borders
-        self.context_ = values.iloc[-self.lookback :]
-        self.num_rows_ = len(values)
-        self.n_features_in_ = len(columns)
+        self.context_ = table.iloc[-self.lookback :].copy()
+        self.num_rows_ = len(table)
+        self.n_features_in_ = len(self.columns_)
         if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.array(columns, dtype=object)
+            self.feature_names_in_ = np.array(self.columns_, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         return self
+
+    def check(self, X: Table) -> Split:
+        """Raise whatever ``fit`` would raise before it trains; return the borders of the split."""
+        self.training_config()
+        return self._prepare(X)[1]
+
+    def _prepare(
+        self, X: Table
+    ) -> tuple[pd.DataFrame, Split, Scaler, tuple[Windows, Windows, Windows], STanHopNet]:
+        """Everything that ``fit`` needs before it trains."""
+        table = self._read(X, fitted=False)
+        config = self.network_config(len(table.columns))
+        borders = split_rows(len(table), self.split)
+        array = table.to_numpy(dtype=np.float64)
+        scaler = Scaler.fit(array[: max(borders.train, 1)])
+        scaled = torch.from_numpy(scaler.transform(array))
+        parts = split_windows(scaled, borders, self.lookback, self.horizon)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = STanHopNet(config)
+        return table, borders, scaler, parts, network
 
     def predict(self, X: Table | None = None, horizon: int | None = None) -> Table:
         """Forecast the steps after the last row.
@@ -233,11 +246,6 @@ class STanHopForecaster(BaseEstimator):
             named[DEEP] = Baseline(predict=network.deep, lookback=self.lookback)
             named[LINEAR] = Baseline(predict=network.linear, lookback=self.lookback)
         return named
-
-    @property
-    def season_(self) -> int:
-        """Steps in the natural season of the trained frequency; 1 if unknown."""
-        return 1 if self.frequency_ is None else season_length(self.frequency_)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact: a folder with ``config.json`` and ``model.safetensors``, no pickle.
@@ -330,6 +338,7 @@ def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataF
             default lookback as much of 512 steps as the rows allow.
     """
     options.setdefault("split", "4/1/0")
+    frame = to_frame(frame, missing=options.get("missing", "error"))
     if "lookback" not in options:
         train_rows = len(frame) * 4 // 5
         options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 512))
@@ -348,6 +357,11 @@ def _add_linear(network: STanHopNet, train: Windows, validation: Windows) -> Com
     combination = combine(sums(network.deep, network.linear, validation), len(validation))
     network.mixture = combination.weights
     return combination
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of numpy, which searches over parameters draw, as those of Python."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
 
 
 def _checked(

@@ -440,9 +440,7 @@ def _count(index: pd.DatetimeIndex, offset: pd.offsets.BaseOffset) -> int:
 def _canonical(grid: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """One name for one frequency: 60min and h, 168h and W-MON are the same."""
     inferred = _infer(grid) if len(grid) >= 3 else None
-    if inferred is not None:
-        grid.freq = inferred
-    return grid
+    return grid if inferred is None else pd.DatetimeIndex(grid, freq=inferred)
 
 
 def _fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:

@@ -4,7 +4,6 @@ The folder holds ``config.json`` and ``model.safetensors`` (the artefact), ``bas
 ``history.csv``; while training also ``checkpoint.safetensors``, from which it can be resumed.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from stanhop_app.checkpoint import sha256
 from stanhop_app.errors import ArtefactError
-from stanhop_app.forecasting.artefact import CONFIG
+from stanhop_app.forecasting.artefact import CONFIG, read_config
 from stanhop_app.forecasting.baselines import (
     Baseline,
     fit_baselines,
@@ -29,6 +29,7 @@ from stanhop_app.forecasting.forecaster import (
     match_columns,
     match_frequency,
 )
+from stanhop_app.forecasting.frame import fingerprint, frame_frequency, season_length
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.training import CHECKPOINT, is_main_process
@@ -43,6 +44,8 @@ class Report:
     split: str
     """Name of the split, or "all rows" for a table that was not trained on."""
     borders: Split | None
+    overlaps: bool
+    """Whether a table that was not trained on begins before the training rows end."""
     scores: dict[str, dict[str, Scores]]
     """By part and model."""
     table: pd.DataFrame
@@ -63,19 +66,47 @@ class Report:
 
 
 def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
-    """Refuse to overwrite a run.
+    """Refuse to overwrite a run, and to write among files that are no run at all.
 
     Raises:
-        ValueError: if the folder holds a run, finished or not, and neither option allows it.
+        ValueError: if the folder holds a run, finished or not, and neither option allows it, or
+            anything else.
     """
-    if force or not is_main_process():
+    if not is_main_process() or not folder.exists():
         return
-    if (folder / CONFIG).exists():
-        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
-    if (folder / CHECKPOINT).exists() and not resume:
-        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
-    if folder.exists() and not folder.is_dir():
+    if not folder.is_dir():
         raise ValueError(f"{folder}: is a file; choose another --output.")
+    finished, begun = (folder / CONFIG).exists(), (folder / CHECKPOINT).exists()
+    if finished:
+        try:
+            read_config(folder)
+        except ArtefactError:
+            raise ValueError(
+                f"{folder}: holds a {CONFIG} that is not of a run; choose another --output."
+            ) from None
+    elif not begun and any(folder.iterdir()):
+        raise ValueError(f"{folder}: holds files and no run; choose another --output.")
+    if finished and not force:
+        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
+    if begun and not resume and not force:
+        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
+
+
+def choose_season(frame: pd.DataFrame, borders: Split, season: int | None) -> int:
+    """Season of seasonal naive and MASE: as given, or from the frequency where the rows allow it.
+
+    Raises:
+        ValueError: if a given season is below 1 or longer than the training rows.
+    """
+    if season is not None:
+        if not 1 <= season < borders.train:
+            raise ValueError(
+                f"season must be at least 1 and below the {borders.train} training rows, got {season}."
+            )
+        return season
+    frequency = frame_frequency(frame)
+    natural = 1 if frequency is None else season_length(frequency)
+    return natural if natural < borders.train else 1
 
 
 def make_run(
@@ -103,16 +134,22 @@ def make_run(
         ValueError: if the folder holds a run and may not be overwritten.
     """
     check_folder(folder, resume=resume, force=force)
-    if force and not resume:
+    season = choose_season(frame, forecaster.check(frame), season)
+    if force and not resume and is_main_process():  # only now that nothing can be refused
         (folder / CHECKPOINT).unlink(missing_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
     forecaster.fit(frame, run_folder=folder, resume=resume)
-    season = season or forecaster.season_
     report, baselines = fit_and_score(forecaster, frame, season)
     if is_main_process():
-        forecaster.source_ = {**(source or {}), "sha256": fingerprint(frame), "season": season}
-        forecaster.metrics_ = report.as_json()
         save_baselines(baselines, folder / BASELINES)
+        forecaster.source_ = {
+            **(source or {}),
+            "sha256": fingerprint(frame),
+            "season": season,
+            "baselines_sha256": sha256(folder / BASELINES),
+            "train_end": str(frame.index[forecaster.borders_.train - 1]),
+        }
+        forecaster.metrics_ = report.as_json()
         forecaster.save(folder, force=True)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return report
@@ -138,9 +175,13 @@ def evaluate_run(folder: Path, frame: pd.DataFrame) -> Report:
     forecaster = STanHopForecaster.load(folder)
     frame = match_columns(frame, forecaster.columns_)
     match_frequency(frame, forecaster.frequency_)
-    if forecaster.source_ is None:
+    if forecaster.source_ is None or not (folder / BASELINES).exists():
         raise ArtefactError(f"{folder}: saved without baselines; make a run with `stanhop train`.")
     season = forecaster.source_["season"]
+    if sha256(folder / BASELINES) != forecaster.source_["baselines_sha256"]:
+        raise ArtefactError(
+            f"{folder / BASELINES}: checksum does not match {CONFIG}; it is damaged."
+        )
     baselines = load_baselines(folder / BASELINES, horizon=forecaster.horizon, season=season)
     same = forecaster.source_["sha256"] == fingerprint(frame)
     return report(forecaster, frame, baselines, season, forecaster.borders_ if same else None)
@@ -160,9 +201,12 @@ def report(
     scores = score_all(predictors, scaled, borders, forecaster.horizon, forecaster.scaler_)
     history = array if borders is None else array[: borders.train]
     last_part = list(scores)[-1]
+    source = getattr(forecaster, "source_", None) or {}  # a run's only, from its second scoring on
+    trained_until = pd.Timestamp(source.get("train_end", pd.NaT))
     return Report(
         split="all rows" if borders is None else forecaster.split,
         borders=borders,
+        overlaps=borders is None and bool(frame.index[0] <= trained_until),
         scores=scores,
         table=score_table(scores),
         variates=variate_table(
@@ -172,11 +216,3 @@ def report(
             seasonal_error(history, min(season, len(history) - 1)),
         ),
     )
-
-
-def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of a frame's columns, time stamps and values."""
-    digest = hashlib.sha256("\n".join(map(str, frame.columns)).encode())
-    digest.update(pd.DatetimeIndex(frame.index).as_unit("ns").to_numpy().tobytes())
-    digest.update(np.ascontiguousarray(frame.to_numpy(dtype=np.float64)).tobytes())
-    return digest.hexdigest()
