@@ -13,11 +13,10 @@ from stanhop_app.errors import DataError
 from stanhop_app.forecasting.frame import (
     fingerprint,
     frame_frequency,
-    future_index,
     read_frame,
-    season_length,
     to_frame,
 )
+from stanhop_app.forecasting.frequency import future_index, season_length
 
 
 def wide(rows=48, freq="h", start="2024-01-01", columns=("a", "b"), **index):

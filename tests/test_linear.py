@@ -94,3 +94,16 @@ def test_a_linear_recurrence_is_found_exactly():
     train = Windows(values=values, first=0, last=150, lookback=4, horizon=5)
     fit = fit_pooled(train, Windows(values=values, first=150, last=200, lookback=4, horizon=5))
     assert fit.validation_mse < 1e-4
+
+
+def test_a_map_that_reads_less_has_zero_weights_for_the_rest():
+    """Of a long window the choice on validation may be to read the latest steps only."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(700, 2, generator=generator)
+    values[1:] += 0.9 * values[:-1]  # only the last steps tell anything
+    train = Windows(values=values, first=0, last=400, lookback=150, horizon=3)
+    fit = fit_linear(train, Windows(values=values, first=400, last=700, lookback=150, horizon=3))
+    assert fit.lookback == 96
+    assert fit.weight.shape[1:] == (150, 3)
+    assert not fit.weight[:, :54].any()
+    assert fit.weight[:, 54:].any()

@@ -20,10 +20,10 @@ from stanhop_app.forecasting.frame import (
     Missing,
     fingerprint,
     frame_frequency,
-    future_index,
     time_index,
     to_frame,
 )
+from stanhop_app.forecasting.frequency import future_index
 from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Scaler, Split, Windows, split_rows, split_windows

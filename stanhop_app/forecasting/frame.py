@@ -12,20 +12,18 @@ import re
 import warnings
 import zlib
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.frequencies import to_offset
 
 from stanhop_app.errors import DataError
+from stanhop_app.forecasting.frequency import regular_grid
 
 Missing = Literal["error", "interpolate", "ffill"]
 MISSING = ("error", "interpolate", "ffill")
 TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds")
 ID_NAMES = ("unique_id", "id", "series", "series_id")
-CALENDAR = {"B": 1.4, "MS": 30.0, "ME": 30.0, "QS": 91.0, "QE": 91.0, "YS": 365.0, "YE": 365.0}
-"""Frequencies tried, besides the commonest step, on time stamps with gaps; and their days."""
 
 
 def read_frame(
@@ -354,7 +352,7 @@ def _reject_duplicates(index: pd.Index, name: str) -> None:
 def _regular(frame: pd.DataFrame, name: str, frequency: str | None, missing: str) -> pd.DataFrame:
     """Give the index its frequency; add the time stamps that are missing, as NaN, if allowed."""
     index = pd.DatetimeIndex(frame.index)
-    grid = _grid(index, name, frequency)
+    grid = regular_grid(index, name, frequency)
     absent = len(grid) - len(index)
     if absent:
         if missing == "error":
@@ -366,81 +364,6 @@ def _regular(frame: pd.DataFrame, name: str, frequency: str | None, missing: str
             )
         return frame.reindex(grid)
     return frame.set_axis(grid, axis=0)
-
-
-def _grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> pd.DatetimeIndex:
-    """The regular grid from the first time stamp to the last that holds all of them."""
-    candidates: list[Any]
-    if frequency is None:
-        if len(index) < 3:
-            raise DataError(
-                f"{name}: {len(index)} time stamps are too few to infer the frequency; give it "
-                "(--frequency)."
-            )
-        inferred = _infer(index)
-        step = pd.Series(index[1:] - index[:-1]).mode()[0]
-        candidates = [inferred] if inferred else [to_offset(step), *map(to_offset, CALENDAR)]
-    else:
-        candidates = [_offset(frequency, name)]
-    for candidate in candidates:
-        if _count(index, candidate) > 2 * len(index) + 1:
-            continue  # most of the grid would be holes, and it might not fit in memory
-        grid = pd.date_range(index[0], index[-1], freq=candidate, unit=index.unit)
-        off = index[~index.isin(grid)]
-        if len(off) == 0 and 2 * len(index) > len(grid):
-            grid.name = index.name
-            return _canonical(grid)
-        if frequency is not None and len(off):
-            raise DataError(
-                f"{name}: {len(off)} time stamps are not on the grid of frequency {frequency} that "
-                f"starts at {index[0]}, first {off[0]}."
-            )
-    if frequency is not None:
-        raise DataError(
-            f"{name}: only {len(index)} of {_count(index, candidates[0])} time stamps at frequency "
-            f"{frequency} exist; give a coarser one."
-        )
-    steps = index[1:] - index[:-1]
-    raise DataError(
-        f"{name}: the time stamps are not regular (steps from {steps.min()} to {steps.max()}, "
-        f"commonest {step}); resample the table, or give its frequency (--frequency)."
-    )
-
-
-def _infer(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
-    """The frequency that fits without a gap, or None."""
-    with warnings.catch_warnings():  # pandas 3.1 announces that it will return an offset
-        warnings.simplefilter("ignore")
-        inferred = pd.infer_freq(index)
-    return None if inferred is None else to_offset(inferred)
-
-
-def _offset(frequency: str, name: str) -> pd.offsets.BaseOffset:
-    try:
-        offset = to_offset(frequency)
-    except ValueError:
-        offset = None
-    if offset is None or offset.n < 1:
-        raise DataError(
-            f"{name}: unknown frequency {frequency!r}; use a pandas alias such as h, 15min, D, MS."
-        )
-    return offset
-
-
-def _count(index: pd.DatetimeIndex, offset: pd.offsets.BaseOffset) -> int:
-    """How many time stamps a grid would have, about, without building it."""
-    try:
-        step = pd.Timedelta(offset)  # type: ignore[arg-type]
-    except ValueError:  # a calendar frequency
-        days = CALENDAR.get(str(offset.rule_code).split("-")[0], 7.0)
-        step = pd.Timedelta(days=days * offset.n)
-    return int((index[-1] - index[0]) / step) + 1
-
-
-def _canonical(grid: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """One name for one frequency: 60min and h, 168h and W-MON are the same."""
-    inferred = _infer(grid) if len(grid) >= 3 else None
-    return grid if inferred is None else pd.DatetimeIndex(grid, freq=inferred)
 
 
 def _fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:
@@ -493,28 +416,3 @@ def fingerprint(frame: pd.DataFrame) -> str:
         digest.update(index.as_unit("ns").asi8.tobytes())
     digest.update(np.ascontiguousarray(frame.to_numpy(dtype=np.float64)).tobytes())
     return digest.hexdigest()
-
-
-def future_index(index: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
-    """The ``horizon`` time stamps after the last one of a regular index."""
-    future = pd.date_range(index[-1], periods=horizon + 1, freq=index.freq, unit=index.unit)[1:]
-    future.name = index.name
-    return future
-
-
-def season_length(frequency: str) -> int:
-    """Steps in the natural season of a pandas frequency: a day, a week of days, a year of months.
-
-    1 where none is known. Used by seasonal naive and MASE.
-    """
-    offset = to_offset(frequency)
-    calendar = {"B": 5, "D": 7, "W": 52, "M": 12, "Q": 4, "Y": 1}
-    letter = str(offset.rule_code)[0]
-    if offset.n == 1 and letter in calendar and str(offset.rule_code) not in ("ms", "min"):
-        return calendar[letter]
-    try:
-        step = pd.Timedelta(offset)  # type: ignore[arg-type]
-    except ValueError:
-        return 1
-    day = pd.Timedelta(days=1)
-    return int(day / step) if step < day and day % step == pd.Timedelta(0) else 1

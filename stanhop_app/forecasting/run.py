@@ -29,7 +29,8 @@ from stanhop_app.forecasting.forecaster import (
     match_columns,
     match_frequency,
 )
-from stanhop_app.forecasting.frame import fingerprint, frame_frequency, season_length
+from stanhop_app.forecasting.frame import fingerprint, frame_frequency
+from stanhop_app.forecasting.frequency import season_length
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.training import CHECKPOINT, is_main_process
