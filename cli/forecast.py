@@ -75,7 +75,11 @@ def command(
         from stanhop_app.plots import forecast_figure
 
         shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
-        title = f"{data or (forecaster.source_ or {}).get('data', '')}: {len(prediction)} steps by {run}"
+        name = data or (forecaster.source_ or {}).get("data", "")
+        title = (
+            f"{name}: {len(prediction)} steps by STanHop-Net "
+            f"({forecaster.association}, split {forecaster.split})"
+        )
         figure = forecast_figure(shown, prediction, title=title)
         write_atomic(plot, lambda file: file.write_text(figure.to_html(), encoding="utf-8"))
         echo(f"drawn in {plot}")

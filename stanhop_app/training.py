@@ -262,8 +262,9 @@ class _Loop:
                 precision=config.precision,
                 strategy="ddp" if config.devices > 1 else "auto",
             )
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"device {config.device!r} cannot be used here ({error}).") from None
+        except (RuntimeError, ValueError, ImportError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"device {config.device!r} cannot be used here ({reason}).") from None
         self.fabric.launch()
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)

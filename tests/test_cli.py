@@ -412,6 +412,7 @@ def test_a_plot_is_one_file_that_needs_no_network(stanhop, trained, tmp_path):
     html = (tmp_path / "f.html").read_text()
     assert "dew_point_f" in html
     assert "<script src=" not in html
+    assert "12 steps by STanHop-Net (softmax1, split " in html
     assert stanhop("forecast", trained, "--plot", tmp_path / "f.html")[0] == 2
 
 

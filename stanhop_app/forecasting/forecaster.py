@@ -193,7 +193,7 @@ class STanHopForecaster(BaseEstimator):
         array = table.to_numpy(dtype=np.float64)
         scaler = Scaler.fit(array[: max(borders.train, 1)])
         scaled = torch.from_numpy(scaler.transform(array))
-        parts = split_windows(scaled, borders, self.lookback, self.horizon)
+        parts = split_windows(scaled, borders, config.lookback, config.horizon)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             network = STanHopNet(config)

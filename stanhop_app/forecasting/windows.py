@@ -124,7 +124,7 @@ class Windows:
         """Numbers of all windows in order, in batches of at most ``size``; default by memory."""
         floats = self.values.shape[1] * (self.lookback + self.horizon)
         size = size or max(BATCH_FLOATS // floats, 1)
-        return list(torch.arange(len(self)).split(size))
+        return list(torch.arange(len(self)).split(int(size)))
 
 
 def split_windows(
