@@ -72,4 +72,5 @@ def describe(data: str, as_json: bool, **options: Any) -> None:
         click.echo(f"{name:10} {value}")
     click.echo()
     click.echo(frame.describe().T[["min", "mean", "max", "std"]].to_string(float_format="%.4g"))
-    echo(f"\nNext: stanhop train {data}")
+    if data != "-" and all(value in (None, "error") for value in options.values()):
+        echo(f"\nNext: stanhop train {data}")

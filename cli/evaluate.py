@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, read_data
+from stanhop_app.cli.options import as_trained, config_option, data_options, read_data
 
 
 @click.command("evaluate")
@@ -23,18 +23,18 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     from stanhop_app.cli.tables import print_report
     from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.errors import DataError
     from stanhop_app.forecasting.artefact import read_config
     from stanhop_app.forecasting.run import evaluate_run
 
     source = read_config(run).get("source") or {}
+    options = as_trained(source, options)
     if data is None:
         # A path in a file of somebody's is not followed; the name of a data set is harmless.
         data = source.get("data")
         if data not in DATASETS:
-            raise DataError(f"{run}: name the table to score it on: stanhop evaluate {run} FILE.")
-        given = {k: v for k, v in options.items() if v not in (None, "error")}
-        options = {**source.get("options", {}), **given}
+            raise click.UsageError(
+                f"name the table to score {run} on: stanhop evaluate {run} FILE."
+            )
     report = evaluate_run(run, read_data(data, options))
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, read_data
+from stanhop_app.cli.options import as_trained, config_option, data_options, echo, read_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +46,8 @@ def command(
 ) -> None:
     """Forecast the steps after the last row of DATA with the model in RUN.
 
-    DATA is a name, a CSV or Parquet file, or - for standard input. Default: the table that RUN was
-    trained on.
+    DATA is a name, a CSV or Parquet file, or - for standard input; it is read as the table of the
+    training was. Default: the last rows of that table, which RUN keeps.
 
     \b
     stanhop forecast runs/etth1-h24
@@ -62,10 +62,17 @@ def command(
     for file in (output, plot):
         if file is not None and file.exists() and not force:
             raise click.UsageError(f"{file}: exists; choose another file, or --force.")
-    ending = output.suffix.lstrip(".") if output is not None else ""
-    kind = format_ or (ending if ending in FORMATS else "csv")
+        if file is not None and not file.parent.is_dir():
+            raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
+    ending = output.suffix.lstrip(".") if output is not None else "csv"
+    if format_ is None and ending not in FORMATS:
+        raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
+    kind = format_ or ending
     forecaster = STanHopForecaster.load(run)
+    options = as_trained(forecaster.source_ or {}, options)
     table = None if data is None else read_data(data, options)
+    if table is None:
+        echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
     prediction = forecaster.predict(table, horizon)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(

@@ -69,6 +69,8 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
             raise click.UsageError(
                 f"{path}: unknown option {name!r}; choose from: {', '.join(sorted(known))}."
             )
+        if isinstance(option.type, click.types.IntParamType) and isinstance(value, float):
+            raise click.UsageError(f"{path}: {name} must be a whole number, got {value}.")
         listed = isinstance(value, list) and option.nargs == 1  # as a flag would say it: a,b
         defaults[option.name] = ",".join(map(str, value)) if listed else value
     ctx.default_map = defaults
@@ -93,6 +95,12 @@ def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
     if source in DATASETS and not Path(source).exists():
         return read_frame(DATASETS[source].locate(), **options)
     return read_frame(source, **options)
+
+
+def as_trained(source: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """How to read a table for a run: as the run's own was read, except where said otherwise."""
+    said = {name: value for name, value in given.items() if value not in (None, "error")}
+    return {**given, **source.get("options", {}), **said}
 
 
 def echo(text: str = "") -> None:

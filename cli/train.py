@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.options import config_option, data_options, echo, read_data
+
+if TYPE_CHECKING:
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
 
 NETWORK = (
     "deep_lookback",
@@ -109,10 +112,9 @@ def command(
     from stanhop_app.training import CHECKPOINT, is_main_process
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
-    if resume and (output / "config.json").exists():
-        echo(f"{output} is finished already. Next: stanhop forecast {output}")
-        return
-    check_folder(output, resume=resume, force=force)
+    finished = resume and (output / "config.json").exists()
+    if not finished:
+        check_folder(output, resume=resume, force=force)
     if data == "-" and options["devices"] > 1:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     read = {
@@ -129,6 +131,10 @@ def command(
         progress=False if quiet else None,
     )
     forecaster.training_config()
+    if finished:
+        _check_same(output, forecaster, data)
+        echo(f"{output} is finished already. Next: stanhop forecast {output}")
+        return
     frame = read_data(data, read)
     if is_main_process():
         echo(
@@ -164,6 +170,22 @@ def command(
 
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
+
+
+def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:
+    """Refuse to take a finished run of other options or other data for this one."""
+    from stanhop_app.checkpoint import to_json
+    from stanhop_app.forecasting.artefact import read_config
+
+    config = read_config(output)
+    saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}
+    asked = json.loads(to_json({**forecaster.get_params(), "data": data}))
+    for name, value in saved.items():
+        if asked[name] != value:
+            raise click.UsageError(
+                f"{output}: holds a finished run of other options ({name} was {value}, is "
+                f"{asked[name]}); choose another --output, or --force."
+            )
 
 
 def _stem(data: str) -> str:

@@ -146,9 +146,15 @@ def split_windows(
     for name, windows in parts.items():
         if len(windows) == 0:
             needed = horizon + (lookback if name == "training" else 0)
+            fits = windows.last - horizon
+            hint = (
+                f"; the largest lookback that fits is {fits}"
+                if train is windows and fits > 0
+                else ""
+            )
             raise DataError(
                 f"too few rows: the {name} part has {windows.last - windows.first}, but lookback "
-                f"{lookback} and horizon {horizon} need at least {needed} there; bring more rows, or "
-                "choose a smaller lookback or horizon."
+                f"{lookback} and horizon {horizon} need at least {needed} there{hint}; bring more rows, "
+                "or choose a smaller lookback or horizon."
             )
     return train, validation, test

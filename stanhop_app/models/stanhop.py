@@ -79,7 +79,8 @@ class STanHopConfig:
         if self.deep_steps < self.patch_length:
             raise ValueError(
                 f"lookback must hold at least one patch, got lookback={self.lookback}, "
-                f"deep_lookback={self.deep_lookback}, patch_length={self.patch_length}."
+                f"deep_lookback={self.deep_lookback}, patch_length={self.patch_length}; "
+                "choose a smaller patch_length or a larger lookback."
             )
 
     @property
