@@ -16,7 +16,7 @@ class FeatureDropout(nn.Module):
     """Drop whole features of a sample: one draw per (sample, feature), shared by all positions.
 
     A draw per element costs as much as the matrix products at small widths on CPU; this one costs
-    next to nothing and regularises as well (measured on ETTh1).
+    next to nothing.
     """
 
     def __init__(self, p: float):
@@ -46,7 +46,7 @@ class STanHopBlock(nn.Module):
 
     The variates meet in ``num_prototypes`` learned queries, from which each retrieves, so that cost
     grows linearly in their number. The released code attends over all pairs of variates instead,
-    and drops the residual (research notes B2-B4 of its review); the paper describes what is here.
+    and drops the residual; the paper describes what is here.
 
     References:
         Wu et al., STanHop-Net, arXiv 2312.17346, section 4.

@@ -14,7 +14,7 @@ from stanhop_app.layers.association import Association, entmax, find_association
 from stanhop_app.layers.association import clip as clip_weights
 
 SMALL_MEMORY = 64
-"""Stored patterns up to which explicit weights beat the fused kernel on CPU (measured in issue 3)."""
+"""Stored patterns up to which explicit weights are used; a guess, not yet measured."""
 
 
 def associate(
