@@ -7,6 +7,8 @@ from sklearn.linear_model import Ridge
 from stanhop_app.forecasting import linear as linear_module
 from stanhop_app.forecasting import windows as windows_module
 from stanhop_app.forecasting.linear import (
+    LinearFit,
+    choose_shares,
     fit_linear,
     fit_pooled,
     mean_squared_error,
@@ -14,6 +16,7 @@ from stanhop_app.forecasting.linear import (
     ridge,
 )
 from stanhop_app.forecasting.windows import Windows
+from stanhop_app.models.stanhop import from_last
 
 
 def windows(first=0, last=150, lookback=6, horizon=3, variates=3, seed=0):
@@ -24,8 +27,7 @@ def windows(first=0, last=150, lookback=6, horizon=3, variates=3, seed=0):
 
 def stacked(of):
     x, y = of.gather(torch.arange(len(of)))
-    last = x[:, -1:]
-    return (x - last).double(), (y - last).double()
+    return from_last(x).double(), (y - x[:, -1:]).double()
 
 
 def test_moments_are_sums_over_all_windows(monkeypatch):
@@ -43,28 +45,108 @@ def test_moments_are_sums_over_all_windows(monkeypatch):
     assert pooled.count == found.pooled().count == 3 * len(windows())
 
 
-def test_ridge_is_that_of_scikit_learn():
+def test_the_latest_moments_are_those_of_shorter_windows():
+    long, short = windows(first=6), windows(first=6, lookback=4)
+    found, wanted = moments(long).latest(4), moments(short)
+    torch.testing.assert_close(found.gram, wanted.gram, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(found.cross, wanted.cross, rtol=1e-5, atol=1e-4)
+
+
+def test_anchored_ridge_is_that_of_scikit_learn_on_differences():
     x, y = stacked(windows(variates=1))
     (weight,) = ridge(moments(windows(variates=1)), (0.01,))
+    reference = Ridge(alpha=0.01 * len(x), fit_intercept=False).fit(x[:, :-1, 0], y[..., 0])
+    wanted = torch.from_numpy(reference.coef_.T)
+    torch.testing.assert_close(weight[0, :-1], wanted, rtol=1e-4, atol=1e-5)
+    assert not weight[0, -1].any()
+
+
+def test_free_ridge_is_that_of_scikit_learn_on_values():
+    x, y = windows(variates=1).gather(torch.arange(len(windows(variates=1))))
+    (weight,) = ridge(moments(windows(variates=1)), (0.01,), anchored=False)
     reference = Ridge(alpha=0.01 * len(x), fit_intercept=False).fit(x[..., 0], y[..., 0])
-    torch.testing.assert_close(weight[0], torch.from_numpy(reference.coef_.T), rtol=1e-4, atol=1e-5)
+    part = linear_module._module(weight)
+    wanted = torch.from_numpy(reference.predict(x[..., 0])).float()
+    torch.testing.assert_close(part(x)[..., 0], wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_the_error_from_moments_is_that_of_the_forecasts():
-    fit = fit_linear(windows(), windows(150, 200))
-    x, y = windows(150, 200).gather(torch.arange(len(windows(150, 200))))
+def test_penalties_draw_an_anchored_map_to_the_last_value_and_a_free_one_to_zero():
+    x, _ = windows().gather(torch.arange(10))
+    for anchored, wanted in ((True, x[:, -1:].expand(-1, 3, -1)), (False, torch.zeros(10, 3, 3))):
+        (weight,) = ridge(moments(windows()), (1e9,), anchored=anchored)
+        torch.testing.assert_close(linear_module._module(weight)(x), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["anchored", "free"])
+def test_the_error_from_moments_is_that_of_the_forecasts(kind, seed):
+    fit = getattr(fit_linear(windows(seed=seed), windows(150, 200, seed=seed)), kind)
+    held_out = windows(150, 200, seed=seed)
+    x, y = held_out.gather(torch.arange(len(held_out)))
     direct = (fit.module()(x) - y).square().mean().item()
-    assert mean_squared_error(fit.weight, moments(windows(150, 200))) == pytest.approx(
-        direct, rel=1e-4
-    )
+    assert mean_squared_error(fit.weight, moments(held_out)) == pytest.approx(direct, rel=1e-4)
     assert fit.validation_mse == pytest.approx(direct, rel=1e-4)
+
+
+def levels(returning):
+    """Variates around levels that move on for good, or that come back to 0 after a shock."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.zeros(1200, len(returning))
+    noise = torch.randn(1200, len(returning), generator=generator)
+    keep = torch.tensor([0.9 if back else 1.0 for back in returning])
+    for t in range(1, 1200):
+        values[t] = keep * values[t - 1] + 0.3 * noise[t]
+    parts = (0, 700), (700, 1200)
+    return [Windows(values=values, first=a, last=b, lookback=8, horizon=24) for a, b in parts]
+
+
+def test_a_variate_whose_level_returns_is_averaged_and_one_that_drifts_keeps_its_level():
+    train, validation = levels([True, False, True])
+    fit = fit_linear(train, validation)
+    assert isinstance(fit, LinearFit)
+    assert fit.shares.tolist() == [0.5, 0.0, 0.5]
+    x, _ = validation.gather(torch.arange(20))
+    anchored, free, both = (part.module()(x) for part in (fit.anchored, fit.free, fit))
+    torch.testing.assert_close(both[..., 1], anchored[..., 1])
+    half = (anchored + free)[..., ::2] / 2
+    torch.testing.assert_close(both[..., ::2], half, rtol=1e-4, atol=1e-5)
+    moved = fit.module()(x + 5)
+    torch.testing.assert_close(moved[..., 1], both[..., 1] + 5, rtol=1e-4, atol=1e-4)
+
+
+def test_variates_that_share_a_map_share_the_choice():
+    train, validation = levels([True, False])
+    fit = fit_linear(train, validation)
+    parts = fit.anchored.module(), fit.free.module()
+    assert choose_shares(*parts, validation).shape == (2,)
+    assert choose_shares(*parts, validation, shared=True).shape == (1,)
+
+
+def test_equal_maps_and_a_single_window_keep_the_level():
+    train, validation = levels([True])
+    fit = fit_linear(train, validation)
+    anchored, free = fit.anchored.module(), fit.free.module()
+    assert not choose_shares(anchored, anchored, validation).any()
+    single = Windows(values=validation.values, first=700, last=724, lookback=8, horizon=24)
+    assert len(single) == 1
+    assert not choose_shares(anchored, free, single).any()
+
+
+def test_a_window_of_one_step_has_a_map():
+    train, validation = (
+        Windows(values=w.values, first=w.first, last=w.last, lookback=1, horizon=4)
+        for w in levels([True, True])
+    )
+    fit = fit_linear(train, validation)
+    assert fit.weight.isfinite().all()
+    assert not fit.anchored.weight.any()
+    assert fit.free.weight.any()
 
 
 def test_partial_pooling_is_never_worse_on_validation_than_one_map_for_all():
     train, validation = windows(), windows(150, 200)
-    assert (
-        fit_linear(train, validation).validation_mse <= fit_pooled(train, validation).validation_mse
-    )
+    own, shared = fit_linear(train, validation).anchored, fit_pooled(train, validation)
+    assert own.validation_mse <= shared.validation_mse
 
 
 def test_variates_that_differ_get_maps_of_their_own():
@@ -74,7 +156,7 @@ def test_variates_that_differ_get_maps_of_their_own():
     values = torch.stack([wave, wave.roll(1) * torch.sin(steps / 50)], 1) + torch.randn(400, 2) / 50
     train = Windows(values=values, first=0, last=300, lookback=12, horizon=6)
     validation = Windows(values=values, first=300, last=400, lookback=12, horizon=6)
-    own, shared = fit_linear(train, validation), fit_pooled(train, validation)
+    own, shared = fit_linear(train, validation).anchored, fit_pooled(train, validation)
     assert own.pooling is not None
     assert own.weight.shape == (2, 12, 6)
     assert own.validation_mse < 0.9 * shared.validation_mse
@@ -83,7 +165,7 @@ def test_variates_that_differ_get_maps_of_their_own():
 def test_very_many_variates_share_one_map(monkeypatch):
     monkeypatch.setattr(linear_module, "LARGEST_MOMENTS", 100)
     fit = fit_linear(windows(), windows(150, 200))
-    assert fit.pooling is None
+    assert fit.anchored.pooling is None
     assert fit.weight.shape == (1, 6, 3)
     assert fit.module()(torch.randn(4, 6, 3)).shape == (4, 3, 3)
 
@@ -102,7 +184,8 @@ def test_a_map_that_reads_less_has_zero_weights_for_the_rest():
     values = torch.randn(700, 2, generator=generator)
     values[1:] += 0.9 * values[:-1]  # only the last steps tell anything
     train = Windows(values=values, first=0, last=400, lookback=150, horizon=3)
-    fit = fit_linear(train, Windows(values=values, first=400, last=700, lookback=150, horizon=3))
+    validation = Windows(values=values, first=400, last=700, lookback=150, horizon=3)
+    fit = fit_linear(train, validation).anchored
     assert fit.lookback == 96
     assert fit.weight.shape[1:] == (150, 3)
     assert not fit.weight[:, :54].any()

@@ -108,8 +108,12 @@ def test_the_linear_part_maps_changes_from_the_last_value():
     net.linear.weight = torch.randn(3, 26, 10)
     x = torch.randn(4, 26, 3)
     last = x[:, -1:]
-    wanted = torch.einsum("btc,ctl->blc", x - last, net.linear.weight) + last
-    torch.testing.assert_close(net.linear(x), wanted)
+    differences = torch.einsum("btc,ctl->blc", (x - last)[:, :-1], net.linear.weight[:, :-1])
+    wanted = last + differences + torch.einsum("bc,cl->blc", x[:, -1], net.linear.weight[:, -1])
+    torch.testing.assert_close(net.linear(x), wanted, rtol=1e-4, atol=1e-4)
+    net.linear.weight[:, -1] = 0
+    moved = net.linear(x + 3)
+    torch.testing.assert_close(moved, net.linear(x) + 3, rtol=1e-4, atol=1e-4)
 
 
 def test_every_level_is_read():

@@ -198,10 +198,20 @@ class DeepPart(nn.Module):
         return forecast[..., : self.config.horizon]
 
 
-class LinearPart(nn.Module):
-    """A linear map per variate on windows minus their last value, fitted in closed form.
+def from_last(x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+    """A window as differences from its last value and, in the last place, that value itself.
 
-    ``y = last + W_c^T (x - last)``; ``weight`` is (C, T, L), or (1, T, L) when all variates share it.
+    An invertible change of coordinates in which the level of a series stands in one number.
+    """
+    last = x[:, -1:]
+    return torch.cat([x[:, :-1] - last, last], dim=1)
+
+
+class LinearPart(nn.Module):
+    """A linear map per variate, fitted in closed form.
+
+    ``y = last + W_c^T from_last(x)``; ``weight`` is (C, T, L), or (1, T, L) when all variates share it. Where
+    the last row of W is 0, adding a constant to the window adds it to the forecast.
     `stanhop_app.forecasting.linear.fit_linear` fills it; it is never trained by gradient.
     """
 
@@ -213,10 +223,9 @@ class LinearPart(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
         """(B, T, C) -> (B, L, C)."""
-        last = x[:, -1:]
-        windows = rearrange(x - last, "b t c -> c b t")
+        windows = rearrange(from_last(x), "b t c -> c b t")
         change = torch.matmul(windows, self.weight)
-        return rearrange(change, "c b l -> b l c") + last
+        return rearrange(change, "c b l -> b l c") + x[:, -1:]
 
 
 class STanHopNet(nn.Module):
