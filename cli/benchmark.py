@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, read_data
+from stanhop_app.cli.options import READING, config_option, data_options, echo, read_data
 
 
 def _numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
@@ -52,7 +52,6 @@ def command(
     splits: list[str],
     output: Path,
     as_json: bool,
-    missing: str,
     **options: Any,
 ) -> None:
     """Train and score every horizon and split on DATA; interrupt and run again to go on.
@@ -62,11 +61,7 @@ def command(
     """
     from stanhop_app.forecasting.benchmark import benchmark_table, run_benchmark
 
-    read = {
-        name: options.pop(name)
-        for name in ("time_column", "id_column", "value_column", "columns", "frequency")
-    }
-    frame = read_data(data, {**read, "missing": missing})
+    frame = read_data(data, {name: options.pop(name) for name in READING})
     content = run_benchmark(
         frame, horizons=horizons, splits=splits, options=options, results=output, say=echo
     )

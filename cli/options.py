@@ -11,6 +11,19 @@ from typing import Any, TypeVar
 import click
 import pandas as pd
 
+READING = (
+    "time_column",
+    "id_column",
+    "value_column",
+    "columns",
+    "frequency",
+    "missing",
+    "day_first",
+    "decimal",
+    "thousands",
+)
+"""Names of `data_options`."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -29,6 +42,14 @@ def data_options(command: F) -> F:
             "--columns",
             callback=_split_names,
             help="Columns to use, by name: OT,HUFL. Default: all.",
+        ),
+        click.option("--thousands", help="Mark that groups digits: , in 1,234.5. Default: found."),
+        click.option("--decimal", help="Decimal mark, . or , . Default: found."),
+        click.option(
+            "--day-first/--month-first",
+            "day_first",
+            default=None,
+            help="Whether 01/02/2024 is February 1. Default: found.",
         ),
         click.option("--value-column", help="Value of a long table."),
         click.option("--id-column", help="Column that names the series of a long table."),

@@ -25,7 +25,7 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
         + "".join(f"{name.replace('mse', 'MSE').replace('mae', 'MAE'):>16}" for name in header)
     )
     for name, row in table.iterrows():
-        label = str(name).replace("- ", "  ")
+        label = f"  {name}" if str(name).endswith(" part") else str(name)
         click.echo(f"{label:16}" + "".join(f"{value:16.4f}" for value in row))
     if variates:
         part = list(report.scores)[-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, read_data
+from stanhop_app.cli.options import READING, config_option, data_options, echo, read_data
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
@@ -117,10 +117,7 @@ def command(
         check_folder(output, resume=resume, force=force)
     if data == "-" and options["devices"] > 1:
         raise click.UsageError("several processes cannot read standard input; use a file.")
-    read = {
-        name: options.pop(name)
-        for name in ("time_column", "id_column", "value_column", "columns", "frequency", "missing")
-    }
+    read = {name: options.pop(name) for name in READING}
     network = {name: options.pop(name) for name in NETWORK}
     training = {name: options.pop(name) for name in TRAINING}
     forecaster = STanHopForecaster(

@@ -264,3 +264,8 @@ def test_too_few_rows_to_fit_says_how_many_are_needed(small, weather):
 def test_nothing_is_forecast_before_fit():
     with pytest.raises(NotFittedError):
         STanHopForecaster().predict()
+
+
+def test_a_path_in_place_of_a_frame_is_told_how_to_be_read(small):
+    with pytest.raises(ValueError, match=r"got 'sales\.csv'; read a file with .*read_frame"):
+        STanHopForecaster(**small).fit("sales.csv")

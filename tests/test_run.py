@@ -14,8 +14,8 @@ from stanhop_app.forecasting.windows import split_rows
 
 MODELS = [
     "STanHop-Net",
-    "- deep part",
-    "- linear part",
+    "deep part",
+    "linear part",
     "last value",
     "seasonal naive",
     "ridge",

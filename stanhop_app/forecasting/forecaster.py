@@ -31,7 +31,7 @@ from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training import Loss, TrainingConfig, train
 
 Table = pd.DataFrame | np.ndarray
-WHOLE, DEEP, LINEAR = "STanHop-Net", "- deep part", "- linear part"
+WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
 
 
 class STanHopForecaster(BaseEstimator):
@@ -287,6 +287,11 @@ class STanHopForecaster(BaseEstimator):
                 frame = match_columns(frame, self.columns_)
                 match_frequency(frame, self.frequency_)
             return frame
+        if isinstance(X, str | Path):
+            raise ValueError(
+                f"X must be a frame or an array, got {str(X)!r}; read a file with "
+                "stanhop_app.forecasting.frame.read_frame."
+            )
         array = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=self)
         if fitted and array.shape[1] != self.n_features_in_:
             raise ValueError(

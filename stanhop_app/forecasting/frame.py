@@ -5,12 +5,7 @@ frequency, and float64 columns without missing values. What stands in the way of
 column and row, and mended only when the caller says how.
 """
 
-import gzip
 import hashlib
-import io
-import re
-import warnings
-import zlib
 from pathlib import Path
 from typing import IO, Literal
 
@@ -19,10 +14,11 @@ import pandas as pd
 
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.frequency import regular_grid
+from stanhop_app.forecasting.table import read_table, source_name
+from stanhop_app.forecasting.times import guess_time_column, order_hint, parse_times
 
 Missing = Literal["error", "interpolate", "ffill"]
 MISSING = ("error", "interpolate", "ffill")
-TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds")
 ID_NAMES = ("unique_id", "id", "series", "series_id")
 
 
@@ -35,11 +31,14 @@ def read_frame(
     columns: list[str] | None = None,
     frequency: str | None = None,
     missing: Missing = "error",
+    day_first: bool | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> pd.DataFrame:
     """Read a table and make it a regular frame: `read_table`, then `to_frame` (see there)."""
     name = source_name(source)
     return to_frame(
-        read_table(source),
+        read_table(source, decimal=decimal, thousands=thousands),
         name=name,
         time_column=time_column,
         id_column=id_column,
@@ -47,75 +46,8 @@ def read_frame(
         columns=columns,
         frequency=frequency,
         missing=missing,
+        day_first=day_first,
     )
-
-
-def source_name(source: str | Path | IO[bytes]) -> str:
-    """How messages name a source: its path, or "standard input"."""
-    return str(source) if isinstance(source, str | Path) else "standard input"
-
-
-def read_table(source: str | Path | IO[bytes]) -> pd.DataFrame:
-    """Read CSV or Parquet, gzipped or not, from a path or an open binary file.
-
-    The kind is told from the content, not from the name. CSV may be separated by comma,
-    semicolon, tab or bar, with a decimal comma where the separator is a semicolon, and with a
-    separator too many at the end of its rows. A first column without a name that numbers the
-    rows (0, 1, 2, ...), as pandas writes one, is dropped.
-
-    Raises:
-        DataError: if the file is missing, empty or no table.
-    """
-    name = source_name(source)
-    try:
-        content = Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise DataError(f"{name}: no such file.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: cannot be read ({error}).") from None
-    if not content.strip():
-        raise DataError(f"{name}: the file is empty.")
-    try:
-        if content[:4] == b"PAR1":
-            return pd.read_parquet(io.BytesIO(content))
-        return _read_csv(content)
-    except UnicodeDecodeError:
-        raise DataError(f"{name}: neither Parquet nor text in UTF-8.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{name}: not a table that can be read ({reason}).") from None
-
-
-def _read_csv(content: bytes) -> pd.DataFrame:
-    head = content[:65536].decode("utf-8-sig", errors="ignore")
-    lines = [line for line in head.splitlines() if line.strip()]
-    if not lines:
-        raise ValueError("no text in UTF-8")
-    separator = max(",;\t|", key=lines[0].count)
-    decimal = "," if separator == ";" and re.search(r";-?\d+,\d", head) else "."
-    trailing = not lines[0].endswith(separator) and all(x.endswith(separator) for x in lines[1:])
-    with warnings.catch_warnings():
-        # More fields than names: an error, unless every row just ends with a separator.
-        warnings.simplefilter("ignore" if trailing else "error", pd.errors.ParserWarning)
-        try:
-            table = pd.read_csv(
-                io.BytesIO(content),
-                sep=separator,
-                decimal=decimal,
-                encoding="utf-8-sig",
-                skipinitialspace=True,
-                index_col=False,
-            )
-        except pd.errors.ParserWarning:
-            raise ValueError("rows have more fields than the header has names") from None
-    first = table.columns[0]
-    if str(first).startswith("Unnamed") and len(table):
-        if table[first].equals(pd.Series(range(len(table)))):
-            return table.drop(columns=first)
-        return table.rename(columns={first: "time"}) if "time" not in table else table
-    return table
 
 
 def to_frame(
@@ -128,6 +60,7 @@ def to_frame(
     columns: list[str] | None = None,
     frequency: str | None = None,
     missing: Missing = "error",
+    day_first: bool | None = None,
 ) -> pd.DataFrame:
     """Make a table a regular frame: sorted time index of known frequency, float64 columns.
 
@@ -136,13 +69,15 @@ def to_frame(
         name: how messages call it, usually the file.
         time_column: default: the time index, a column of dates, or one named like one.
         id_column: column with the series' names; makes the table long. Default: a column named
-            unique_id, id, series or series_id, if time stamps repeat or it names one series.
+            unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
+            two columns, the one of text, if time stamps repeat.
         value_column: value of a long table; default: its only other column.
         columns: which columns (series) to keep, in this order; default all.
         frequency: pandas alias such as "h", "15min", "D", "MS"; default: inferred.
         missing: what to do about missing values and missing time stamps: "error" names them,
             "interpolate" draws a straight line in time, "ffill" repeats the last value. A straight
             line knows the value after the hole: scores on a table with many lines flatter.
+        day_first: whether 01/02/2024 is February 1; default: found (`parse_times`).
 
     Returns:
         The frame; ``attrs["filled"]`` counts the values that were filled.
@@ -161,11 +96,8 @@ def to_frame(
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
-    table, times = _take_times(table, name, time_column)
-    if id_column is None:
-        guess = next((c for c in ID_NAMES if c in table.columns), None)
-        if guess is not None and (times.has_duplicates or table[guess].nunique() == 1):
-            id_column = guess
+    table, times, hint = _take_times(table, name, time_column, day_first)
+    id_column = id_column or _guess_id_column(table, times)
     if id_column is not None:
         table, times = _widen(table, times, name, id_column, value_column)
     if columns is not None:
@@ -181,98 +113,50 @@ def to_frame(
     values = {column: _numeric(table[column], name) for column in table.columns}
     frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
     _reject_duplicates(frame.index, name)
-    regular = _regular(frame, name, frequency, missing)
+    try:
+        regular = _regular(frame, name, frequency, missing)
+    except DataError as error:
+        raise DataError(f"{error}{hint}") from None
     filled = _fill(regular, name, missing)
     filled.attrs["filled"] = int(regular.isna().to_numpy().sum())
     return filled
 
 
 def _take_times(
-    table: pd.DataFrame, name: str, time_column: str | None
-) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
-    """Split a table into its data columns and its time stamps."""
+    table: pd.DataFrame, name: str, time_column: str | None, day_first: bool | None
+) -> tuple[pd.DataFrame, pd.DatetimeIndex, str]:
+    """Split a table into its data columns and its time stamps; and what to know of their text."""
+    if time_column is None and isinstance(table.index, pd.PeriodIndex):
+        table = table.set_axis(table.index.to_timestamp(), axis=0)
     if time_column is None and isinstance(table.index, pd.DatetimeIndex):
         if table.index.hasnans:
             row = int(np.flatnonzero(table.index.isna())[0]) + 1
             raise DataError(f"{name}: the time index is empty (NaT) in row {row}.")
-        return table, table.index
+        return table, table.index, ""
     if time_column is None:
-        time_column = _guess_time_column(table, name)
+        time_column = guess_time_column(table, name)
     if time_column not in table.columns:
         raise DataError(
             f"{name}: no time column {time_column!r}; the columns are: "
             f"{', '.join(map(str, table.columns))}."
         )
-    times = _parse_times(table[time_column], name)
+    times = parse_times(table[time_column], name, day_first)
+    hint = "" if day_first is not None else order_hint(table[time_column], times)
     rest = table.drop(columns=time_column)
     if len(rest.columns) == 0:
         raise DataError(f"{name}: there is no column besides the time column {time_column!r}.")
-    return rest, times
+    return rest, times, hint
 
 
-def _guess_time_column(table: pd.DataFrame, name: str) -> str:
-    for column in table.columns:
-        if pd.api.types.is_datetime64_any_dtype(table[column]):
-            return str(column)
-    for column in table.columns:
-        if str(column).lower() in TIME_NAMES:
-            return str(column)
-    first = table.columns[0]
-    if (
-        not pd.api.types.is_numeric_dtype(table[first])
-        and _try_times(table[first].head(20)) is not None
-    ):
-        return str(first)
-    raise DataError(
-        f"{name}: no time column found (looked for dates, and for a column named "
-        f"{', '.join(TIME_NAMES)}); name it with time_column (--time-column)."
-    )
-
-
-def _try_times(column: pd.Series) -> pd.DatetimeIndex | None:
-    """Parse by one format for the whole column, month before day, then day before month.
-
-    Dates with points (31.12.2024) are written with the day first.
-    """
-    points = re.match(r"\d{1,2}\.\d{1,2}\.\d", str(column.iloc[0])) is not None
-    attempts: tuple[dict[str, bool], ...] = ({}, {"dayfirst": True}, {"utc": True})
-    attempts = attempts[1:] if points else attempts
-    for options in attempts:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                return pd.DatetimeIndex(
-                    pd.to_datetime(column, **options)  # type: ignore[call-overload]
-                )
-        except (ValueError, TypeError, OverflowError):
-            continue
+def _guess_id_column(table: pd.DataFrame, times: pd.DatetimeIndex) -> str | None:
+    """The column that makes a table long, if one does."""
+    named = next((c for c in ID_NAMES if c in table.columns), None)
+    if named is not None and (times.has_duplicates or table[named].nunique() == 1):
+        return named
+    text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
+    if times.has_duplicates and len(text) == 1 and len(table.columns) == 2:
+        return str(text[0])
     return None
-
-
-def _parse_times(column: pd.Series, name: str) -> pd.DatetimeIndex:
-    if pd.api.types.is_numeric_dtype(column):
-        raise DataError(
-            f"{name}: time column {column.name!r} holds numbers; write dates such as "
-            "2016-07-01 00:00:00 instead."
-        )
-    missing = column.isna()
-    if missing.any():
-        row = int(np.flatnonzero(missing)[0]) + 1
-        raise DataError(
-            f"{name}: time column {column.name!r} is empty in {int(missing.sum())} rows, "
-            f"first in row {row}."
-        )
-    times = _try_times(column)
-    if times is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            bad = pd.to_datetime(column, errors="coerce", utc=True).isna().to_numpy()
-        row = int(np.flatnonzero(bad)[0]) if bad.any() else 0
-        raise DataError(
-            f"{name}: time column {column.name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a "
-            "date of the same form as the others."
-        )
-    return times
 
 
 def _widen(

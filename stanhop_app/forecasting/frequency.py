@@ -13,7 +13,10 @@ CALENDAR = {"B": 1.4, "MS": 30.0, "ME": 30.0, "QS": 91.0, "QE": 91.0, "YS": 365.
 
 
 def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> pd.DatetimeIndex:
-    """The regular grid from the first time stamp to the last that holds all of them."""
+    """The regular grid from the first time stamp to the last that holds all of them.
+
+    Of several, the one with the fewest holes: days without week-ends are business days.
+    """
     candidates: list[Any]
     if frequency is None:
         if len(index) < 3:
@@ -21,24 +24,28 @@ def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> p
                 f"{name}: {len(index)} time stamps are too few to infer the frequency; give it "
                 "(--frequency)."
             )
-        inferred = _infer(index)
+        inferred = infer(index)
         step = pd.Series(index[1:] - index[:-1]).mode()[0]
         candidates = [inferred] if inferred else [to_offset(step), *map(to_offset, CALENDAR)]
     else:
         candidates = [_offset(frequency, name)]
+    grids = []
     for candidate in candidates:
         if _count(index, candidate) > 2 * len(index) + 1:
             continue  # most of the grid would be holes, and it might not fit in memory
         grid = pd.date_range(index[0], index[-1], freq=candidate, unit=index.unit)
         off = index[~index.isin(grid)]
         if len(off) == 0 and 2 * len(index) > len(grid):
-            grid.name = index.name
-            return _canonical(grid)
+            grids.append(grid)
         if frequency is not None and len(off):
             raise DataError(
                 f"{name}: {len(off)} time stamps are not on the grid of frequency {frequency} that "
                 f"starts at {index[0]}, first {off[0]}."
             )
+    if grids:
+        grid = min(grids, key=len)
+        grid.name = index.name
+        return _canonical(grid)
     if frequency is not None:
         raise DataError(
             f"{name}: only {len(index)} of {_count(index, candidates[0])} time stamps at frequency "
@@ -51,7 +58,7 @@ def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> p
     )
 
 
-def _infer(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
+def infer(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
     """The frequency that fits without a gap, or None."""
     with warnings.catch_warnings():  # pandas 3.1 announces that it will return an offset
         warnings.simplefilter("ignore")
@@ -83,7 +90,7 @@ def _count(index: pd.DatetimeIndex, offset: pd.offsets.BaseOffset) -> int:
 
 def _canonical(grid: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """One name for one frequency: 60min and h, 168h and W-MON are the same."""
-    inferred = _infer(grid) if len(grid) >= 3 else None
+    inferred = infer(grid) if len(grid) >= 3 else None
     return grid if inferred is None else pd.DatetimeIndex(grid, freq=inferred)
 
 

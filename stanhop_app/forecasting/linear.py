@@ -239,7 +239,7 @@ def _fit(own: Moments, held_out: Moments, *, anchored: bool) -> RidgeFit:
         pooled = read.pooled()
         mean = replace(pooled, count=read.count)
         mixtures = {k: _towards(mean, read, k) for k in POOLINGS if variates > 1}
-        for k, mixed in {None: pooled, **mixtures}.items():
+        for k, mixed in ((None, pooled), *mixtures.items()):
             fit = _best(mixed, judged, k, anchored=anchored)
             if best is None or fit.validation_mse < best.validation_mse:
                 best = fit
