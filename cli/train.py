@@ -147,7 +147,7 @@ def command(
             forecaster,
             frame,
             output,
-            source={"data": data, "options": read},
+            source={"data": data, "options": {**read, **frame.attrs["reading"]}},
             season=season,
             resume=resume,
             force=force,

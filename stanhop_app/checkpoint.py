@@ -80,7 +80,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("header", "{}"))
-        return load_file(path), header
+        # In memory of their own: where in a file a tensor lies must not change the last bit of a product.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}, header
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file.") from None
     except (safetensors.SafetensorError, OSError, ValueError) as error:

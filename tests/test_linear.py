@@ -8,12 +8,13 @@ from stanhop_app.forecasting import linear as linear_module
 from stanhop_app.forecasting import windows as windows_module
 from stanhop_app.forecasting.linear import (
     LinearFit,
+    as_module,
     choose_shares,
     fit_linear,
     fit_pooled,
-    mean_squared_error,
     moments,
     ridge,
+    squared_errors,
 )
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import from_last
@@ -45,13 +46,6 @@ def test_moments_are_sums_over_all_windows(monkeypatch):
     assert pooled.count == found.pooled().count == 3 * len(windows())
 
 
-def test_the_latest_moments_are_those_of_shorter_windows():
-    long, short = windows(first=6), windows(first=6, lookback=4)
-    found, wanted = moments(long).latest(4), moments(short)
-    torch.testing.assert_close(found.gram, wanted.gram, rtol=1e-5, atol=1e-4)
-    torch.testing.assert_close(found.cross, wanted.cross, rtol=1e-5, atol=1e-4)
-
-
 def test_anchored_ridge_is_that_of_scikit_learn_on_differences():
     x, y = stacked(windows(variates=1))
     (weight,) = ridge(moments(windows(variates=1)), (0.01,))
@@ -65,7 +59,7 @@ def test_free_ridge_is_that_of_scikit_learn_on_values():
     x, y = windows(variates=1).gather(torch.arange(len(windows(variates=1))))
     (weight,) = ridge(moments(windows(variates=1)), (0.01,), anchored=False)
     reference = Ridge(alpha=0.01 * len(x), fit_intercept=False).fit(x[..., 0], y[..., 0])
-    part = linear_module._module(weight)
+    part = as_module(weight)
     wanted = torch.from_numpy(reference.predict(x[..., 0])).float()
     torch.testing.assert_close(part(x)[..., 0], wanted, rtol=1e-4, atol=1e-4)
 
@@ -74,7 +68,7 @@ def test_penalties_draw_an_anchored_map_to_the_last_value_and_a_free_one_to_zero
     x, _ = windows().gather(torch.arange(10))
     for anchored, wanted in ((True, x[:, -1:].expand(-1, 3, -1)), (False, torch.zeros(10, 3, 3))):
         (weight,) = ridge(moments(windows()), (1e9,), anchored=anchored)
-        torch.testing.assert_close(linear_module._module(weight)(x), wanted, rtol=0, atol=1e-5)
+        torch.testing.assert_close(as_module(weight)(x), wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -83,28 +77,39 @@ def test_the_error_from_moments_is_that_of_the_forecasts(kind, seed):
     fit = getattr(fit_linear(windows(seed=seed), windows(150, 200, seed=seed)), kind)
     held_out = windows(150, 200, seed=seed)
     x, y = held_out.gather(torch.arange(len(held_out)))
-    direct = (fit.module()(x) - y).square().mean().item()
-    assert mean_squared_error(fit.weight, moments(held_out)) == pytest.approx(direct, rel=1e-4)
-    assert fit.validation_mse == pytest.approx(direct, rel=1e-4)
+    direct = (fit.module()(x) - y).square().mean((0, 1)).double()
+    found = squared_errors(fit.weight, moments(held_out))
+    torch.testing.assert_close(found, direct, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(fit.errors, direct, rtol=1e-4, atol=1e-6)
+    assert fit.validation_mse == pytest.approx(direct.mean().item(), rel=1e-4)
 
 
-def levels(returning):
+def levels(returning, seed=0, shift=0.0):
     """Variates around levels that move on for good, or that come back to 0 after a shock."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     values = torch.zeros(1200, len(returning))
     noise = torch.randn(1200, len(returning), generator=generator)
     keep = torch.tensor([0.9 if back else 1.0 for back in returning])
     for t in range(1, 1200):
         values[t] = keep * values[t - 1] + 0.3 * noise[t]
+    values[700:, 0] += shift
     parts = (0, 700), (700, 1200)
     return [Windows(values=values, first=a, last=b, lookback=8, horizon=24) for a, b in parts]
 
 
-def test_a_variate_whose_level_returns_is_averaged_and_one_that_drifts_keeps_its_level():
+def test_variates_whose_level_returns_are_averaged_more_often_than_those_that_drift():
+    chosen = torch.stack([fit_linear(*levels([True, False], seed)).shares for seed in range(12)])
+    returning, drifting = (2 * chosen).sum(0).tolist()
+    assert returning >= 10
+    assert drifting <= 6
+
+
+def test_the_forecast_of_a_variate_is_the_average_or_the_anchored_one():
     train, validation = levels([True, False, True])
     fit = fit_linear(train, validation)
     assert isinstance(fit, LinearFit)
     assert fit.shares.tolist() == [0.5, 0.0, 0.5]
+    assert fit.summary()["free_shares"] == [0.5, 0.0, 0.5]
     x, _ = validation.gather(torch.arange(20))
     anchored, free, both = (part.module()(x) for part in (fit.anchored, fit.free, fit))
     torch.testing.assert_close(both[..., 1], anchored[..., 1])
@@ -114,12 +119,32 @@ def test_a_variate_whose_level_returns_is_averaged_and_one_that_drifts_keeps_its
     torch.testing.assert_close(moved[..., 1], both[..., 1] + 5, rtol=1e-4, atol=1e-4)
 
 
-def test_variates_that_share_a_map_share_the_choice():
-    train, validation = levels([True, False])
+def test_a_variate_that_drifts_does_not_decide_for_the_others():
+    quiet, drifting = (fit_linear(*levels([True, True], shift=shift)) for shift in (0.0, 10.0))
+    assert quiet.shares.tolist() == [0.5, 0.5]
+    assert drifting.shares.tolist() == [0.0, 0.5]
+
+
+def test_variates_that_share_a_map_share_the_choice_that_is_better_in_the_mean():
+    train, validation = levels([True, True], shift=10.0)
     fit = fit_linear(train, validation)
     parts = fit.anchored.module(), fit.free.module()
-    assert choose_shares(*parts, validation).shape == (2,)
-    assert choose_shares(*parts, validation, shared=True).shape == (1,)
+    assert choose_shares(*parts, validation).tolist() == [0.0, 0.5]
+    assert choose_shares(*parts, validation, shared=True).tolist() == [0.0, 0.0]
+
+
+def test_a_short_lookback_is_fitted_on_all_of_its_windows():
+    """Of a table hardly longer than the window, the long map knows a few windows, the short one many."""
+    values = levels([True, True])[0].values
+    train = Windows(values=values, first=0, last=530, lookback=512, horizon=6)
+    validation = Windows(values=values, first=530, last=900, lookback=512, horizon=6)
+    anchored = fit_linear(train, validation).anchored
+    short = [
+        Windows(values=values, first=w.first, last=w.last, lookback=96, horizon=6)
+        for w in (train, validation)
+    ]
+    assert anchored.options[0].lookback == 96
+    torch.testing.assert_close(anchored.weight[:, 416:], fit_linear(*short).anchored.weight)
 
 
 def test_equal_maps_and_a_single_window_keep_the_level():
@@ -157,7 +182,7 @@ def test_variates_that_differ_get_maps_of_their_own():
     train = Windows(values=values, first=0, last=300, lookback=12, horizon=6)
     validation = Windows(values=values, first=300, last=400, lookback=12, horizon=6)
     own, shared = fit_linear(train, validation).anchored, fit_pooled(train, validation)
-    assert own.pooling is not None
+    assert own.options[0].pooling is not None
     assert own.weight.shape == (2, 12, 6)
     assert own.validation_mse < 0.9 * shared.validation_mse
 
@@ -165,7 +190,7 @@ def test_variates_that_differ_get_maps_of_their_own():
 def test_very_many_variates_share_one_map(monkeypatch):
     monkeypatch.setattr(linear_module, "LARGEST_MOMENTS", 100)
     fit = fit_linear(windows(), windows(150, 200))
-    assert fit.anchored.pooling is None
+    assert fit.anchored.options[0].pooling is None
     assert fit.weight.shape == (1, 6, 3)
     assert fit.module()(torch.randn(4, 6, 3)).shape == (4, 3, 3)
 
@@ -186,7 +211,7 @@ def test_a_map_that_reads_less_has_zero_weights_for_the_rest():
     train = Windows(values=values, first=0, last=400, lookback=150, horizon=3)
     validation = Windows(values=values, first=400, last=700, lookback=150, horizon=3)
     fit = fit_linear(train, validation).anchored
-    assert fit.lookback == 96
+    assert fit.options[0].lookback == 96
     assert fit.weight.shape[1:] == (150, 3)
     assert not fit.weight[:, :54].any()
     assert fit.weight[:, 54:].any()

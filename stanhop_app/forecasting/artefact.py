@@ -66,6 +66,7 @@ def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
         "combination": None
         if combination is None
         else {"rule": combination.rule, "errors": combination.errors},
+        "linear": forecaster.linear_,
         "history": forecaster.history_,
         "metrics": getattr(forecaster, "metrics_", None),
         "source": getattr(forecaster, "source_", None),
@@ -106,6 +107,7 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
         forecaster.num_rows_ = config["rows"]
         forecaster.history_ = config["history"]
         forecaster.combination_ = _combination(config["combination"], network)
+        forecaster.linear_ = config["linear"]
         forecaster.context_ = _context(tensors["context"].numpy(), config)
         forecaster.metrics_ = config["metrics"]
         forecaster.source_ = config["source"]

@@ -64,10 +64,11 @@ def fit_ridge(train: Windows, validation: Windows) -> Baseline:
         if len(candidate) >= min(len(train), 2 * lookback):
             fits.append(fit_pooled(candidate, replace(validation, lookback=lookback)))
     fit = min(fits, key=lambda f: f.validation_mse)
+    (options,) = fit.options
     return Baseline(
         predict=fit.module(),
-        lookback=fit.lookback,
-        note=f"lookback {fit.lookback}, penalty {fit.penalty:g}",
+        lookback=options.lookback,
+        note=f"lookback {options.lookback}, penalty {options.penalty:g}",
     )
 
 

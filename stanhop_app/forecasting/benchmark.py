@@ -15,6 +15,9 @@ from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.run import choose_season, fit_and_score
 from stanhop_app.version import __version__
 
+FORMAT = 2
+"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+
 
 def run_benchmark(
     frame: pd.DataFrame,
@@ -38,14 +41,15 @@ def run_benchmark(
     Raises:
         ArtefactError: if the file holds results of other options or other data.
     """
-    identity = {"options": dict(options), "data_sha256": fingerprint(frame)}
+    identity = {"format": FORMAT, "options": dict(options), "data_sha256": fingerprint(frame)}
     identity = json.loads(to_json(identity))
     content: dict[str, Any] = {**identity, "package_version": __version__, "cells": {}}
     if results.exists():
         content = _read(results)
         if any(content.get(name) != value for name, value in identity.items()):
             raise ArtefactError(
-                f"{results}: holds results of other options or data; name another file."
+                f"{results}: holds results of other options or data, or of an older version; name "
+                "another file."
             )
     for split in splits:
         for horizon in horizons:

@@ -67,6 +67,7 @@ class STanHopForecaster(BaseEstimator):
         scaler_: `Scaler` of the training rows.
         borders_: `Split` in rows.
         combination_: weights of the two parts, or None without a linear part.
+        linear_: what validation chose of the linear part (`LinearFit.summary`), or None without one.
         history_: one row an epoch.
         context_: the last ``lookback`` rows, from which ``predict()`` forecasts.
 
@@ -164,7 +165,9 @@ class STanHopForecaster(BaseEstimator):
             identity={**asdict(network.config), **identity},
             progress=self.progress,
         )
-        self.combination_ = _add_linear(network, parts[0], parts[1])
+        self.combination_: Combination | None
+        self.linear_: dict[str, object] | None
+        self.combination_, self.linear_ = _add_linear(network, parts[0], parts[1])
         self.network_ = network.eval()
         self.columns_ = list(table.columns)
         self.frequency_ = frame_frequency(table)
@@ -353,15 +356,18 @@ def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataF
     return prediction
 
 
-def _add_linear(network: STanHopNet, train: Windows, validation: Windows) -> Combination | None:
+def _add_linear(
+    network: STanHopNet, train: Windows, validation: Windows
+) -> tuple[Combination, dict[str, object]] | tuple[None, None]:
     """Fit the linear part and the weights between the parts, in place."""
     if not network.config.linear_skip:
-        return None
-    network.linear = fit_linear(train, validation).module()
+        return None, None
+    linear = fit_linear(train, validation)
+    network.linear = linear.module()
     network.eval()
     combination = combine(sums(network.deep, network.linear, validation), len(validation))
     network.mixture = combination.weights
-    return combination
+    return combination, linear.summary()
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ column and row, and mended only when the caller says how.
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import IO, Literal
 
@@ -15,7 +16,12 @@ import pandas as pd
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.frequency import regular_grid
 from stanhop_app.forecasting.table import read_table, source_name
-from stanhop_app.forecasting.times import guess_time_column, order_hint, parse_times
+from stanhop_app.forecasting.times import (
+    day_comes_first,
+    guess_time_column,
+    order_hint,
+    parse_times,
+)
 
 Missing = Literal["error", "interpolate", "ffill"]
 MISSING = ("error", "interpolate", "ffill")
@@ -80,7 +86,8 @@ def to_frame(
         day_first: whether 01/02/2024 is February 1; default: found (`parse_times`).
 
     Returns:
-        The frame; ``attrs["filled"]`` counts the values that were filled.
+        The frame; ``attrs["filled"]`` counts the values that were filled, ``attrs["reading"]`` holds what
+        was found of ``day_first`` and ``decimal``, for further tables of the kind.
 
     Raises:
         DataError: naming the column, the row (the first data row is 1) and the count.
@@ -92,11 +99,12 @@ def to_frame(
         raise DataError(
             f"{name}: the table has {len(table)} rows and {len(table.columns)} columns."
         )
+    found = {"decimal": table.attrs["decimal"]} if "decimal" in table.attrs else {}
     table = table.set_axis([str(column) for column in table.columns], axis=1)
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
-    table, times, hint = _take_times(table, name, time_column, day_first)
+    table, times, written = _take_times(table, name, time_column, day_first, frequency)
     id_column = id_column or _guess_id_column(table, times)
     if id_column is not None:
         table, times = _widen(table, times, name, id_column, value_column)
@@ -116,23 +124,30 @@ def to_frame(
     try:
         regular = _regular(frame, name, frequency, missing)
     except DataError as error:
+        hint = order_hint(written, times) if written is not None and day_first is None else ""
         raise DataError(f"{error}{hint}") from None
     filled = _fill(regular, name, missing)
     filled.attrs["filled"] = int(regular.isna().to_numpy().sum())
+    order = None if written is None else day_comes_first(written, times)
+    filled.attrs["reading"] = found | ({} if order is None else {"day_first": order})
     return filled
 
 
 def _take_times(
-    table: pd.DataFrame, name: str, time_column: str | None, day_first: bool | None
-) -> tuple[pd.DataFrame, pd.DatetimeIndex, str]:
-    """Split a table into its data columns and its time stamps; and what to know of their text."""
+    table: pd.DataFrame,
+    name: str,
+    time_column: str | None,
+    day_first: bool | None,
+    frequency: str | None,
+) -> tuple[pd.DataFrame, pd.DatetimeIndex, pd.Series | None]:
+    """Split a table into its data columns, its time stamps, and the column these were written in."""
     if time_column is None and isinstance(table.index, pd.PeriodIndex):
         table = table.set_axis(table.index.to_timestamp(), axis=0)
     if time_column is None and isinstance(table.index, pd.DatetimeIndex):
         if table.index.hasnans:
             row = int(np.flatnonzero(table.index.isna())[0]) + 1
             raise DataError(f"{name}: the time index is empty (NaT) in row {row}.")
-        return table, table.index, ""
+        return table, table.index, None
     if time_column is None:
         time_column = guess_time_column(table, name)
     if time_column not in table.columns:
@@ -140,12 +155,11 @@ def _take_times(
             f"{name}: no time column {time_column!r}; the columns are: "
             f"{', '.join(map(str, table.columns))}."
         )
-    times = parse_times(table[time_column], name, day_first)
-    hint = "" if day_first is not None else order_hint(table[time_column], times)
+    times = parse_times(table[time_column], name, day_first, frequency)
     rest = table.drop(columns=time_column)
     if len(rest.columns) == 0:
         raise DataError(f"{name}: there is no column besides the time column {time_column!r}.")
-    return rest, times, hint
+    return rest, times, table[time_column]
 
 
 def _guess_id_column(table: pd.DataFrame, times: pd.DatetimeIndex) -> str | None:
@@ -154,8 +168,10 @@ def _guess_id_column(table: pd.DataFrame, times: pd.DatetimeIndex) -> str | None
     if named is not None and (times.has_duplicates or table[named].nunique() == 1):
         return named
     text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if times.has_duplicates and len(text) == 1 and len(table.columns) == 2:
-        return str(text[0])
+    if len(text) == 1 and len(table.columns) == 2:
+        repeats = pd.DataFrame({"time": times, "id": table[text[0]].to_numpy()}).duplicated()
+        if times.has_duplicates and not repeats.any() and table[text[0]].nunique() < len(table) / 2:
+            return str(text[0])
     return None
 
 
@@ -184,7 +200,7 @@ def _widen(
     long = pd.DataFrame(
         {
             "time": times,
-            "id": table[id_column].to_numpy(),
+            "id": table[id_column].astype(str).to_numpy(),
             "value": _numeric(table[value_column], name),
         }
     )
@@ -209,9 +225,12 @@ def _numeric(column: pd.Series, name: str) -> np.ndarray:
         text = (numbers.isna() & column.notna()).to_numpy()
         if text.any() or pd.api.types.is_datetime64_any_dtype(column):
             row = int(np.flatnonzero(text)[0]) if text.any() else 0
+            first = str(column.iloc[row])
+            marks = re.fullmatch(r"[-+]?\d[\d., ]*", first) and any(mark in first for mark in "., ")
+            hint = "say decimal or thousands (--decimal, --thousands)" if marks else "mend them"
             raise DataError(
                 f"{name}: column {column.name!r} has {max(int(text.sum()), 1)} values that are not "
-                f"numbers, first in row {row + 1}: {str(column.iloc[row])!r}; mend them, or choose "
+                f"numbers, first in row {row + 1}: {first!r}; {hint}, or choose "
                 "other columns (--columns)."
             )
         values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)

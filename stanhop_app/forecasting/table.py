@@ -1,10 +1,11 @@
-"""Files from users become tables: CSV of any dialect or Parquet, gzipped or not, from disk or a pipe."""
+"""Files from users become tables: CSV or Parquet, gzipped or not, from disk or a pipe."""
 
 import gzip
 import io
 import re
 import warnings
 import zlib
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -13,8 +14,9 @@ import pandas as pd
 from stanhop_app.errors import DataError
 
 SEPARATORS = ",;\t|"
-HEAD = 65536
-"""Bytes from which the dialect is told."""
+HEAD_LINES = 1000
+"""Lines from which separators at their ends are told."""
+SPACES = " \u00a0\u202f"
 
 
 def source_name(source: str | Path | IO[bytes]) -> str:
@@ -33,13 +35,17 @@ def read_table(
 
     Args:
         source: path or open file.
-        decimal: "." or ","; default: a comma where the separator is a semicolon and numbers have one.
-        thousands: what groups digits, "1.234,5" or "1,234.5"; default: points where the decimal is a
-            comma, else nothing.
+        decimal: "." or ",", in CSV. Default: a point between commas; between other separators, whichever
+            the columns of numbers prove (1,5 or 1.234,5 or 1.000.000 prove a comma).
+        thousands: what groups digits in CSV, as in 1.234,5. Default: between separators other than commas,
+            the mark that is not the decimal.
+
+    Returns:
+        The table; ``attrs["decimal"]`` is the mark that was found, if one had to be.
 
     Raises:
-        DataError: if the file is missing, empty or no table, or if numbers such as 1.234 between
-            semicolons may mean either.
+        DataError: if the file is missing, empty or no table, or if numbers such as 1.234 could mean
+            either and nothing tells which.
         ValueError: for a decimal or thousands mark that cannot be one.
     """
     decimal, thousands = _check_marks(decimal, thousands)
@@ -81,17 +87,15 @@ def _check_marks(decimal: str | None, thousands: str | None) -> tuple[str | None
 
 
 def _read_csv(content: bytes, decimal: str | None, thousands: str | None) -> pd.DataFrame:
-    head = content[:HEAD].decode("utf-8-sig", errors="ignore")
-    lines = [line for line in head.splitlines() if line.strip()]
+    raw = (line.decode("utf-8-sig", errors="ignore").strip("\r\n") for line in io.BytesIO(content))
+    lines = list(islice((line for line in raw if line.strip()), HEAD_LINES))
     if not lines:
         raise ValueError("no text in UTF-8")
     separator = max(SEPARATORS, key=lines[0].count)
-    if decimal is None:
-        decimal = _find_decimal(lines[1:], separator)
-    if thousands is None and decimal == ",":
-        thousands = "."
+    as_text = separator != "," or decimal == "," or thousands is not None
     extra = lines[0].endswith(separator)
-    trailing = not extra and all(line.endswith(separator) for line in lines[1:])
+    rows = lines[1:]
+    trailing = bool(rows) and not extra and all(row.endswith(separator) for row in rows)
     with warnings.catch_warnings():
         # More fields than names: an error, unless every row just ends with a separator.
         warnings.simplefilter("ignore" if trailing else "error", pd.errors.ParserWarning)
@@ -99,62 +103,99 @@ def _read_csv(content: bytes, decimal: str | None, thousands: str | None) -> pd.
             table = pd.read_csv(
                 io.BytesIO(content),
                 sep=separator,
-                decimal=decimal,
+                dtype=str if as_text else None,
                 encoding="utf-8-sig",
                 skipinitialspace=True,
                 index_col=False,
+                low_memory=False,  # in chunks, one column could become numbers and text
             )
         except pd.errors.ParserWarning:
             raise ValueError("rows have more fields than the header has names") from None
     if extra and table.iloc[:, -1].isna().all():
         table = table.iloc[:, :-1]
-    if thousands is not None:
-        table = table.apply(_ungroup, thousands=thousands, decimal=decimal)
+    if as_text:
+        table = _numbers(table, decimal, thousands)
     first = table.columns[0]
     if str(first).startswith("Unnamed") and len(table):
-        if table[first].equals(pd.Series(range(len(table)))):
+        if table[first].tolist() == list(range(len(table))):
             return table.drop(columns=first)
         return table.rename(columns={first: "time"}) if "time" not in table else table
     return table
 
 
-def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
-    """Numbers with grouped digits: 1.234, 12.345.678, 1.234,5."""
-    return re.compile(
-        rf"[-+]?[1-9]\d{{0,2}}({re.escape(thousands)}\d{{3}})+({re.escape(decimal)}\d+)?"
-    )
+def _numbers(table: pd.DataFrame, decimal: str | None, thousands: str | None) -> pd.DataFrame:
+    """A table of text with its columns of numbers as numbers."""
+    text = {column: table[column].str.strip() for column in table.columns}
+    if thousands is not None and thousands not in ".,":
+        marks = f"[{SPACES}]" if thousands in SPACES else re.escape(thousands)
+        between = rf"(?<=\d){marks}(?=\d\d\d)"
+        grouped = {c: x for c, x in text.items() if _all(x, rf"[-+]?\d[\d.,{SPACES}'_]*")}
+        text |= {c: x.str.replace(between, "", regex=True) for c, x in grouped.items()}
+        thousands = None
+    found = decimal or _find_decimal(text)
+    other = thousands or ("." if found == "," else ",")
+    converted = pd.DataFrame({c: _convert(x, found, other) for c, x in text.items()})
+    if decimal is None:
+        converted.attrs["decimal"] = found
+    return converted
 
 
-def _find_decimal(lines: list[str], separator: str) -> str:
-    """The decimal mark: a comma only where the separator is a semicolon and numbers have one."""
-    if separator != ";":
-        return "."
-    fields = [field.strip(' "') for line in lines for field in line.split(separator)]
-    with_points = _grouped(".", ",")
-    if any(
-        re.fullmatch(r"[-+]?\d+,\d+", f) or (with_points.fullmatch(f) and "," in f) for f in fields
-    ):
-        return ","
-    pointed = [field for field in fields if re.fullmatch(r"[-+]?\d+(\.\d+)+", field)]
-    dates = re.compile(r"\d{1,2}\.\d{1,2}\.\d+")
-    pointed = [field for field in pointed if not dates.fullmatch(field)]
-    if pointed and all(with_points.fullmatch(field) for field in pointed):
-        one = pointed[0]
+def _find_decimal(text: dict[str, pd.Series]) -> str:
+    """The decimal mark that the columns of numbers prove.
+
+    Raises:
+        ValueError: if they prove both, or none although marks are there.
+    """
+    proof: dict[str, str] = {}
+    doubt: list[str] = []
+    for column, values in text.items():
+        values = values.dropna()
+        if not _all(values, r"[-+]?(\d[\d.,]*|[.,]\d+)([eE][-+]?\d+)?"):
+            continue  # text
+        if _all(values, r"\d{1,4}\.\d{1,2}\.\d{1,4}") or values.str.fullmatch(r"0\d.*").any():
+            continue  # dates, and numbers that name things
+        for mark, other in (".", ","), (",", "."):
+            m, o = re.escape(mark), re.escape(other)
+            maybe_grouped = values.str.fullmatch(rf"[-+]?[1-9]\d{{0,2}}({m}\d{{3}})+({o}\d*)?")
+            groups = maybe_grouped & (values.str.contains(o) | (values.str.count(m) > 1))
+            if groups.any():
+                proof[other] = column
+            elif maybe_grouped.any():
+                doubt.append(str(values[maybe_grouped].iloc[0]))
+            single = values.str.fullmatch(
+                rf"[-+]?(\d+|\d{{1,3}}({o}\d{{3}})+)?{m}\d*([eE][-+]?\d+)?"
+            )
+            if (single & ~maybe_grouped).any():
+                proof[mark] = column
+    if len(proof) == 2:
         raise ValueError(
-            f"numbers such as {one} may mean {one.replace('.', '')} or {one.replace('.', ',', 1)}; "
-            "say decimal=',' or '.' (--decimal)"
+            f"columns {proof['.']!r} and {proof[',']!r} write decimals differently; say decimal='.' or "
+            "',' (--decimal)"
+        )
+    if proof:
+        return next(iter(proof))
+    if doubt:
+        one = doubt[0]
+        whole = re.sub("[.,]", "", one)
+        raise ValueError(
+            f"numbers such as {one} may mean {whole}, or {whole} thousandths; say decimal=',' or '.' "
+            "(--decimal)"
         )
     return "."
 
 
-def _ungroup(column: pd.Series, thousands: str, decimal: str) -> pd.Series:
-    """A text column of grouped numbers as numbers; any other as it is."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    text = column.dropna().astype(str).str.strip()
-    plain = rf"[-+]?\d+({re.escape(decimal)}\d+)?"
-    grouped = _grouped(thousands, decimal)
-    if text.empty or not text.str.fullmatch(rf"{grouped.pattern}|{plain}").all():
-        return column
-    numbers = text.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
-    return pd.to_numeric(numbers).reindex(column.index)
+def _convert(values: pd.Series, decimal: str, thousands: str) -> pd.Series:
+    """Text as numbers; where some of it is no number, those values as they are."""
+    d, t = re.escape(decimal), re.escape(thousands)
+    number = rf"[-+]?(\d+|\d{{1,3}}({t}\d{{3}})+)?({d}\d*)?([eE][-+]?\d+)?"
+    known = values.isna() | (values.str.fullmatch(number) & values.str.contains(r"\d"))
+    plain = values.str.replace(thousands, "", regex=False).str.replace(decimal, ".", regex=False)
+    if known.all():
+        return pd.to_numeric(plain)
+    return plain.where(known, values)
+
+
+def _all(values: pd.Series, pattern: str) -> bool:
+    """Whether there are values and all match."""
+    values = values.dropna()
+    return len(values) > 0 and bool(values.str.fullmatch(pattern).all())
