@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stanhop_app.layers import ASSOCIATIONS, Hopfield, HopfieldPooling
+from stanhop_app.layers import ASSOCIATIONS, Hopfield, HopfieldLayer, HopfieldPooling
 from stanhop_app.layers.hopfield import GATES
 
 COMBINATIONS = list(itertools.product(ASSOCIATIONS, [None, (-0.03, 1.0)], [None, *GATES]))
@@ -57,7 +57,9 @@ def test_every_parameter_gets_a_gradient(association, clip, gate):
     # Wide scores, so that clipping does not stop everything.
     layer = Hopfield(8, 2, association=association, clip=clip, gate=gate, beta=1.0)
     pooling = HopfieldPooling(8, 2, 3, association=association, clip=clip, gate=gate)
-    for module, out in ((layer, layer(batch())), (pooling, pooling(batch()))):
+    lookup = HopfieldLayer(8, 2, 3, association=association, clip=clip, gate=gate, beta=1.0)
+    for module in (layer, pooling, lookup):
+        out = module(batch())
         (out * torch.randn_like(out)).sum().backward()
         for name, parameter in module.named_parameters():
             if name.endswith("key.bias"):
@@ -74,11 +76,12 @@ def test_a_gate_starts_open_by_gate_init(gate):
     torch.testing.assert_close(values, torch.full((2, 2, 5, 1), 0.25))
 
 
-@pytest.mark.parametrize("gate", GATES)
-def test_gradients_through_a_gate_are_those_of_finite_differences(gate):
-    layer = Hopfield(4, 2, gate=gate).double()
+@pytest.mark.parametrize(("association", "clip", "gate"), COMBINATIONS)
+def test_gradients_are_those_of_finite_differences(association, clip, gate):
+    torch.manual_seed(1)  # away from the kinks of sparsemax and clip
+    layer = Hopfield(4, 2, association=association, clip=clip, gate=gate).double()
     x = torch.randn(1, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(layer, (x,))
+    assert torch.autograd.gradcheck(layer, (x,), atol=1e-4)
 
 
 def test_more_steps_iterate_the_query():
@@ -93,6 +96,72 @@ def test_more_steps_iterate_the_query():
         q = F.scaled_dot_product_attention(q, keys, keys)
     attended = F.scaled_dot_product_attention(q, keys, one.value(keys))
     torch.testing.assert_close(three(x), one.out(attended))
+
+
+def test_a_tolerance_ends_the_steps_of_each_query_by_itself():
+    torch.manual_seed(0)
+    layer = Hopfield(8, 2, steps=40, tolerance=1e-3, beta=2.0)
+    x, stored = 3 * batch(), 3 * batch(7)
+    alone = torch.cat([layer(x[:, i : i + 1], stored) for i in range(5)], dim=1)
+    torch.testing.assert_close(layer(x, stored), alone)
+    patient = Hopfield(8, 2, steps=40, beta=2.0)
+    patient.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x, stored), patient(x, stored), rtol=0, atol=1e-2)
+    assert not torch.equal(layer(x, stored), patient(x, stored))
+
+
+def test_shared_keys_are_keys_repeated_for_every_head():
+    grouped = Hopfield(8, 4, num_key_heads=2)
+    full = Hopfield(8, 4, value_from_key=False)
+    x, stored = batch(), batch(7)
+
+    def repeated(heads):  # rows of a projection, a head's width at a time
+        return heads.unflatten(0, (2, 2)).repeat_interleave(2, 0).flatten(0, 1)
+
+    with torch.no_grad():
+        for name in ("query", "out"):
+            getattr(full, name).load_state_dict(getattr(grouped, name).state_dict())
+        full.key.weight.copy_(repeated(grouped.key.weight))
+        full.key.bias.copy_(repeated(grouped.key.bias))
+        full.value.weight.copy_(repeated(grouped.value.weight @ grouped.key.weight))
+        value_bias = grouped.value.weight @ grouped.key.bias + grouped.value.bias
+        full.value.bias.copy_(repeated(value_bias))
+    torch.testing.assert_close(grouped(x, stored), full(x, stored), rtol=1e-4, atol=1e-5)
+
+
+def test_beta_and_n_are_learned_per_head_from_where_they_start():
+    fixed = Hopfield(8, 2, beta=0.7, n=3.0)
+    learned = Hopfield(8, 2, beta=0.7, n=3.0, learn_beta=True, learn_n=True)
+    learned.load_state_dict(fixed.state_dict(), strict=False)
+    x = batch()
+    torch.testing.assert_close(learned(x), fixed(x))
+    torch.testing.assert_close(learned.beta, torch.full((2, 1, 1), 0.7))
+    torch.testing.assert_close(learned.n, torch.full((2, 1, 1), 3.0))
+    learned(x).square().sum().backward()
+    assert (learned.log_beta.grad != 0).all()
+    assert (learned.log_n.grad != 0).all()
+
+
+def test_many_no_op_classes_retrieve_nothing():
+    layer = Hopfield(8, 2, n=1e9, bias=False)
+    torch.testing.assert_close(layer(batch()), torch.zeros(2, 5, 8), rtol=0, atol=1e-6)
+
+
+def test_learned_patterns_are_stored_for_every_sample():
+    lookup = HopfieldLayer(8, 2, 6)
+    x = batch()
+    wanted = lookup.hopfield(x, lookup.patterns.expand(2, -1, -1))
+    torch.testing.assert_close(lookup(x), wanted)
+    mask = torch.tensor([True, False, True, True, False, True])
+    kept = lookup.hopfield(x, lookup.patterns[mask].expand(2, -1, -1))
+    torch.testing.assert_close(lookup(x, mask=mask), kept)
+
+
+def test_shared_queries_are_the_same_for_every_sample():
+    pooling = HopfieldPooling(8, 2, 3, gate="mlp")
+    stored = batch(7)
+    wanted = pooling.hopfield(pooling.queries.expand(2, -1, -1), stored)
+    torch.testing.assert_close(pooling(stored), wanted)
 
 
 @pytest.mark.parametrize("association", ASSOCIATIONS)
@@ -137,6 +206,12 @@ def test_dropout_acts_in_training_only():
         ({"gate": "big"}, "gate must be None or one of linear, mlp, all_heads, got 'big'"),
         ({"gate": "mlp", "gate_init": 1.0}, r"gate_init is a probability in \(0, 1\), got 1.0"),
         ({"clip": (-0.1, 0.5)}, "zeta >= 1"),
+        ({"num_key_heads": 3}, "num_key_heads must divide num_heads, got num_heads=2"),
+        ({"tolerance": -1.0}, "tolerance must be None or at least 0, got -1.0"),
+        ({"beta": 0.0}, "beta must be above 0, got 0.0"),
+        ({"n": -1.0}, "n must be at least 0.* got -1.0"),
+        ({"n": 0.0, "learn_n": True}, "above 0 to be learned, got 0.0"),
+        ({"n": 2.0, "association": "softmax"}, "options of \"softmax1\" only, got 'softmax'"),
     ],
 )
 def test_bad_options_say_what_was_required(options, message):
@@ -147,3 +222,8 @@ def test_bad_options_say_what_was_required(options, message):
 def test_pooling_needs_a_query():
     with pytest.raises(ValueError, match="num_queries must be at least 1, got 0"):
         HopfieldPooling(8, 2, 0)
+
+
+def test_a_look_up_needs_a_pattern():
+    with pytest.raises(ValueError, match="num_patterns must be at least 1, got 0"):
+        HopfieldLayer(8, 2, 0)

@@ -1,12 +1,14 @@
 """Laws of retrieval: one function, several routes."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stanhop_app.layers import ASSOCIATIONS, associate
+from stanhop_app.layers import ASSOCIATIONS, associate, retrieve
 from stanhop_app.layers import retrieval as retrieval_module
 
 
@@ -121,32 +123,92 @@ def test_gradients_are_those_of_finite_differences(association, clip):
     assert torch.autograd.gradcheck(retrieve, (q, k, v))
 
 
-@pytest.mark.parametrize("association", ["softmax", "softmax1"])
-def test_retrieval_never_raises_the_energy(association):
+@given(
+    seed=st.integers(0, 1000),
+    stored=st.integers(1, 12),
+    width=st.integers(1, 8),
+    beta=st.floats(1e-3, 1e2),
+    n=st.sampled_from([0.0, 0.3, 1.0, 5.0]),
+    size=st.sampled_from([1e-5, 1.0, 1e2]),
+)
+def test_retrieval_never_raises_the_energy_at_any_step(seed, stored, width, beta, n, size):
     """CCCP: x -> Xi A(beta Xi^T x) lowers -1/b log(n + sum exp(b <xi, x>)) + |x|^2 / 2."""
-    beta, no_op = 1.5, float(association == "softmax1")
-    stored = torch.randn(1, 1, 9, 6, dtype=torch.float64)
-    x = 3 * torch.randn(1, 1, 50, 6, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    memory = size * torch.randn(stored, width, generator=generator, dtype=torch.float64)
+    x = 3 * size * torch.randn(20, width, generator=generator, dtype=torch.float64)
 
     def energy(state):
-        scores = beta * state @ stored.transpose(-1, -2)
-        total = torch.logsumexp(scores, -1)
-        if no_op:
-            total = torch.logaddexp(total, torch.zeros_like(total))
-        return -total / beta + state.square().sum(-1) / 2
+        scores = beta * state @ memory.T
+        if n:
+            scores = F.pad(scores, (0, 1), value=math.log(n))
+        return -torch.logsumexp(scores, -1) / beta + state.square().sum(-1) / 2
 
-    for _ in range(10):
-        after = associate(x, stored, stored, association=association, beta=beta)
-        assert (energy(after) <= energy(x) + 1e-12).all()
-        x = after
+    before = energy(x)
+    for steps in range(1, 8):
+        after = energy(retrieve(memory, x, beta=beta, n=n, steps=steps))
+        assert (after <= before + 1e-9 * (1 + before.abs())).all()
+        before = after
 
 
-def test_a_well_separated_pattern_is_retrieved():
-    stored = 10 * torch.eye(6, dtype=torch.float64)[None, None]
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+def test_many_steps_come_to_a_fixed_point_and_a_tolerance_stops_there(association):
+    stored, x = torch.randn(9, 6, dtype=torch.float64), torch.randn(50, 6, dtype=torch.float64)
+    options = {"association": association, "beta": 1.5}
+    rest = retrieve(stored, x, steps=3000, tolerance=1e-10, **options)
+    torch.testing.assert_close(retrieve(stored, rest, **options), rest, rtol=0, atol=1e-8)
+
+
+def test_a_query_at_rest_stays_whatever_else_is_asked():
+    stored = 8 * torch.eye(4, dtype=torch.float64)
+    near, far = stored[:1] + 0.1, torch.full((1, 4), 1.0, dtype=torch.float64)
+    options = {"beta": 0.3, "steps": 30, "tolerance": 1e-3}
+    together = retrieve(stored, torch.cat([near, far]), **options)
+    apart = torch.cat([retrieve(stored, x, **options) for x in (near, far)])
+    assert torch.equal(together, apart)
+
+
+def test_no_steps_leave_the_query():
+    stored, x = torch.randn(9, 6), torch.randn(5, 6)
+    assert torch.equal(retrieve(stored, x, steps=0), x)
+
+
+def test_batches_of_memories_and_masks_are_those_one_by_one():
+    stored, x = torch.randn(2, 3, 9, 6), torch.randn(2, 3, 5, 6)
+    mask = torch.rand(3, 1, 9) < 0.5
+    found = retrieve(stored, x, mask=mask, steps=2)
+    for i in range(2):
+        for j in range(3):
+            kept = stored[i, j, mask[j, 0]]
+            torch.testing.assert_close(found[i, j], retrieve(kept, x[i, j], steps=2))
+
+
+def test_an_empty_memory_is_forgotten_at_once():
+    assert not retrieve(torch.zeros(0, 6), torch.randn(5, 6), steps=3).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("level", [-1e4, -100.0, 1e4])
+@pytest.mark.parametrize("stored", [3, 200])
+def test_extreme_logits_give_finite_outputs_and_gradients(level, stored, dtype):
+    q = torch.full((1, 1, 2, 1), level, dtype=dtype).requires_grad_()
+    k, v = (torch.ones(1, 1, stored, 1, dtype=dtype).requires_grad_() for _ in range(2))
+    out = associate(q, k, v, beta=1.0)
+    out.sum().backward()
+    for x in (out, q.grad, k.grad, v.grad):
+        assert x.isfinite().all()
+    if level < 0:
+        assert out.float().abs().max() < 1e-30  # nothing is near: nothing is retrieved
+
+
+@pytest.mark.parametrize("association", list(ASSOCIATIONS))
+def test_a_well_separated_pattern_is_a_fixed_point_that_draws_what_is_near(association):
+    stored = 10 * torch.eye(6, dtype=torch.float64)
+    options = {"association": association, "beta": 1.0}
+    torch.testing.assert_close(retrieve(stored, stored, **options), stored, rtol=0, atol=1e-6)
     noisy = stored + torch.randn_like(stored)
-    for name in ASSOCIATIONS:
-        out = associate(noisy, stored, stored, association=name, beta=1.0)
-        torch.testing.assert_close(out, stored, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        retrieve(stored, noisy, steps=3, **options), stored, rtol=0, atol=1e-6
+    )
 
 
 def test_beta_per_head_is_beta_on_every_head():
@@ -172,6 +234,9 @@ def test_dropout_keeps_the_mean():
         ({"mask": torch.ones(5, 6, dtype=torch.bool)}, r"mask must broadcast to \(2, 3, 5, 7\)"),
         ({"association": "max"}, "unknown association 'max'"),
         ({"clip": (0.1, 1.0)}, "gamma <= 0"),
+        ({"n": -0.5}, "n is a number of no-op classes and must be at least 0, got -0.5"),
+        ({"association": "entmax", "alpha": 0.5}, "alpha must be at least 1, got 0.5"),
+        ({"association": "entmax", "alpha": torch.tensor(0.5)}, "alpha must be at least 1"),
     ],
 )
 def test_bad_arguments_say_what_was_required(change, message, monkeypatch):
@@ -185,6 +250,10 @@ def test_bad_arguments_say_what_was_required(change, message, monkeypatch):
 def test_widths_that_do_not_fit_are_named():
     q, k, v = patterns()
     plain = getattr(associate, "__wrapped__", associate)
+    with pytest.raises(ValueError, match="heads that divide"):
+        plain(q, k[:, :2], v[:, :2])
+    with pytest.raises(ValueError, match="must agree in all dimensions"):
+        getattr(retrieve, "__wrapped__", retrieve)(torch.zeros(3, 4), torch.zeros(2, 5))
     with pytest.raises(ValueError, match="one width"):
         plain(q, k[..., :2], v)
     with pytest.raises(ValueError, match="must be"):

@@ -22,5 +22,7 @@ from stanhop_app.layers.association import (
     sparsemax as sparsemax,
 )
 from stanhop_app.layers.hopfield import Hopfield as Hopfield
+from stanhop_app.layers.hopfield import HopfieldLayer as HopfieldLayer
 from stanhop_app.layers.hopfield import HopfieldPooling as HopfieldPooling
 from stanhop_app.layers.retrieval import associate as associate
+from stanhop_app.layers.retrieval import retrieve as retrieve

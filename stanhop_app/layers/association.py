@@ -34,7 +34,7 @@ def softmax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*s
 
 
 def softmax1(
-    scores: Float[Tensor, "*shape"], dim: int = -1, *, n: float = 1.0
+    scores: Float[Tensor, "*shape"], dim: int = -1, *, n: float | Tensor = 1.0
 ) -> Float[Tensor, "*shape"]:
     """Weigh by ``exp(z_i) / (n + sum_j exp(z_j))``: a query may retrieve nothing.
 
@@ -48,7 +48,9 @@ def softmax1(
     Args:
         scores: any shape, floating point; ``-inf`` marks what may not be retrieved.
         dim: dimension that is normalised.
-        n: number of no-op classes (the paper's K), at least 0; 1 is the paper's default, 0 is softmax.
+        n: number of no-op classes (the paper's K), at least 0; 1 is the paper's default, 0 is softmax. A
+            tensor must be positive, broadcast against ``scores`` with size 1 along ``dim``, and
+            receives a gradient.
 
     Returns:
         Weights of the same shape, with sum below 1 along ``dim``: ``1 - sum`` went to the no-op.
@@ -62,13 +64,16 @@ def softmax1(
     >>> softmax1(torch.tensor([0.0]))
     tensor([0.5000])
     """
-    if n < 0:
-        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
-    if n == 0:
-        return softmax(scores, dim)
     size = list(scores.shape)
     size[dim] = 1
-    no_op = scores.new_full(size, math.log(n))
+    if isinstance(n, Tensor):
+        no_op = torch.log(n).to(scores.dtype).expand(size)
+    else:
+        if n < 0:
+            raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+        if n == 0:
+            return softmax(scores, dim)
+        no_op = scores.new_full(size, math.log(n))
     weights = torch.softmax(torch.cat([no_op, scores], dim=dim), dim=dim)
     return weights.narrow(dim, 1, scores.shape[dim])
 
@@ -105,7 +110,7 @@ def entmax(
         dim: dimension that is normalised.
 
     Raises:
-        ValueError: if a float ``alpha`` is below 1.
+        ValueError: if ``alpha`` is below 1 anywhere.
 
     References:
         Peters, Niculae and Martins, arXiv 1905.05702; STanHop-Net, arXiv 2312.17346.
@@ -115,6 +120,8 @@ def entmax(
             raise ValueError(f"alpha must be at least 1, got {alpha}.")
         if alpha == 1:
             return softmax(scores, dim)
+    elif not torch.compiler.is_compiling() and bool((alpha < 1).any()):
+        raise ValueError(f"alpha must be at least 1, got {float(alpha.min())}.")
     weights: Tensor = _entmax.entmax_bisect(scores, alpha, dim=dim)
     return weights
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.association import find_association
 from stanhop_app.layers.feedforward import dense
-from stanhop_app.layers.retrieval import associate
+from stanhop_app.layers.retrieval import associate, check_steps, iterate
 
 GATES = ("linear", "mlp", "all_heads")
 
@@ -72,13 +72,20 @@ class Hopfield(nn.Module):
     Args:
         dim: width D of queries, patterns and output.
         num_heads: heads H; must divide ``dim``.
+        num_key_heads: heads G of keys and values, each shared by H / G heads of queries; must divide
+            ``num_heads``. Default: H.
         association: name in `ASSOCIATIONS`. "entmax" adds one learned alpha per head, in (1, 2),
             starting at 1.5.
         beta: inverse temperature; default ``1 / sqrt(dim / num_heads)``.
+        learn_beta: whether beta is learned per head, from that start, positive.
+        n: no-op classes of "softmax1".
+        learn_n: whether n is learned per head, from that start, positive.
         clip: (gamma, zeta) of clipped retrieval, or None.
         gate: None, "linear", "mlp" or "all_heads" (see `Gate`).
         gate_init: share that the gate lets through at the start.
-        steps: retrieval steps; each but the last replaces the query by what it retrieved.
+        steps: retrieval steps at most; each but the last replaces the query by what it retrieved.
+        tolerance: a query that moves by no more than this takes its last step at once; None: all
+            steps are taken.
         value_from_key: see above.
         dropout: probability with which single weights are dropped in training.
         bias: whether the projections have biases.
@@ -95,12 +102,17 @@ class Hopfield(nn.Module):
         dim: int,
         num_heads: int,
         *,
+        num_key_heads: int | None = None,
         association: str = "softmax1",
         beta: float | None = None,
+        learn_beta: bool = False,
+        n: float = 1.0,
+        learn_n: bool = False,
         clip: tuple[float, float] | None = None,
         gate: str | None = None,
         gate_init: float = 0.5,
         steps: int = 1,
+        tolerance: float | None = None,
         value_from_key: bool = True,
         dropout: float = 0.0,
         bias: bool = True,
@@ -108,18 +120,35 @@ class Hopfield(nn.Module):
         super().__init__()
         if num_heads < 1 or dim % num_heads:
             raise ValueError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
+        num_key_heads = num_heads if num_key_heads is None else num_key_heads
+        if num_key_heads < 1 or num_heads % num_key_heads:
+            raise ValueError(
+                f"num_key_heads must divide num_heads, got num_heads={num_heads}, "
+                f"num_key_heads={num_key_heads}."
+            )
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}.")
+        check_steps(steps, tolerance)
         find_association(association)
+        _check_scalars(association, beta, learn_beta, n, learn_n)
         if clip is not None:
             clip_weights(torch.zeros(()), *clip)
-        self.num_heads, self.association, self.beta, self.clip = num_heads, association, beta, clip
-        self.steps, self.value_from_key, self.dropout = steps, value_from_key, dropout
+        self.num_heads, self.num_key_heads, self.association = num_heads, num_key_heads, association
+        self.clip, self.dropout, self.value_from_key = clip, dropout, value_from_key
+        self.steps, self.tolerance = steps, tolerance
+        head_dim = dim // num_heads
+        key_dim = head_dim * num_key_heads
         self.query = dense(dim, dim, bias=bias)
-        self.key = dense(dim, dim, bias=bias)
-        self.value = dense(dim, dim, bias=bias)
+        self.key = dense(dim, key_dim, bias=bias)
+        self.value = dense(key_dim if value_from_key else dim, key_dim, bias=bias)
         self.out = dense(dim, dim, bias=bias)
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
+        self._beta = head_dim**-0.5 if beta is None else beta
+        self._n = n
+        if learn_beta:
+            self.log_beta = nn.Parameter(torch.full((num_heads, 1, 1), math.log(self._beta)))
+        if learn_n:
+            self.log_n = nn.Parameter(torch.full((num_heads, 1, 1), math.log(n)))
         if association == "entmax":
             self.alpha_logit = nn.Parameter(torch.zeros(num_heads, 1, 1))
 
@@ -128,10 +157,20 @@ class Hopfield(nn.Module):
         """Exponent of "entmax" per head (H, 1, 1), in (1, 2); 1.5 for every other association."""
         return 1 + torch.sigmoid(self.alpha_logit) if self.association == "entmax" else 1.5
 
+    @property
+    def beta(self) -> Tensor | float:
+        """Inverse temperature: a number, or per head (H, 1, 1) if it is learned."""
+        return self.log_beta.exp() if hasattr(self, "log_beta") else self._beta
+
+    @property
+    def n(self) -> Tensor | float:
+        """No-op classes: a number, or per head (H, 1, 1) if they are learned."""
+        return self.log_n.exp() if hasattr(self, "log_n") else self._n
+
     def forward(
         self,
-        query: Float[Tensor, "B L D"],
-        stored: Float[Tensor, "B S D"] | None = None,
+        query: Float[Tensor, "#B L D"],
+        stored: Float[Tensor, "#B S D"] | None = None,
         *,
         mask: Bool[Tensor, "..."] | None = None,
         is_causal: bool = False,
@@ -139,8 +178,8 @@ class Hopfield(nn.Module):
         """Retrieve for every query.
 
         Args:
-            query: (B, L, D).
-            stored: (B, S, D), default the queries themselves (self-attention).
+            query: (B, L, D), or (1, L, D) for queries that all samples share.
+            stored: (B, S, D), or (1, S, D) if shared; default the queries themselves (self-attention).
             mask: bool, broadcasts to (B, H, L, S), True = may be retrieved.
             is_causal: query i sees patterns 0..i only.
 
@@ -150,8 +189,10 @@ class Hopfield(nn.Module):
         stored = query if stored is None else stored
         keys = self.key(stored)
         values = self.value(keys if self.value_from_key else stored)
-        q, k, v = (self._split(x) for x in (self.query(query), keys, values))
-        dropout_p = self.dropout if self.training else 0.0
+        batch = max(query.shape[0], stored.shape[0])
+        q = self._split(self.query(query), self.num_heads, batch)
+        k, v = (self._split(x, self.num_key_heads, batch) for x in (keys, values))
+        beta, alpha, n = self.beta, self.alpha, self.n
 
         def retrieve(state: Tensor, content: Tensor, dropout_p: float) -> Tensor:
             retrieved = associate(
@@ -159,8 +200,9 @@ class Hopfield(nn.Module):
                 k,
                 content,
                 association=self.association,
-                beta=self.beta,
-                alpha=self.alpha,
+                beta=beta,
+                alpha=alpha,
+                n=n,
                 clip=self.clip,
                 mask=mask,
                 is_causal=is_causal,
@@ -169,16 +211,28 @@ class Hopfield(nn.Module):
             assert isinstance(retrieved, Tensor)
             return retrieved
 
-        for _ in range(self.steps - 1):
-            q = retrieve(q, k, 0.0)
-        out = retrieve(q, v, dropout_p)
+        q = iterate(lambda state: retrieve(state, k, 0.0), q, self.steps - 1, self.tolerance)
+        out = retrieve(q, v, self.dropout if self.training else 0.0)
         if self.gate is not None:
             out = out * self.gate(query)
         merged: Tensor = self.out(rearrange(out, "b h l e -> b l (h e)"))
         return merged
 
-    def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b l (h e) -> b h l e", h=self.num_heads)
+    def _split(self, x: Tensor, heads: int, batch: int) -> Tensor:
+        """(B or 1, L, H E) -> (B, H, L, E); what samples share is projected once and not copied."""
+        return rearrange(x, "b l (h e) -> b h l e", h=heads).expand(batch, -1, -1, -1)
+
+
+def _check_scalars(
+    association: str, beta: float | None, learn_beta: bool, n: float, learn_n: bool
+) -> None:
+    """Raise ValueError for numbers that cannot be, or that the association would not use."""
+    if beta is not None and not beta > 0:
+        raise ValueError(f"beta must be above 0, got {beta}.")
+    if n < 0 or (learn_n and n == 0):
+        raise ValueError(f"n must be at least 0, and above 0 to be learned, got {n}.")
+    if (n != 1 or learn_n) and association != "softmax1":
+        raise ValueError(f'n and learn_n are options of "softmax1" only, got {association!r}.')
 
 
 class HopfieldPooling(nn.Module):
@@ -205,6 +259,37 @@ class HopfieldPooling(nn.Module):
         self, stored: Float[Tensor, "B S D"], *, mask: Bool[Tensor, "..."] | None = None
     ) -> Float[Tensor, "B Q D"]:
         """(B, S, D) -> (B, Q, D); ``mask`` broadcasts to (B, H, Q, S)."""
-        queries = self.queries.expand(stored.shape[0], -1, -1)
-        pooled: Tensor = self.hopfield(queries, stored, mask=mask)
+        pooled: Tensor = self.hopfield(self.queries[None], stored, mask=mask)
         return pooled
+
+
+class HopfieldLayer(nn.Module):
+    """Retrieve from learned stored patterns: (B, L, D) -> (B, L, D), a learned look-up.
+
+    The stored patterns are parameters and start as N(0, 1), so that keys and values do not depend on the
+    input. The class of this name in the papers' code has no projections and no learned
+    patterns: that is `stanhop_app.layers.retrieve`.
+
+    Args:
+        dim: width D.
+        num_heads: heads H.
+        num_patterns: number of learned patterns S.
+        **hopfield: options of `Hopfield`.
+
+    References:
+        Hu et al., arXiv 2404.03828, section 2.4 (OutEffHopLayer).
+    """
+
+    def __init__(self, dim: int, num_heads: int, num_patterns: int, **hopfield: object):
+        super().__init__()
+        if num_patterns < 1:
+            raise ValueError(f"num_patterns must be at least 1, got {num_patterns}.")
+        self.patterns = nn.Parameter(torch.randn(num_patterns, dim))
+        self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
+
+    def forward(
+        self, query: Float[Tensor, "B L D"], *, mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """(B, L, D) -> (B, L, D); ``mask`` broadcasts to (B, H, L, S)."""
+        retrieved: Tensor = self.hopfield(query, self.patterns[None], mask=mask)
+        return retrieved

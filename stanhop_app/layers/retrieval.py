@@ -1,8 +1,11 @@
 """Retrieval: the only place where scores meet values.
 
-Shape letters: B batch, H heads, L queries, S stored patterns, E width of a head, F width of a value.
+Shape letters: B batch, H heads, G heads of keys and values, L queries, S stored patterns, E width of a
+head, F width of a value, D width of a pattern.
 """
 
+import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -10,21 +13,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from stanhop_app.layers.association import Association, entmax, find_association
+from stanhop_app.layers.association import Association, entmax, find_association, softmax1
 from stanhop_app.layers.association import clip as clip_weights
+from stanhop_app.layers.fused import fused_attention
 
-SMALL_MEMORY = 64
-"""Stored patterns up to which explicit weights are used; a guess, not yet measured."""
+SMALL_MEMORY = 128
+"""Stored patterns up to which explicit weights are faster than the fused kernel on a CPU."""
 
 
 def associate(
     query: Float[Tensor, "B H L E"],
-    key: Float[Tensor, "B H S E"],
-    value: Float[Tensor, "B H S F"],
+    key: Float[Tensor, "B G S E"],
+    value: Float[Tensor, "B G S F"],
     *,
     association: str = "softmax1",
     beta: float | Tensor | None = None,
     alpha: float | Tensor = 1.5,
+    n: float | Tensor = 1.0,
     clip: tuple[float, float] | None = None,
     mask: Bool[Tensor, "..."] | None = None,
     is_causal: bool = False,
@@ -34,21 +39,26 @@ def associate(
     """Retrieve from stored patterns: ``association(beta * query key^T) value``.
 
     One step of the modern Hopfield dynamics. With "softmax" it is scaled dot-product attention; with
-    "softmax1" the same on keys and values with one zero row added (the no-op memory), which is how it
-    reaches the fused kernel. Everything else, and memories of up to `SMALL_MEMORY` patterns, uses
-    explicit weights. Both routes compute the same function.
+    "softmax1" the same on keys and values with one zero row added (the no-op memory). That is how both
+    reach the fused kernel, whose memory is linear in S, forward and backward.
+
+    Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
+    entmax, clip, ``return_weights``), and on a CPU for up to `SMALL_MEMORY` patterns, where they
+    are faster. All routes compute the same function. On a CPU, dropout makes the kernel
+    itself use explicit weights.
 
     A query that may retrieve nothing (a fully masked row, an empty memory) gets output 0 and
     gradient 0 from every association.
 
     Args:
         query: (B, H, L, E).
-        key: (B, H, S, E).
-        value: (B, H, S, F).
+        key: (B, G, S, E), G heads that divide H: every H / G neighbouring heads of queries share one.
+        value: (B, G, S, F).
         association: name in `ASSOCIATIONS`.
         beta: inverse temperature, default ``1 / sqrt(E)``; a tensor broadcasts against
             (B, H, L, 1), so (H, 1, 1) is one value per head.
         alpha: exponent of "entmax" only; a tensor broadcasts against (B, H, L, 1).
+        n: no-op classes of "softmax1" only; a tensor broadcasts against (1, H, 1, 1).
         clip: (gamma, zeta) of `stanhop_app.layers.association.clip`, or None.
         mask: bool, broadcasts to (B, H, L, S), True = may be retrieved.
         is_causal: query i sees patterns 0..i only; combines with ``mask``.
@@ -59,33 +69,146 @@ def associate(
         (B, H, L, F), or the pair of it and the weights.
 
     Raises:
-        ValueError: on shapes that do not fit, an unknown association, or clip bounds that cross.
+        ValueError: on shapes that do not fit, an unknown association, clip bounds that cross, a
+            negative n, or an alpha below 1.
     """
     _check_shapes(query, key, value, mask)
-    rule = find_association(association)
+    if association == "softmax1" and not isinstance(n, Tensor) and n == 0:
+        association = "softmax"
+    rule = _rule(association, alpha, n)
     scale = query.shape[-1] ** -0.5 if beta is None else beta
+    if mask is not None:
+        mask = mask[(None,) * (4 - mask.ndim)]
+    kernel = association in ("softmax", "softmax1") and clip is None and not return_weights
+    if kernel and key.shape[-2] and (query.device.type != "cpu" or key.shape[-2] > SMALL_MEMORY):
+        no_op = n if association == "softmax1" else 0.0
+        return fused_attention(query, key, value, scale, no_op, mask, is_causal, dropout_p)
     if is_causal:
         causal = torch.ones(
             query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device
         ).tril()
         mask = causal if mask is None else mask & causal
-    if mask is not None:
-        mask = mask.expand(*query.shape[:-1], key.shape[-2])
-    fused = (
-        association in ("softmax", "softmax1")
-        and clip is None
-        and not return_weights
-        and key.shape[-2] > SMALL_MEMORY
-    )
-    if fused:
-        return _fused(query, key, value, scale, mask, dropout_p, no_op=association == "softmax1")
-    if association == "entmax":
-        rule = partial(entmax, alpha=alpha)
     weights = _weights(query, key, rule, scale, mask, shifts=association != "softmax1")
     if clip is not None:
         weights = clip_weights(weights, *clip)
-    retrieved = F.dropout(weights, dropout_p) @ value if dropout_p else weights @ value
+    kept = F.dropout(weights, dropout_p) if dropout_p else weights
+    retrieved = _grouped(kept, key) @ value
+    retrieved = retrieved.reshape(*query.shape[:-1], value.shape[-1])
     return (retrieved, weights) if return_weights else retrieved
+
+
+def retrieve(
+    stored: Float[Tensor, "*batch S D"],
+    query: Float[Tensor, "*batch L D"],
+    *,
+    association: str = "softmax1",
+    beta: float | None = None,
+    alpha: float = 1.5,
+    n: float = 1.0,
+    mask: Bool[Tensor, "..."] | None = None,
+    steps: int = 1,
+    tolerance: float | None = None,
+) -> Float[Tensor, "*batch L D"]:
+    """Complete queries from stored patterns, with nothing learned: an associative memory.
+
+    Iterates ``x <- Xi association(beta Xi^T x)`` from x = query, Xi the stored patterns. With "softmax" and
+    "softmax1" no step raises the energy ``-1/beta log(n + sum_i exp(beta <xi_i, x>)) + |x|^2 / 2`` (n = 0 for
+    softmax), so that the iteration converges.
+
+    Args:
+        stored: (..., S, D).
+        query: (..., L, D), noisy or partial patterns.
+        association: name in `ASSOCIATIONS`.
+        beta: inverse temperature, default ``1 / sqrt(D)``. The larger, the nearer the result is to one
+            stored pattern rather than a mean of several.
+        alpha: exponent of "entmax" only.
+        n: no-op classes of "softmax1" only.
+        mask: bool, broadcasts to (..., L, S), True = may be retrieved.
+        steps: steps at most.
+        tolerance: a query whose state moves by no more than this (Euclidean) stays where it is; None:
+            all steps are taken.
+
+    Returns:
+        (..., L, D).
+
+    References:
+        Hu et al., arXiv 2404.03828, section 2 (memory retrieval mode).
+
+    >>> stored = 8 * torch.eye(3)
+    >>> retrieve(stored, torch.tensor([[7.0, 1.0, 0.0]])).round()
+    tensor([[8., 0., 0.]])
+    """
+    if stored.shape[:-2] != query.shape[:-2] or stored.shape[-1] != query.shape[-1]:
+        raise ValueError(
+            "stored and query must agree in all dimensions but the last but one, got "
+            f"{tuple(stored.shape)} and {tuple(query.shape)}."
+        )
+    batch = math.prod(query.shape[:-2])
+    memory = stored.reshape(batch, 1, *stored.shape[-2:])
+    if mask is not None:
+        wanted = (*query.shape[:-1], stored.shape[-2])
+        _check_mask(mask, wanted)
+        mask = mask.expand(wanted).reshape(batch, 1, *wanted[-2:])
+
+    def step(state: Tensor) -> Tensor:
+        moved = associate(
+            state,
+            memory,
+            memory,
+            association=association,
+            beta=beta,
+            alpha=alpha,
+            n=n,
+            mask=mask,
+        )
+        assert isinstance(moved, Tensor)
+        return moved
+
+    state = iterate(step, query.reshape(batch, 1, *query.shape[-2:]), steps, tolerance)
+    return state.reshape(query.shape)
+
+
+def iterate(
+    step: Callable[[Tensor], Tensor], state: Tensor, steps: int, tolerance: float | None
+) -> Tensor:
+    """Apply a step up to ``steps`` times; a row (last dimension) that has come to rest stays there.
+
+    Rows rest on their own, so that no result depends on what else is in the batch.
+
+    Raises:
+        ValueError: if ``steps`` is negative or ``tolerance`` is.
+    """
+    check_steps(steps, tolerance)
+    moving = None
+    for _ in range(steps):
+        after = step(state)
+        if tolerance is None:
+            state = after
+            continue
+        far = (after - state).detach().norm(dim=-1, keepdim=True) > tolerance
+        state = after if moving is None else torch.where(moving, after, state)
+        moving = far if moving is None else moving & far
+        if not moving.any():
+            break
+    return state
+
+
+def check_steps(steps: int, tolerance: float | None) -> None:
+    """Raise ValueError unless there can be so many steps with such a tolerance."""
+    if steps < 0:
+        raise ValueError(f"steps must be at least 0, got {steps}.")
+    if tolerance is not None and not tolerance >= 0:
+        raise ValueError(f"tolerance must be None or at least 0, got {tolerance}.")
+
+
+def _rule(association: str, alpha: float | Tensor, n: float | Tensor) -> Association:
+    """The association with its own options bound."""
+    rule = find_association(association)
+    if association == "entmax":
+        return partial(entmax, alpha=alpha)
+    if association == "softmax1":
+        return partial(softmax1, n=n)
+    return rule
 
 
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
@@ -99,17 +222,32 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
             "query and key must have one width, key and value one number of patterns, got "
             f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
         )
-    if mask is None:
-        return
+    heads = query.shape[1], key.shape[1]
+    if key.shape[:2] != value.shape[:2] or query.shape[0] != key.shape[0] or heads[0] % heads[1]:
+        raise ValueError(
+            "query, key and value must have one batch, and key and value heads that divide those of "
+            f"query, got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
+        )
+    if mask is not None:
+        _check_mask(mask, (*query.shape[:-1], key.shape[-2]))
+
+
+def _check_mask(mask: Tensor, wanted: tuple[int, ...]) -> None:
     if mask.dtype != torch.bool:
         raise ValueError(f"mask must be bool (True = may be retrieved), got {mask.dtype}.")
-    wanted = (*query.shape[:-1], key.shape[-2])
     try:
         fits = torch.broadcast_shapes(mask.shape, wanted) == wanted
     except RuntimeError:
         fits = False
     if not fits:
         raise ValueError(f"mask must broadcast to {wanted}, got {tuple(mask.shape)}.")
+
+
+def _grouped(x: Tensor, key: Tensor) -> Tensor:
+    """(B, H, L, W) with the heads that share a key as further rows of it, (B, G, H / G * L, W)."""
+    if x.shape[1] == key.shape[1]:
+        return x
+    return x.reshape(x.shape[0], key.shape[1], -1, x.shape[-1])
 
 
 def _weights(
@@ -123,7 +261,8 @@ def _weights(
     """Explicit weights (B, H, L, S). ``shifts``: the rule ignores a constant added to a row."""
     if key.shape[-2] == 0:
         return query.new_zeros(*query.shape[:-1], 0)
-    scores = (query * scale) @ key.transpose(-1, -2)
+    scores = _grouped(query * scale, key) @ key.transpose(-1, -2)
+    scores = scores.view(*query.shape[:-1], key.shape[-2])
     if mask is None:
         return rule(scores)
     if not shifts:
@@ -134,27 +273,3 @@ def _weights(
     top = top.masked_fill(top == float("-inf"), 0.0)
     weights = rule((scores - top).masked_fill(~mask, -3e4))
     return weights.masked_fill(~mask, 0.0)
-
-
-def _fused(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scale: float | Tensor,
-    mask: Tensor | None,
-    dropout_p: float,
-    *,
-    no_op: bool,
-) -> Tensor:
-    """The same through the fused kernel; memory grows linearly with S."""
-    if isinstance(scale, Tensor):
-        query, scale = query * scale, 1.0
-    if no_op:  # one pattern with score 0 and value 0
-        key, value = F.pad(key, (0, 0, 0, 1)), F.pad(value, (0, 0, 0, 1))
-        mask = None if mask is None else F.pad(mask, (0, 1), value=True)
-    out = F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, dropout_p=dropout_p, scale=scale
-    )
-    if mask is not None and not no_op:
-        out = out.masked_fill(~mask.any(-1, keepdim=True), 0.0)
-    return out
