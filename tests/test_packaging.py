@@ -68,7 +68,10 @@ def test_imports_point_one_way(project):
     ("module", "absent"),
     [
         ("stanhop_app", ["torch", "pandas", "numpy", "click"]),
-        ("stanhop_app.layers", ["pandas", "sklearn", "lightning_fabric", "click"]),
+        (
+            "stanhop_app.layers",
+            ["pandas", "sklearn", "lightning_fabric", "click", "streamlit", "transformers"],
+        ),
         ("stanhop_app.forecasting.forecaster", ["click", "streamlit"]),
         ("stanhop_app.cli", ["torch", "pandas"]),
     ],

@@ -1,0 +1,113 @@
+"""The associations as attention of Hugging Face transformers (extra ``hf``).
+
+Importing this module registers ``stanhop_softmax``, ``stanhop_softmax1``, ``stanhop_sparsemax`` and
+``stanhop_entmax15``; `register` adds others. Any model that knows attention implementations runs with them::
+
+    import stanhop_app.hf
+    model = AutoModel.from_pretrained(name, attn_implementation="stanhop_softmax1")
+
+Weights that were trained with softmax give other outputs under another association: fine-tune, or train
+from the start.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from stanhop_app.layers import associate
+from stanhop_app.layers.association import clip as clip_weights
+from stanhop_app.layers.association import find_association
+
+PREFIX = "stanhop_"
+Attention = Callable[..., tuple[Tensor, Tensor | None]]
+
+
+def register(
+    association: str,
+    *,
+    name: str | None = None,
+    n: float = 1.0,
+    alpha: float = 1.5,
+    clip: tuple[float, float] | None = None,
+) -> str:
+    """Make an association an attention implementation of transformers.
+
+    Args:
+        association: name in `stanhop_app.layers.ASSOCIATIONS`.
+        name: what ``attn_implementation`` is to say; default ``stanhop_`` and the association.
+        n: no-op classes of "softmax1".
+        alpha: exponent of "entmax", fixed.
+        clip: (gamma, zeta) of clipped retrieval, or None.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: for an unknown association, clip bounds that cross, or a negative n.
+    """
+    find_association(association)
+    if clip is not None:
+        clip_weights(torch.zeros(()), *clip)
+    if n < 0 or alpha < 1:
+        raise ValueError(f"n must be at least 0 and alpha at least 1, got n={n}, alpha={alpha}.")
+    name = PREFIX + association if name is None else name
+    AttentionInterface.register(name, _attention(association, n, alpha, clip))
+    AttentionMaskInterface.register(name, sdpa_mask)
+    return name
+
+
+def _attention(
+    association: str, n: float, alpha: float, clip: tuple[float, float] | None
+) -> Attention:
+    def attention(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        dropout: float = 0.0,
+        is_causal: bool | None = None,
+        output_attentions: bool = False,
+        **options: object,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Retrieve: (B, H, L, E), (B, G, S, E), (B, G, S, F) -> (B, L, H, F), and weights if asked for."""
+        for unknown in ("softcap", "position_bias", "s_aux", "cache"):
+            if options.get(unknown) is not None:
+                raise ValueError(
+                    f"attention {PREFIX}{association} cannot do {unknown}, which {type(module).__name__} "
+                    "asks for; use another attn_implementation."
+                )
+        causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
+        found = associate(
+            query,
+            key,
+            value,
+            association=association,
+            beta=scaling,
+            n=n,
+            alpha=alpha,
+            clip=clip,
+            mask=None if attention_mask is None else _as_bool(attention_mask),
+            # No mask at all means: causal if the layer is, as for PyTorch's own attention. A single
+            # query is the newest, which sees everything.
+            is_causal=bool(causal) and attention_mask is None and query.shape[-2] > 1,
+            dropout_p=dropout,
+            return_weights=output_attentions,
+        )
+        out, weights = found if isinstance(found, tuple) else (found, None)
+        return out.transpose(1, 2).contiguous(), weights
+
+    return attention
+
+
+def _as_bool(mask: Tensor) -> Tensor:
+    """A mask of transformers, bool or added to scores, as bool."""
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+
+
+NAMES = tuple(register(name) for name in ("softmax", "softmax1", "sparsemax", "entmax15"))
+"""What importing this module registers."""

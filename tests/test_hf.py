@@ -1,0 +1,145 @@
+"""Models of transformers run with every association."""
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, OPTConfig, OPTModel, ViTConfig, ViTModel
+
+from stanhop_app import hf
+from stanhop_app.layers import ASSOCIATIONS
+
+TEXT = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+TOKENS = torch.randint(5, 50, (2, 150), generator=torch.Generator().manual_seed(0))
+
+
+def bert(attention):
+    torch.manual_seed(0)
+    config = BertConfig(**TEXT, intermediate_size=64, attn_implementation=attention)
+    return BertModel(config).eval()
+
+
+def opt(attention):
+    torch.manual_seed(0)
+    sizes = {"ffn_dim": 64, "word_embed_proj_dim": 32, "max_position_embeddings": 200}
+    return OPTModel(OPTConfig(**TEXT, **sizes, attn_implementation=attention)).eval()
+
+
+def vit(attention):
+    torch.manual_seed(0)
+    config = ViTConfig(
+        image_size=48,
+        patch_size=4,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        attn_implementation=attention,
+    )
+    return ViTModel(config).eval()
+
+
+def inputs_of(build):
+    if build is vit:
+        return {
+            "pixel_values": torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+        }
+    return {"input_ids": TOKENS}
+
+
+@pytest.mark.parametrize("length", [12, 150])  # explicit weights, and the fused kernel
+@pytest.mark.parametrize("build", [bert, opt, vit])
+def test_softmax_is_their_eager_attention(build, length):
+    inputs = inputs_of(build)
+    if build is not vit:
+        inputs = {"input_ids": TOKENS[:, :length]}
+    wanted = build("eager")(**inputs).last_hidden_state
+    found = build("stanhop_softmax")(**inputs).last_hidden_state
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+@pytest.mark.parametrize("build", [bert, opt])
+def test_softmax_is_their_eager_attention_on_padded_texts(build, padding):
+    mask = torch.ones_like(TOKENS)
+    mask[1, slice(0, 40) if padding == "left" else slice(110, 150)] = 0
+    inputs = {"input_ids": TOKENS, "attention_mask": mask}
+    wanted = build("eager")(**inputs).last_hidden_state
+    found = build("stanhop_softmax")(**inputs).last_hidden_state
+    seen = mask.bool()
+    torch.testing.assert_close(found[seen], wanted[seen], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", hf.NAMES)
+@pytest.mark.parametrize("build", [bert, opt, vit])
+def test_every_association_runs_and_learns(build, name):
+    model = build(name).train()
+    out = model(**inputs_of(build)).last_hidden_state
+    assert out.isfinite().all()
+    out.square().mean().backward()
+    for parameter, weight in model.named_parameters():
+        if "pooler" not in parameter:
+            assert weight.grad is not None, parameter
+    if name != "stanhop_softmax":
+        assert not torch.equal(
+            out, build("stanhop_softmax").train()(**inputs_of(build)).last_hidden_state
+        )
+
+
+@pytest.mark.parametrize("name", hf.NAMES)
+@pytest.mark.parametrize("build", [bert, opt])
+def test_padding_does_not_matter(build, name):
+    model, short = build(name), TOKENS[:, :100]
+    alone = model(input_ids=short).last_hidden_state
+    mask = torch.ones_like(TOKENS)
+    mask[:, 100:] = 0
+    padded = model(input_ids=TOKENS, attention_mask=mask).last_hidden_state[:, :100]
+    torch.testing.assert_close(padded, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", hf.NAMES)
+def test_a_causal_model_sees_no_later_token_also_with_a_cache(name):
+    model = opt(name)
+    whole = model(input_ids=TOKENS).last_hidden_state
+    changed = TOKENS.clone()
+    changed[:, 100:] = 7
+    same = model(input_ids=changed).last_hidden_state
+    torch.testing.assert_close(same[:, :100], whole[:, :100], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(same[:, 100:], whole[:, 100:], atol=1e-3)
+    begun = model(input_ids=TOKENS[:, :140], use_cache=True)
+    rest = model(input_ids=TOKENS[:, 140:], past_key_values=begun.past_key_values)
+    torch.testing.assert_close(rest.last_hidden_state, whole[:, 140:], rtol=1e-4, atol=1e-5)
+
+
+def test_others_can_be_registered_under_a_name():
+    name = hf.register("softmax1", name="clipped", n=2.0, clip=(-0.03, 1.0))
+    assert name == "clipped"
+    out = bert("clipped")(input_ids=TOKENS).last_hidden_state
+    assert not torch.equal(out, bert("stanhop_softmax1")(input_ids=TOKENS).last_hidden_state)
+    name = hf.register("entmax", alpha=1.5)
+    torch.testing.assert_close(
+        bert(name)(input_ids=TOKENS).last_hidden_state,
+        bert("stanhop_entmax15")(input_ids=TOKENS).last_hidden_state,
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    assert set(ASSOCIATIONS) - {"entmax"} == {n.removeprefix(hf.PREFIX) for n in hf.NAMES}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"association": "tanh"}, "unknown association 'tanh'"),
+        ({"association": "softmax", "clip": (0.5, 1.0)}, "gamma <= 0"),
+        ({"association": "softmax1", "n": -1.0}, "n must be at least 0"),
+        ({"association": "entmax", "alpha": 0.9}, "alpha at least 1"),
+    ],
+)
+def test_bad_options_say_what_was_required(options, message):
+    with pytest.raises(ValueError, match=message):
+        hf.register(**options)
+
+
+def test_what_no_association_can_do_is_refused():
+    function = hf.AttentionInterface()["stanhop_softmax1"]
+    x = torch.zeros(1, 1, 2, 4)
+    with pytest.raises(ValueError, match="cannot do softcap, which Linear asks for"):
+        function(torch.nn.Linear(1, 1), x, x, x, None, softcap=30.0)
