@@ -45,6 +45,21 @@ def test_softmax1_is_softmax_shrunk_by_its_mass():
     torch.testing.assert_close(softmax1(z), mass * softmax(z))
 
 
+@given(st.integers(0, 99), st.sampled_from([0.3, 1.0, 5.0]))
+def test_the_jacobian_of_softmax1_has_the_form_of_that_of_softmax(seed, n):
+    z = scores(seed, (6,), 2.0)
+    p = softmax1(z, n=n)
+    jacobian = torch.autograd.functional.jacobian(lambda x: softmax1(x, n=n), z)
+    torch.testing.assert_close(jacobian, torch.diag(p) - torch.outer(p, p))
+
+
+def test_n_per_row_is_n_on_every_row():
+    z = scores(3, (2, 3, 6), 2.0)
+    n = torch.tensor([0.2, 1.0, 7.0], dtype=torch.float64).view(3, 1)
+    for row in range(3):
+        torch.testing.assert_close(softmax1(z, n=n)[:, row], softmax1(z[:, row], n=float(n[row])))
+
+
 def test_softmax1_without_no_op_is_softmax():
     z = scores(1, (4, 6), 2.0)
     assert torch.equal(softmax1(z, n=0.0), softmax(z))

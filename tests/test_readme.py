@@ -18,11 +18,12 @@ def blocks(project, language):
 def test_its_python_runs(project, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = blocks(project, "python")
-    assert len(found) == 3
+    assert len(found) == 5
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
-    assert "torch.Size([8, 28, 64])" in out
+    assert "torch.Size([8, 28, 64]) torch.Size([8, 3, 64])" in out
+    assert "tensor([0, 1, 2])" in out
     assert (tmp_path / "my-run" / "config.json").exists()
 
 

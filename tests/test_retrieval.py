@@ -150,6 +150,20 @@ def test_retrieval_never_raises_the_energy_at_any_step(seed, stored, width, beta
         before = after
 
 
+@given(seed=st.integers(0, 200), n=st.sampled_from([0.0, 1.0, 4.0]), beta=st.floats(0.01, 10.0))
+def test_the_energy_falls_towards_what_is_retrieved(seed, n, beta):
+    """Grad H(x) = x - Xi A(beta Xi^T x): a fixed point of the one is a stationary point of the other."""
+    generator = torch.Generator().manual_seed(seed)
+    memory = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+    x = torch.randn(3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    scores = beta * x @ memory.T
+    if n:
+        scores = F.pad(scores, (0, 1), value=math.log(n))
+    energy = (-torch.logsumexp(scores, -1) / beta + x.square().sum(-1) / 2).sum()
+    (gradient,) = torch.autograd.grad(energy, x)
+    torch.testing.assert_close(gradient, x - retrieve(memory, x, beta=beta, n=n))
+
+
 @pytest.mark.parametrize("association", list(ASSOCIATIONS))
 def test_many_steps_come_to_a_fixed_point_and_a_tolerance_stops_there(association):
     stored, x = torch.randn(9, 6, dtype=torch.float64), torch.randn(50, 6, dtype=torch.float64)
