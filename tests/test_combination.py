@@ -28,7 +28,7 @@ def direct_error(weights, of):
 
 @pytest.mark.parametrize("batch_size", [7, 512])
 def test_the_error_from_sums_is_that_of_the_forecasts(batch_size):
-    found = sums(deep, linear, windows(), batch_size)
+    found = sums(deep, [linear] * 4, windows(), batch_size)
     for weights in (torch.zeros(3, 2), torch.ones(3, 2), torch.rand(3, 2)):
         assert found.errors(weights.double()).sum().item() == pytest.approx(
             direct_error(weights, windows()), rel=1e-5
@@ -36,7 +36,7 @@ def test_the_error_from_sums_is_that_of_the_forecasts(batch_size):
 
 
 def test_without_shrinkage_the_weights_are_those_of_least_squares():
-    found = sums(deep, linear, windows())
+    found = sums(deep, [linear] * 4, windows())
     weights = weights_from(found.covariance.sum(0), found.difference.sum(0), 0.0)
     best = direct_error(weights, windows())
     for change in (0.01, -0.01):
@@ -81,7 +81,7 @@ def of(linear_error, covariance, difference):
 def test_weights_are_judged_on_targets_that_they_have_not_seen(rows):
     """Fold and rest, summed directly; at least a horizon lies between them."""
     part = windows(rows)
-    found = sums(deep, linear, part)
+    found = sums(deep, [linear] * 4, part)
     x, y = part.gather(torch.arange(len(part)))
     b = linear(x)
     products = ((y - b) * (deep(x) - b)).double()
@@ -130,4 +130,4 @@ def test_a_combination_that_is_worse_only_within_the_noise_of_the_folds_is_kept(
 def test_a_single_window_is_combined_by_its_better_part():
     one = windows(7)
     assert len(one) == 1
-    assert combine(sums(deep, linear, one), 1).rule in ("deep", "linear")
+    assert combine(sums(deep, [linear] * 4, one), 1).rule in ("deep", "linear")

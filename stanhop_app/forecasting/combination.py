@@ -8,18 +8,17 @@ so three sums per forecast step and variate say all, and folds can be added and 
 Shape letters: F folds, L horizon, C variates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from stanhop_app.forecasting.folds import num_folds, pieces
 from stanhop_app.forecasting.windows import Windows
 
 SHRINKAGES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Strengths tried with which every weight is drawn towards the one for all."""
-FOLDS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,38 +57,38 @@ Forecast = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def sums(deep: Forecast, linear: Forecast, windows: Windows, batch_size: int | None = None) -> Sums:
-    """Collect the sums over contiguous folds of the windows, in batches."""
-    count, gap = len(windows), windows.horizon - 1
-    folds = min(FOLDS, count)
-    edges = [count * fold // folds for fold in range(folds + 1)]
-    # Cut where a fold begins or ends, and a gap before and after, so that each piece is whole.
-    cuts = {min(max(edge + by, 0), count) for edge in edges for by in (-gap, 0, gap)}
-    starts = sorted(cuts)
-    batch_size = batch_size or len(windows.batches()[0])
-    pieces = torch.zeros(
-        3, len(starts) - 1, windows.horizon, windows.values.shape[1], dtype=torch.float64
-    )
-    for piece, (start, stop) in enumerate(pairwise(starts)):
-        for batch in torch.arange(start, stop).split(batch_size):
+def sums(
+    deep: Forecast, linear: Sequence[Forecast], windows: Windows, batch_size: int | None = None
+) -> Sums:
+    """Collect the sums over contiguous folds of the windows, in batches.
+
+    Args:
+        deep: forecast a.
+        linear: forecast b of every fold, as chosen without it.
+        windows: validation windows.
+        batch_size: windows forecast at once.
+    """
+    shape = (3, num_folds(windows), windows.horizon, windows.values.shape[1])
+    own, rest = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+    size = batch_size or len(windows.batches()[0])
+    for piece in pieces(windows):
+        total = torch.zeros(shape[0], *shape[2:], dtype=torch.float64)
+        for batch in piece.batches(size):
             x, y = windows.gather(batch)
-            b = linear(x)
-            difference, rest = (deep(x) - b).double(), (y - b).double()
-            pieces[0, piece] += rest.square().sum(0)
-            pieces[1, piece] += (rest * difference).sum(0)
-            pieces[2, piece] += difference.square().sum(0)
-    begin, end = torch.tensor(starts[:-1]), torch.tensor(starts[1:])
-    spans = list(pairwise(edges))
-    inside = torch.stack([(begin >= a) & (end <= b) for a, b in spans]).double()
-    outside = torch.stack([(end <= a - gap) | (begin >= b + gap) for a, b in spans]).double()
-    own = torch.einsum("fp,kplc->kflc", inside, pieces)
-    others = torch.einsum("fp,kplc->kflc", outside, pieces)
+            b = linear[piece.fold](x)
+            difference, left = (deep(x) - b).double(), (y - b).double()
+            total[0] += left.square().sum(0)
+            total[1] += (left * difference).sum(0)
+            total[2] += difference.square().sum(0)
+        own[:, piece.fold] += total
+        for fold in piece.rests:
+            rest[:, fold] += total
     return Sums(
         linear_error=own[0],
         covariance=own[1],
         difference=own[2],
-        rest_covariance=others[1],
-        rest_difference=others[2],
+        rest_covariance=rest[1],
+        rest_difference=rest[2],
     )
 
 

@@ -362,10 +362,11 @@ def _add_linear(
     """Fit the linear part and the weights between the parts, in place."""
     if not network.config.linear_skip:
         return None, None
-    linear = fit_linear(train, validation)
+    linear, *out_of_fold = fit_linear(train, validation)
     network.linear = linear.module()
     network.eval()
-    combination = combine(sums(network.deep, network.linear, validation), len(validation))
+    judged = sums(network.deep, [fit.module() for fit in out_of_fold], validation)
+    combination = combine(judged, len(validation))
     network.mixture = combination.weights
     return combination, linear.summary()
 

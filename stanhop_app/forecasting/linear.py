@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from stanhop_app.forecasting.combination import FOLDS
+from stanhop_app.forecasting.folds import num_folds, pieces
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import LinearPart, from_last
 
@@ -97,12 +97,17 @@ class RidgeFit:
 class LinearFit:
     """``(1 - s_c) anchored + s_c free``, per variate c."""
 
-    weight: Tensor
-    """(C, T, L), or (1, T, L) if all variates share map and share; float64."""
     anchored: RidgeFit
     free: RidgeFit
     shares: Tensor
     """s, 0 or 1/2, of every variate (C,)."""
+
+    @property
+    def weight(self) -> Tensor:
+        """(C, T, L), or (1, T, L) if all variates share map and share; float64."""
+        uniform = bool((self.shares == self.shares[0]).all())  # one number keeps one map one
+        share = (self.shares[:1] if uniform else self.shares)[:, None, None]
+        return self.anchored.weight + share * (self.free.weight - self.anchored.weight)
 
     def module(self) -> LinearPart:
         """The map as a network module in float32."""
@@ -117,24 +122,55 @@ class LinearFit:
 
 def moments(windows: Windows, *, pooled: bool = False) -> Moments:
     """Second moments of all windows; ``pooled`` sums over the variates."""
+    (whole,) = _sum_moments(windows, [(batch, (0,)) for batch in windows.batches()], 1, pooled)
+    return whole
+
+
+def held_out_moments(windows: Windows, *, pooled: bool = False) -> list[Moments]:
+    """Moments of all validation windows, and of the rest of every fold (`folds.pieces`).
+
+    Where a fold has no rest, because the part is hardly longer than the horizon, those of all stand in.
+    """
+    size = len(windows.batches()[0])
+    batches = [
+        (batch, (0, *(1 + fold for fold in piece.rests)))
+        for piece in pieces(windows)
+        for batch in piece.batches(size)
+    ]
+    whole, *rests = _sum_moments(windows, batches, 1 + num_folds(windows), pooled)
+    return [whole, *(rest if rest.count else whole for rest in rests)]
+
+
+def _sum_moments(
+    windows: Windows, batches: list[tuple[Tensor, tuple[int, ...]]], sums: int, pooled: bool
+) -> list[Moments]:
+    """Moments of several sets of windows; every batch says to which it belongs."""
     num_variates = windows.values.shape[1]
     groups = 1 if pooled else num_variates
     lookback, horizon = windows.lookback, windows.horizon
-    gram = torch.zeros(groups, lookback, lookback, dtype=torch.float64)
-    cross = torch.zeros(groups, lookback, horizon, dtype=torch.float64)
-    energy = torch.zeros(groups, dtype=torch.float64)
-    for batch in windows.batches():
+    gram = torch.zeros(sums, groups, lookback, lookback, dtype=torch.float64)
+    cross = torch.zeros(sums, groups, lookback, horizon, dtype=torch.float64)
+    energy = torch.zeros(sums, groups, dtype=torch.float64)
+    counts = [0] * sums
+    for batch, members in batches:
         x, y = windows.gather(batch)
         parts = from_last(x), y - x[:, -1:]
         x, y = (rearrange(part, "b t c -> c b t") for part in parts)
         if pooled:
             x, y = (rearrange(part, "c b t -> 1 (c b) t") for part in (x, y))
         for group in range(groups):
-            gram[group] += x[group].T @ x[group]
-            cross[group] += x[group].T @ y[group]
-            energy[group] += y[group].square().sum(dtype=torch.float64)
-    count = len(windows) * (num_variates if pooled else 1)
-    return Moments(gram=gram, cross=cross, energy=energy, count=count)
+            own_gram, own_cross = x[group].T @ x[group], x[group].T @ y[group]
+            own_energy = y[group].square().sum(dtype=torch.float64)
+            for member in members:
+                gram[member, group] += own_gram
+                cross[member, group] += own_cross
+                energy[member, group] += own_energy
+        for member in members:
+            counts[member] += len(batch) * (num_variates if pooled else 1)
+    return [
+        Moments(gram=g, cross=c, energy=e, count=n)
+        for g, c, e, n in zip(gram, cross, energy, counts, strict=True)
+    ]
 
 
 def ridge(
@@ -184,11 +220,14 @@ def squared_errors(weight: Tensor, on: Moments) -> Tensor:
 
 def fit_pooled(train: Windows, validation: Windows) -> RidgeFit:
     """Anchored ridge regression shared by all variates; the penalty is chosen on validation."""
-    own, held_out = moments(train, pooled=True), moments(validation, pooled=True)
-    return _best_of(_candidates({train.lookback: (own, held_out)}, anchored=True))
+    held_out = moments(validation, pooled=True)
+    best = _Best(jointly=True)
+    for options, weight in _candidates(moments(train, pooled=True), anchored=True):
+        best.consider(options, weight, squared_errors(weight, held_out))
+    return best.fit()
 
 
-def fit_linear(train: Windows, validation: Windows) -> LinearFit:
+def fit_linear(train: Windows, validation: Windows) -> list[LinearFit]:
     """Anchored and free ridge regression per variate, averaged where that is safer.
 
     Each is drawn towards one map for all variates (partial pooling): a variate's moments are
@@ -201,29 +240,43 @@ def fit_linear(train: Windows, validation: Windows) -> LinearFit:
 
     Where all variates' moments at the whole lookback would take more than `LARGEST_MOMENTS`, all share
     one map and one share.
+
+    Returns:
+        The fit whose options are chosen on all of validation; then, for every fold, the one whose options
+        are chosen without it, by which what comes next (`combination`) is judged.
     """
     variates, lookback, horizon = train.values.shape[1], train.lookback, train.horizon
     shared = variates == 1 or 8 * variates * lookback * (lookback + horizon) > LARGEST_MOMENTS
-    parts = {
-        n: (replace(train, lookback=n), replace(validation, lookback=n))
-        for n in sorted({lookback, *(n for n in LOOKBACKS if n < lookback)})
-    }
-    sums = {
-        n: (moments(own, pooled=shared), moments(held_out, pooled=shared))
-        for n, (own, held_out) in parts.items()
-    }
-    anchored = _best_of(_candidates(sums, anchored=True))
-    free = _best_of_each(_candidates(sums, anchored=False))
-    shares = choose_shares(anchored.module(), free.module(), validation, shared=shared)
-    uniform = bool((shares == shares[0]).all())
-    share = (shares[:1] if uniform else shares)[:, None, None]  # one number keeps one map one
-    weight = anchored.weight + share * (free.weight - anchored.weight)
-    return LinearFit(weight=weight, anchored=anchored, free=free, shares=shares)
+    views = 1 + num_folds(validation)
+    anchored = [_Best(jointly=True) for _ in range(views)]
+    free = [_Best(jointly=False) for _ in range(views)]
+    for steps in sorted({lookback, *(n for n in LOOKBACKS if n < lookback)}):
+        own = moments(replace(train, lookback=steps), pooled=shared)
+        held_out = held_out_moments(replace(validation, lookback=steps), pooled=shared)
+        for trackers, kind in ((anchored, True), (free, False)):
+            for options, weight in _candidates(own, anchored=kind):
+                padded = F.pad(weight, (0, 0, lookback - steps, 0))
+                for tracker, view in zip(trackers, held_out, strict=True):
+                    tracker.consider(options, padded, squared_errors(weight, view))
+    fits = []
+    for number, pair in enumerate(zip(anchored, free, strict=True)):
+        keeps, returns = (tracker.fit() for tracker in pair)
+        without = None if number == 0 else number - 1
+        shares = choose_shares(
+            keeps.module(), returns.module(), validation, shared=shared, without=without
+        )
+        fits.append(LinearFit(anchored=keeps, free=returns, shares=shares))
+    return fits
 
 
 @torch.no_grad()
 def choose_shares(
-    anchored: LinearPart, free: LinearPart, validation: Windows, *, shared: bool = False
+    anchored: LinearPart,
+    free: LinearPart,
+    validation: Windows,
+    *,
+    shared: bool = False,
+    without: int | None = None,
 ) -> Tensor:
     """Share of the free map, 0 or 1/2 for each variate.
 
@@ -238,20 +291,27 @@ def choose_shares(
         free: map of values.
         validation: windows that neither map was fitted on.
         shared: whether all variates must have the same share.
+        without: a fold whose targets must not be looked at.
 
     Returns:
         (C,) float64.
     """
-    variates = validation.values.shape[1]
-    gains = torch.zeros(min(FOLDS, len(validation)), variates, dtype=torch.float64)
+    variates, folds = validation.values.shape[1], num_folds(validation)
+    gains = torch.zeros(folds, variates, dtype=torch.float64)
+    counts = torch.zeros(folds, 1, dtype=torch.float64)
     size = len(validation.batches()[0])
-    for fold, indices in enumerate(torch.arange(len(validation)).tensor_split(len(gains))):
-        for batch in indices.split(size):
+    for piece in pieces(validation):
+        if without is not None and without not in piece.rests:
+            continue
+        for batch in piece.batches(size):
             x, y = validation.gather(batch)
             alone = anchored(x)
             together = (alone + free(x)) / 2
             gain = (y - alone).square() - (y - together).square()
-            gains[fold] += gain.sum((0, 1), dtype=torch.float64) / len(indices)
+            gains[piece.fold] += gain.sum((0, 1), dtype=torch.float64)
+            counts[piece.fold] += len(batch)
+    known = counts[:, 0] > 0
+    gains = gains[known] / counts[known]
     if shared:
         gains = gains.mean(1, keepdim=True).expand(-1, variates)
     if len(gains) < 2:
@@ -260,18 +320,13 @@ def choose_shares(
     return 0.5 * better.double()
 
 
-def _candidates(
-    sums: dict[int, tuple[Moments, Moments]], *, anchored: bool
-) -> Iterator[tuple[RidgeOptions, Tensor, Tensor]]:
-    """Every ridge regression that is tried: options, weight padded to the whole lookback, errors."""
-    whole = max(sums)
-    for lookback, (own, held_out) in sums.items():
-        for k in (None, *POOLINGS) if len(own.gram) > 1 else (None,):
-            mixed = own.pooled() if k is None else _towards_mean(own, k)
-            for penalty, weight in zip(PENALTIES, ridge(mixed, anchored=anchored), strict=True):
-                options = RidgeOptions(lookback=lookback, pooling=k, penalty=penalty)
-                errors = squared_errors(weight, held_out)
-                yield options, F.pad(weight, (0, 0, whole - lookback, 0)), errors
+def _candidates(own: Moments, *, anchored: bool) -> Iterator[tuple[RidgeOptions, Tensor]]:
+    """Every ridge regression that is tried on some training moments."""
+    lookback = own.gram.shape[-1]
+    for k in (None, *POOLINGS) if len(own.gram) > 1 else (None,):
+        mixed = own.pooled() if k is None else _towards_mean(own, k)
+        for penalty, weight in zip(PENALTIES, ridge(mixed, anchored=anchored), strict=True):
+            yield RidgeOptions(lookback=lookback, pooling=k, penalty=penalty), weight
 
 
 def _towards_mean(own: Moments, k: float) -> Moments:
@@ -283,26 +338,32 @@ def _towards_mean(own: Moments, k: float) -> Moments:
     )
 
 
-def _best_of(candidates: Iterator[tuple[RidgeOptions, Tensor, Tensor]]) -> RidgeFit:
-    """The candidate with the smallest mean error."""
-    options, weight, errors = min(candidates, key=lambda candidate: float(candidate[2].mean()))
-    return RidgeFit(weight=weight, options=(options,), errors=errors)
+class _Best:
+    """The best candidate so far: ``jointly`` by the mean error, or for each variate by its own."""
 
+    def __init__(self, *, jointly: bool):
+        self.jointly = jointly
+        self.options: list[RidgeOptions] = []
+        self.weight, self.errors = torch.empty(0), torch.empty(0)
 
-def _best_of_each(candidates: Iterator[tuple[RidgeOptions, Tensor, Tensor]]) -> RidgeFit:
-    """For each variate the candidate with its smallest error."""
-    first, weight, errors = next(candidates)
-    variates = len(errors)
-    options = [first] * variates
-    weight = weight.expand(variates, -1, -1).clone()
-    errors = errors.clone()
-    for other, its_weight, its_errors in candidates:
-        better = its_errors < errors
-        for variate in torch.nonzero(better).flatten().tolist():
-            options[variate] = other
-            weight[variate] = its_weight[min(variate, len(its_weight) - 1)]
-        errors = torch.minimum(errors, its_errors)
-    return RidgeFit(weight=weight, options=tuple(options), errors=errors)
+    def consider(self, options: RidgeOptions, weight: Tensor, errors: Tensor) -> None:
+        """Take a candidate where it is better."""
+        if not self.options:
+            count = 1 if self.jointly else len(errors)
+            self.options, self.errors = [options] * count, errors.clone()
+            self.weight = weight if self.jointly else weight.expand(count, -1, -1).clone()
+        elif self.jointly:
+            if errors.mean() < self.errors.mean():
+                self.options, self.weight, self.errors = [options], weight, errors
+        else:
+            for variate in torch.nonzero(errors < self.errors).flatten().tolist():
+                self.options[variate] = options
+                self.weight[variate] = weight[min(variate, len(weight) - 1)]
+            self.errors = torch.minimum(errors, self.errors)
+
+    def fit(self) -> RidgeFit:
+        """What was best."""
+        return RidgeFit(weight=self.weight, options=tuple(self.options), errors=self.errors)
 
 
 def as_module(weight: Tensor) -> LinearPart:
