@@ -46,21 +46,24 @@ def register(
         The name.
 
     Raises:
-        ValueError: for an unknown association, clip bounds that cross, or a negative n.
+        ValueError: for an unknown association, clip bounds that cross, a negative n, or options
+            without a name.
     """
     find_association(association)
     if clip is not None:
         clip_weights(torch.zeros(()), *clip)
     if n < 0 or alpha < 1:
         raise ValueError(f"n must be at least 0 and alpha at least 1, got n={n}, alpha={alpha}.")
+    if name is None and (n, alpha, clip) != (1.0, 1.5, None):
+        raise ValueError("options other than the defaults need a name of their own; give name=.")
     name = PREFIX + association if name is None else name
-    AttentionInterface.register(name, _attention(association, n, alpha, clip))
+    AttentionInterface.register(name, _attention(name, association, n, alpha, clip))
     AttentionMaskInterface.register(name, sdpa_mask)
     return name
 
 
 def _attention(
-    association: str, n: float, alpha: float, clip: tuple[float, float] | None
+    name: str, association: str, n: float, alpha: float, clip: tuple[float, float] | None
 ) -> Attention:
     def attention(
         module: nn.Module,
@@ -78,7 +81,7 @@ def _attention(
         for unknown in ("softcap", "position_bias", "s_aux", "cache"):
             if options.get(unknown) is not None:
                 raise ValueError(
-                    f"attention {PREFIX}{association} cannot do {unknown}, which {type(module).__name__} "
+                    f"attention {name} cannot do {unknown}, which {type(module).__name__} "
                     "asks for; use another attn_implementation."
                 )
         causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
@@ -88,7 +91,7 @@ def _attention(
             value,
             association=association,
             beta=scaling,
-            n=n,
+            n=n if association == "softmax1" else 1.0,
             alpha=alpha,
             clip=clip,
             mask=None if attention_mask is None else _as_bool(attention_mask),
@@ -105,8 +108,20 @@ def _attention(
 
 
 def _as_bool(mask: Tensor) -> Tensor:
-    """A mask of transformers, bool or added to scores, as bool."""
-    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+    """A mask of transformers, bool or added to scores, as bool.
+
+    Raises:
+        ValueError: if what is added is more than a mask, such as a bias by position.
+    """
+    if mask.dtype == torch.bool:
+        return mask
+    visible = mask == 0
+    if not bool((visible | (mask <= torch.finfo(mask.dtype).min / 2)).all()):
+        raise ValueError(
+            "this model adds a bias by position to the scores, which no association here takes; use "
+            "another attn_implementation."
+        )
+    return visible
 
 
 NAMES = tuple(register(name) for name in ("softmax", "softmax1", "sparsemax", "entmax15"))

@@ -56,8 +56,9 @@ def test_the_jacobian_of_softmax1_has_the_form_of_that_of_softmax(seed, n):
 def test_n_per_row_is_n_on_every_row():
     z = scores(3, (2, 3, 6), 2.0)
     n = torch.tensor([0.2, 1.0, 7.0], dtype=torch.float64).view(3, 1)
+    found = softmax1(z, log_n=n.log())
     for row in range(3):
-        torch.testing.assert_close(softmax1(z, n=n)[:, row], softmax1(z[:, row], n=float(n[row])))
+        torch.testing.assert_close(found[:, row], softmax1(z[:, row], n=float(n[row])))
 
 
 def test_softmax1_without_no_op_is_softmax():
@@ -128,9 +129,27 @@ def test_entmax_meets_softmax_entmax15_and_sparsemax():
     torch.testing.assert_close(entmax(z, 2.0), sparsemax(z), rtol=0, atol=1e-6)
 
 
-def test_entmax_refuses_alpha_below_one():
-    with pytest.raises(ValueError, match="alpha must be at least 1, got 0.5"):
-        entmax(torch.zeros(2), 0.5)
+@pytest.mark.parametrize("alpha", [0.5, 1.001, float("nan"), torch.tensor([1.5, 1.0])])
+def test_entmax_refuses_alpha_below_one_and_too_near_to_it(alpha):
+    with pytest.raises(ValueError, match="alpha must be 1 or at least 1.01, got"):
+        entmax(torch.zeros(2, 2), alpha)
+
+
+SPARSE = {"sparsemax": sparsemax, "entmax15": entmax15, "entmax": lambda z: entmax(z, 1.3)}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("level", [0.0, 100.0, -1e3, 1e4])
+@pytest.mark.parametrize(
+    ("dtype", "room"), [(torch.float32, 2e-3), (torch.float16, 2e-3), (torch.bfloat16, 8e-3)]
+)
+def test_sparse_rules_are_exact_at_any_level_in_any_dtype(name, level, dtype, room):
+    z = (scores(6, (64, 32), 1.0) + level).to(dtype).requires_grad_()
+    weights = SPARSE[name](z)
+    wanted = SPARSE[name](z.detach().double())
+    torch.testing.assert_close(weights.double(), wanted, rtol=room, atol=room)
+    weights.float().square().sum().backward()
+    assert z.grad.isfinite().all()
 
 
 def test_clip_gives_exact_zeros_and_ones():

@@ -78,6 +78,9 @@ def test_every_association_runs_and_learns(build, name):
     for parameter, weight in model.named_parameters():
         if "pooler" not in parameter:
             assert weight.grad is not None, parameter
+            # A key's bias shifts all scores of a query, which only softmax1 notices.
+            if not parameter.endswith(("k_proj.bias", "key.bias")):
+                assert weight.grad.any(), parameter
     if name != "stanhop_softmax":
         assert not torch.equal(
             out, build("stanhop_softmax").train()(**inputs_of(build)).last_hidden_state
@@ -114,7 +117,7 @@ def test_others_can_be_registered_under_a_name():
     assert name == "clipped"
     out = bert("clipped")(input_ids=TOKENS).last_hidden_state
     assert not torch.equal(out, bert("stanhop_softmax1")(input_ids=TOKENS).last_hidden_state)
-    name = hf.register("entmax", alpha=1.5)
+    name = hf.register("entmax")
     torch.testing.assert_close(
         bert(name)(input_ids=TOKENS).last_hidden_state,
         bert("stanhop_entmax15")(input_ids=TOKENS).last_hidden_state,
@@ -131,6 +134,7 @@ def test_others_can_be_registered_under_a_name():
         ({"association": "softmax", "clip": (0.5, 1.0)}, "gamma <= 0"),
         ({"association": "softmax1", "n": -1.0}, "n must be at least 0"),
         ({"association": "entmax", "alpha": 0.9}, "alpha at least 1"),
+        ({"association": "softmax1", "n": 2.0}, "need a name of their own"),
     ],
 )
 def test_bad_options_say_what_was_required(options, message):
@@ -141,5 +145,23 @@ def test_bad_options_say_what_was_required(options, message):
 def test_what_no_association_can_do_is_refused():
     function = hf.AttentionInterface()["stanhop_softmax1"]
     x = torch.zeros(1, 1, 2, 4)
-    with pytest.raises(ValueError, match="cannot do softcap, which Linear asks for"):
+    with pytest.raises(
+        ValueError, match="stanhop_softmax1 cannot do softcap, which Linear asks for"
+    ):
         function(torch.nn.Linear(1, 1), x, x, x, None, softcap=30.0)
+    bias = torch.randn(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="adds a bias by position"):
+        function(torch.nn.Linear(1, 1), x, x, x, bias)
+    mask = torch.tensor([[0.0, torch.finfo(torch.float32).min]]).expand(1, 1, 2, 2)
+    out, _ = function(torch.nn.Linear(1, 1), x, x, x + 1, mask)
+    torch.testing.assert_close(
+        out, torch.full((1, 2, 1, 4), 0.5)
+    )  # one pattern seen, and the no-op
+
+
+def test_weights_are_returned_when_asked_for():
+    function = hf.AttentionInterface()["stanhop_softmax1"]
+    x = torch.randn(1, 2, 3, 4)
+    out, weights = function(torch.nn.Linear(1, 1), x, x, x, None, output_attentions=True)
+    assert weights.shape == (1, 2, 3, 3)
+    torch.testing.assert_close((weights @ x).transpose(1, 2), out)

@@ -136,7 +136,7 @@ def test_beta_and_n_are_learned_per_head_from_where_they_start():
     x = batch()
     torch.testing.assert_close(learned(x), fixed(x))
     torch.testing.assert_close(learned.beta, torch.full((2, 1, 1), 0.7))
-    torch.testing.assert_close(learned.n, torch.full((2, 1, 1), 3.0))
+    torch.testing.assert_close(learned.log_n.exp(), torch.full((2, 1, 1), 3.0))
     learned(x).square().sum().backward()
     assert (learned.log_beta.grad != 0).all()
     assert (learned.log_n.grad != 0).all()
@@ -184,6 +184,12 @@ def test_pooling_does_not_depend_on_the_order_of_what_is_stored():
 def test_alpha_of_entmax_is_learned_per_head_from_1_5():
     layer = Hopfield(8, 2, association="entmax")
     torch.testing.assert_close(layer.alpha, torch.full((2, 1, 1), 1.5))
+    with torch.no_grad():
+        layer.alpha_logit.copy_(torch.tensor([-90.0, 90.0]).view(2, 1, 1))
+    assert layer(batch()).isfinite().all()  # learned as far as it goes
+    torch.testing.assert_close(layer.alpha.flatten(), torch.tensor([1.01, 1.99]))
+    with torch.no_grad():
+        layer.alpha_logit.zero_()
     layer(batch()).square().sum().backward()
     assert (layer.alpha_logit.grad != 0).all()
 
@@ -209,6 +215,7 @@ def test_dropout_acts_in_training_only():
         ({"num_key_heads": 3}, "num_key_heads must divide num_heads, got num_heads=2"),
         ({"tolerance": -1.0}, "tolerance must be None or at least 0, got -1.0"),
         ({"beta": 0.0}, "beta must be above 0, got 0.0"),
+        ({"dropout": 1.5}, r"dropout must be in \[0, 1\), got 1.5"),
         ({"n": -1.0}, "n must be at least 0.* got -1.0"),
         ({"n": 0.0, "learn_n": True}, "above 0 to be learned, got 0.0"),
         ({"n": 2.0, "association": "softmax"}, "options of \"softmax1\" only, got 'softmax'"),
@@ -227,3 +234,45 @@ def test_pooling_needs_a_query():
 def test_a_look_up_needs_a_pattern():
     with pytest.raises(ValueError, match="num_patterns must be at least 1, got 0"):
         HopfieldLayer(8, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "stored", "message"),
+    [
+        ((2, 5, 8), (3, 7, 8), r"one batch \(or 1\), got \(2, 5, 8\) and \(3, 7, 8\)"),
+        ((2, 5, 6), (2, 7, 8), "must have width 8, got 6 and 8"),
+        ((5, 8), (7, 8), r"must be \(batch, patterns, width\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(query, stored, message):
+    layer = Hopfield(8, 2)
+    plain = getattr(Hopfield.forward, "__wrapped__", Hopfield.forward)
+    with pytest.raises(ValueError, match=message):
+        plain(layer, torch.zeros(query), torch.zeros(stored))
+
+
+@pytest.mark.parametrize(
+    "module", [Hopfield(8, 2), HopfieldPooling(8, 2, 3), HopfieldLayer(8, 2, 3)]
+)
+def test_an_empty_batch_stays_empty(module):
+    assert module(torch.zeros(0, 5, 8)).shape[0] == 0
+
+
+def test_a_large_memory_is_read_by_all_options_alike():
+    """More patterns than `SMALL_MEMORY`: the fused kernel, against one query after the other."""
+    layer = Hopfield(8, 4, num_key_heads=2, learn_beta=True, learn_n=True, n=2.0, gate="linear")
+    stored = batch(200)
+    mask = torch.rand(2, 1, 1, 200) < 0.5
+    whole = layer(stored, mask=mask, is_causal=True)
+    for last in (3, 90, 199):
+        seen = layer(stored[:, last : last + 1], stored[:, : last + 1], mask=mask[..., : last + 1])
+        torch.testing.assert_close(whole[:, last : last + 1], seen, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("association", ASSOCIATIONS)
+def test_layers_run_in_bfloat16(association):
+    layer = Hopfield(16, 4, association=association).bfloat16()
+    out = layer(30 * torch.randn(2, 9, 16).bfloat16())
+    out.float().square().sum().backward()
+    assert out.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in layer.parameters())

@@ -103,7 +103,7 @@ def levels(returning, seed=0, shift=0.0):
 
 def test_variates_whose_level_returns_are_averaged_more_often_than_those_that_drift():
     chosen = torch.stack([fit_linear(*levels([True, False], seed))[0].shares for seed in range(12)])
-    returning, drifting = (2 * chosen).sum(0).tolist()
+    returning, drifting = (chosen > 0).sum(0).tolist()
     assert returning >= 10
     assert drifting <= 6
 
@@ -112,28 +112,28 @@ def test_the_forecast_of_a_variate_is_the_average_or_the_anchored_one():
     train, validation = levels([True, False, True])
     fit = fit_linear(train, validation)[0]
     assert isinstance(fit, LinearFit)
-    assert fit.shares.tolist() == [0.5, 0.0, 0.5]
-    assert fit.summary()["free_shares"] == [0.5, 0.0, 0.5]
+    assert (fit.shares > 0).tolist() == [True, False, True]
+    assert fit.summary()["free_shares"] == fit.shares.tolist()
     x, _ = validation.gather(torch.arange(20))
     anchored, free, both = (part.module()(x) for part in (fit.anchored, fit.free, fit))
     torch.testing.assert_close(both[..., 1], anchored[..., 1])
-    half = (anchored + free)[..., ::2] / 2
-    torch.testing.assert_close(both[..., ::2], half, rtol=1e-4, atol=1e-5)
+    average = (anchored + fit.shares.float() * (free - anchored))[..., ::2]
+    torch.testing.assert_close(both[..., ::2], average, rtol=1e-4, atol=1e-5)
     moved = fit.module()(x + 5)
     torch.testing.assert_close(moved[..., 1], both[..., 1] + 5, rtol=1e-4, atol=1e-4)
 
 
 def test_a_variate_that_drifts_does_not_decide_for_the_others():
     quiet, drifting = (fit_linear(*levels([True, True], shift=shift))[0] for shift in (0.0, 10.0))
-    assert quiet.shares.tolist() == [0.5, 0.5]
-    assert drifting.shares.tolist() == [0.0, 0.5]
+    assert (quiet.shares > 0).tolist() == [True, True]
+    assert (drifting.shares > 0).tolist() == [False, True]
 
 
 def test_variates_that_share_a_map_share_the_choice_that_is_better_in_the_mean():
     train, validation = levels([True, True], shift=10.0)
     fit = fit_linear(train, validation)[0]
     parts = fit.anchored.module(), fit.free.module()
-    assert choose_shares(*parts, validation).tolist() == [0.0, 0.5]
+    assert (choose_shares(*parts, validation) > 0).tolist() == [False, True]
     assert choose_shares(*parts, validation, shared=True).tolist() == [0.0, 0.0]
 
 
@@ -247,3 +247,18 @@ def test_held_out_moments_are_of_all_windows_and_of_the_rests():
         )
     short = replace(validation, last=validation.first + 30)
     assert all(m.count == len(short) for m in held_out_moments(short))
+
+
+def test_a_share_is_that_of_least_squares_drawn_towards_one_half(monkeypatch):
+    train, validation = levels([True, True, False])
+    fit = fit_linear(train, validation)[0]
+    parts = fit.anchored.module(), fit.free.module()
+    x, y = validation.gather(torch.arange(len(validation)))
+    anchored, free = (part(x).double() for part in parts)
+    best = ((y - anchored) * (free - anchored)).sum((0, 1)) / (free - anchored).square().sum((0, 1))
+    for strength in (0.0, 1.0, 10.0, 1e6):
+        monkeypatch.setattr(linear_module, "TOWARDS_HALF", strength)
+        wanted = ((best + strength / 2) / (1 + strength)).clamp(0, 1)
+        found = choose_shares(*parts, validation)
+        torch.testing.assert_close(found[:2], wanted[:2], rtol=1e-3, atol=1e-3)
+        assert found[2] == 0

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 Association = Callable[..., Tensor]
+SMALLEST_ALPHA = 1.01
+"""Of `entmax`, besides 1: the nearer alpha is to 1, the more its bisection is noise in float32."""
 
 
 def softmax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
@@ -34,7 +36,11 @@ def softmax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*s
 
 
 def softmax1(
-    scores: Float[Tensor, "*shape"], dim: int = -1, *, n: float | Tensor = 1.0
+    scores: Float[Tensor, "*shape"],
+    dim: int = -1,
+    *,
+    n: float = 1.0,
+    log_n: Tensor | None = None,
 ) -> Float[Tensor, "*shape"]:
     """Weigh by ``exp(z_i) / (n + sum_j exp(z_j))``: a query may retrieve nothing.
 
@@ -48,15 +54,15 @@ def softmax1(
     Args:
         scores: any shape, floating point; ``-inf`` marks what may not be retrieved.
         dim: dimension that is normalised.
-        n: number of no-op classes (the paper's K), at least 0; 1 is the paper's default, 0 is softmax. A
-            tensor must be positive, broadcast against ``scores`` with size 1 along ``dim``, and
-            receives a gradient.
+        n: number of no-op classes (the paper's K), at least 0; 1 is the paper's default, 0 is softmax.
+        log_n: log n as a tensor instead, which receives a gradient; broadcasts against ``scores`` with
+            size 1 along ``dim``.
 
     Returns:
         Weights of the same shape, with sum below 1 along ``dim``: ``1 - sum`` went to the no-op.
 
     Raises:
-        ValueError: if ``n`` is negative.
+        ValueError: if ``n`` is negative or not finite.
 
     References:
         Hu et al., "Outlier-Efficient Hopfield Layers", arXiv 2404.03828, section 2.
@@ -64,16 +70,14 @@ def softmax1(
     >>> softmax1(torch.tensor([0.0]))
     tensor([0.5000])
     """
+    if not 0 <= n < math.inf:
+        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+    if n == 0 and log_n is None:
+        return softmax(scores, dim)
     size = list(scores.shape)
     size[dim] = 1
-    if isinstance(n, Tensor):
-        no_op = torch.log(n).to(scores.dtype).expand(size)
-    else:
-        if n < 0:
-            raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
-        if n == 0:
-            return softmax(scores, dim)
-        no_op = scores.new_full(size, math.log(n))
+    level = scores.new_tensor(math.log(n)) if log_n is None else log_n.to(scores.dtype)
+    no_op = level.expand(size)
     weights = torch.softmax(torch.cat([no_op, scores], dim=dim), dim=dim)
     return weights.narrow(dim, 1, scores.shape[dim])
 
@@ -84,8 +88,7 @@ def sparsemax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "
     References:
         Martins and Astudillo, arXiv 1602.02068; SparseHopfield, arXiv 2309.12673.
     """
-    weights: Tensor = _entmax.sparsemax(scores, dim=dim)
-    return weights
+    return _in_float(_entmax.sparsemax, scores, dim)
 
 
 def entmax15(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
@@ -94,8 +97,7 @@ def entmax15(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*
     References:
         Peters, Niculae and Martins, arXiv 1905.05702.
     """
-    weights: Tensor = _entmax.entmax15(scores, dim=dim)
-    return weights
+    return _in_float(_entmax.entmax15, scores, dim)
 
 
 def entmax(
@@ -105,25 +107,43 @@ def entmax(
 
     Args:
         scores: any shape, floating point.
-        alpha: at least 1 (1 is the limit softmax, 2 is sparsemax); a tensor must broadcast against
-            ``scores`` with size 1 along ``dim`` and receives a gradient.
+        alpha: 1 (the limit softmax), or at least `SMALLEST_ALPHA`; 2 is sparsemax. A tensor must be at least
+            `SMALLEST_ALPHA`, broadcast against ``scores`` with size 1 along ``dim``, and receives a
+            gradient.
         dim: dimension that is normalised.
 
     Raises:
-        ValueError: if ``alpha`` is below 1 anywhere.
+        ValueError: if ``alpha`` is smaller (a tensor is looked at on the CPU only).
 
     References:
         Peters, Niculae and Martins, arXiv 1905.05702; STanHop-Net, arXiv 2312.17346.
     """
+    least: float = SMALLEST_ALPHA
     if isinstance(alpha, float | int):
-        if alpha < 1:
-            raise ValueError(f"alpha must be at least 1, got {alpha}.")
         if alpha == 1:
             return softmax(scores, dim)
-    elif not torch.compiler.is_compiling() and bool((alpha < 1).any()):
-        raise ValueError(f"alpha must be at least 1, got {float(alpha.min())}.")
-    weights: Tensor = _entmax.entmax_bisect(scores, alpha, dim=dim)
-    return weights
+        least = alpha
+    elif alpha.device.type == "cpu" and not torch.compiler.is_compiling():
+        least = float(alpha.detach().min())
+    if not least >= SMALLEST_ALPHA - 1e-6:
+        raise ValueError(f"alpha must be 1 or at least {SMALLEST_ALPHA}, got {least}.")
+
+    def bisect(z: Tensor, dim: int) -> Tensor:
+        exponent = alpha.to(z.dtype) if isinstance(alpha, Tensor) else alpha
+        # Bisection loses the digits that a common level takes up; the result ignores it.
+        weights: Tensor = _entmax.entmax_bisect(
+            z - z.detach().amax(dim, keepdim=True), exponent, dim=dim
+        )
+        return weights
+
+    return _in_float(bisect, scores, dim)
+
+
+def _in_float(rule: Callable[..., Tensor], scores: Tensor, dim: int) -> Tensor:
+    """Apply a rule in float32 to half-precision scores: sums of sorted scores need the digits."""
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        return rule(scores.float(), dim=dim).to(scores.dtype)
+    return rule(scores, dim=dim)
 
 
 def clip(

@@ -10,8 +10,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
 from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.association import find_association
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.layers.retrieval import associate, check_steps, iterate
 
@@ -74,8 +74,8 @@ class Hopfield(nn.Module):
         num_heads: heads H; must divide ``dim``.
         num_key_heads: heads G of keys and values, each shared by H / G heads of queries; must divide
             ``num_heads``. Default: H.
-        association: name in `ASSOCIATIONS`. "entmax" adds one learned alpha per head, in (1, 2),
-            starting at 1.5.
+        association: name in `ASSOCIATIONS`. "entmax" adds one learned alpha per head, in (1.01,
+            1.99), starting at 1.5.
         beta: inverse temperature; default ``1 / sqrt(dim / num_heads)``.
         learn_beta: whether beta is learned per head, from that start, positive.
         n: no-op classes of "softmax1".
@@ -118,7 +118,7 @@ class Hopfield(nn.Module):
         bias: bool = True,
     ):
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
+        if num_heads < 1 or dim < 1 or dim % num_heads:
             raise ValueError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
         num_key_heads = num_heads if num_key_heads is None else num_key_heads
         if num_key_heads < 1 or num_heads % num_key_heads:
@@ -130,7 +130,7 @@ class Hopfield(nn.Module):
             raise ValueError(f"steps must be at least 1, got {steps}.")
         check_steps(steps, tolerance)
         find_association(association)
-        _check_scalars(association, beta, learn_beta, n, learn_n)
+        _check_numbers(association, beta, n, learn_n, dropout)
         if clip is not None:
             clip_weights(torch.zeros(()), *clip)
         self.num_heads, self.num_key_heads, self.association = num_heads, num_key_heads, association
@@ -144,9 +144,10 @@ class Hopfield(nn.Module):
         self.out = dense(dim, dim, bias=bias)
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         self._beta = head_dim**-0.5 if beta is None else beta
-        self._n = n
+        self.n = n
         if learn_beta:
             self.log_beta = nn.Parameter(torch.full((num_heads, 1, 1), math.log(self._beta)))
+        self.log_n: nn.Parameter | None = None
         if learn_n:
             self.log_n = nn.Parameter(torch.full((num_heads, 1, 1), math.log(n)))
         if association == "entmax":
@@ -154,18 +155,16 @@ class Hopfield(nn.Module):
 
     @property
     def alpha(self) -> Tensor | float:
-        """Exponent of "entmax" per head (H, 1, 1), in (1, 2); 1.5 for every other association."""
-        return 1 + torch.sigmoid(self.alpha_logit) if self.association == "entmax" else 1.5
+        """Exponent of "entmax" per head (H, 1, 1); 1.5 for every other association."""
+        if self.association != "entmax":
+            return 1.5
+        spread = 2 * (1.5 - SMALLEST_ALPHA)
+        return SMALLEST_ALPHA + spread * torch.sigmoid(self.alpha_logit.float())
 
     @property
     def beta(self) -> Tensor | float:
         """Inverse temperature: a number, or per head (H, 1, 1) if it is learned."""
         return self.log_beta.exp() if hasattr(self, "log_beta") else self._beta
-
-    @property
-    def n(self) -> Tensor | float:
-        """No-op classes: a number, or per head (H, 1, 1) if they are learned."""
-        return self.log_n.exp() if hasattr(self, "log_n") else self._n
 
     def forward(
         self,
@@ -180,19 +179,21 @@ class Hopfield(nn.Module):
         Args:
             query: (B, L, D), or (1, L, D) for queries that all samples share.
             stored: (B, S, D), or (1, S, D) if shared; default the queries themselves (self-attention).
-            mask: bool, broadcasts to (B, H, L, S), True = may be retrieved.
+            mask: bool, broadcasts to (B, H, L, S), True = may be retrieved; of a padding mask (B, S) give
+                ``mask[:, None, None]``.
             is_causal: query i sees patterns 0..i only.
 
         Returns:
             (B, L, D).
         """
         stored = query if stored is None else stored
+        self._check_inputs(query, stored)
         keys = self.key(stored)
         values = self.value(keys if self.value_from_key else stored)
-        batch = max(query.shape[0], stored.shape[0])
+        batch = stored.shape[0] if query.shape[0] == 1 else query.shape[0]
         q = self._split(self.query(query), self.num_heads, batch)
         k, v = (self._split(x, self.num_key_heads, batch) for x in (keys, values))
-        beta, alpha, n = self.beta, self.alpha, self.n
+        beta, alpha = self.beta, self.alpha
 
         def retrieve(state: Tensor, content: Tensor, dropout_p: float) -> Tensor:
             retrieved = associate(
@@ -202,7 +203,8 @@ class Hopfield(nn.Module):
                 association=self.association,
                 beta=beta,
                 alpha=alpha,
-                n=n,
+                n=self.n,
+                log_n=self.log_n,
                 clip=self.clip,
                 mask=mask,
                 is_causal=is_causal,
@@ -218,18 +220,33 @@ class Hopfield(nn.Module):
         merged: Tensor = self.out(rearrange(out, "b h l e -> b l (h e)"))
         return merged
 
+    def _check_inputs(self, query: Tensor, stored: Tensor) -> None:
+        dim = self.query.in_features
+        batches = {x.shape[0] for x in (query, stored)} - {1}
+        if not query.ndim == stored.ndim == 3 or len(batches) > 1:
+            raise ValueError(
+                "query and stored must be (batch, patterns, width) with one batch (or 1), got "
+                f"{tuple(query.shape)} and {tuple(stored.shape)}."
+            )
+        if query.shape[-1] != dim or stored.shape[-1] != dim:
+            raise ValueError(
+                f"query and stored must have width {dim}, got {query.shape[-1]} and {stored.shape[-1]}."
+            )
+
     def _split(self, x: Tensor, heads: int, batch: int) -> Tensor:
         """(B or 1, L, H E) -> (B, H, L, E); what samples share is projected once and not copied."""
         return rearrange(x, "b l (h e) -> b h l e", h=heads).expand(batch, -1, -1, -1)
 
 
-def _check_scalars(
-    association: str, beta: float | None, learn_beta: bool, n: float, learn_n: bool
+def _check_numbers(
+    association: str, beta: float | None, n: float, learn_n: bool, dropout: float
 ) -> None:
     """Raise ValueError for numbers that cannot be, or that the association would not use."""
-    if beta is not None and not beta > 0:
+    if beta is not None and not 0 < beta < math.inf:
         raise ValueError(f"beta must be above 0, got {beta}.")
-    if n < 0 or (learn_n and n == 0):
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+    if not 0 <= n < math.inf or (learn_n and n == 0):
         raise ValueError(f"n must be at least 0, and above 0 to be learned, got {n}.")
     if (n != 1 or learn_n) and association != "softmax1":
         raise ValueError(f'n and learn_n are options of "softmax1" only, got {association!r}.')

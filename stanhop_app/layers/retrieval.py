@@ -29,12 +29,14 @@ def associate(
     association: str = "softmax1",
     beta: float | Tensor | None = None,
     alpha: float | Tensor = 1.5,
-    n: float | Tensor = 1.0,
+    n: float = 1.0,
+    log_n: Tensor | None = None,
     clip: tuple[float, float] | None = None,
     mask: Bool[Tensor, "..."] | None = None,
     is_causal: bool = False,
     dropout_p: float = 0.0,
     return_weights: bool = False,
+    fused: bool | None = None,
 ) -> Float[Tensor, "B H L F"] | tuple[Float[Tensor, "B H L F"], Float[Tensor, "B H L S"]]:
     """Retrieve from stored patterns: ``association(beta * query key^T) value``.
 
@@ -44,8 +46,9 @@ def associate(
 
     Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
     entmax, clip, ``return_weights``), and on a CPU for up to `SMALL_MEMORY` patterns, where they
-    are faster. All routes compute the same function. On a CPU, dropout makes the kernel
-    itself use explicit weights.
+    are faster. All routes compute the same function, and explicit weights have derivatives of every
+    order, the kernels only the first. On a CPU, dropout makes the kernel itself use explicit
+    weights. In float16, a mask of patterns beside ``is_causal`` needs scores above -1e4 on the fused route.
 
     A query that may retrieve nothing (a fully masked row, an empty memory) gets output 0 and
     gradient 0 from every association.
@@ -58,30 +61,45 @@ def associate(
         beta: inverse temperature, default ``1 / sqrt(E)``; a tensor broadcasts against
             (B, H, L, 1), so (H, 1, 1) is one value per head.
         alpha: exponent of "entmax" only; a tensor broadcasts against (B, H, L, 1).
-        n: no-op classes of "softmax1" only; a tensor broadcasts against (1, H, 1, 1).
+        n: no-op classes of "softmax1".
+        log_n: log n as a tensor instead, which receives a gradient; broadcasts to (1, H, 1, 1).
         clip: (gamma, zeta) of `stanhop_app.layers.association.clip`, or None.
-        mask: bool, broadcasts to (B, H, L, S), True = may be retrieved.
+        mask: bool, broadcasts to (B, H, L, S), True = may be retrieved. Of a padding mask (B, S) give
+            ``mask[:, None, None]``.
         is_causal: query i sees patterns 0..i only; combines with ``mask``.
         dropout_p: probability with which single weights are dropped.
         return_weights: also return the weights (B, H, L, S), before dropout.
+        fused: whether to use the fused kernel; None: where there is one and it is faster.
 
     Returns:
         (B, H, L, F), or the pair of it and the weights.
 
     Raises:
-        ValueError: on shapes that do not fit, an unknown association, clip bounds that cross, a
-            negative n, or an alpha below 1.
+        ValueError: on shapes or dtypes that do not fit, an unknown association, clip bounds that cross, a
+            negative beta or n, an alpha below 1, options that the association does not have, or
+            ``fused=True`` where there is no kernel.
     """
     _check_shapes(query, key, value, mask)
-    if association == "softmax1" and not isinstance(n, Tensor) and n == 0:
+    _check_options(query, association, beta, n, log_n)
+    if association == "softmax1" and n == 0 and log_n is None:
         association = "softmax"
-    rule = _rule(association, alpha, n)
+    rule = _rule(association, alpha, n, log_n)
     scale = query.shape[-1] ** -0.5 if beta is None else beta
+    scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
     kernel = association in ("softmax", "softmax1") and clip is None and not return_weights
-    if kernel and key.shape[-2] and (query.device.type != "cpu" or key.shape[-2] > SMALL_MEMORY):
-        no_op = n if association == "softmax1" else 0.0
+    if fused and not kernel:
+        raise ValueError(
+            'fused needs association "softmax" or "softmax1", no clip and no return_weights, got '
+            f"{association!r}, clip={clip}, return_weights={return_weights}."
+        )
+    if fused is None:
+        fused = kernel and (query.device.type != "cpu" or key.shape[-2] > SMALL_MEMORY)
+    if fused and key.shape[-2]:
+        no_op = None
+        if association == "softmax1":
+            no_op = math.log(n) if log_n is None else log_n
         return fused_attention(query, key, value, scale, no_op, mask, is_causal, dropout_p)
     if is_causal:
         causal = torch.ones(
@@ -92,8 +110,7 @@ def associate(
     if clip is not None:
         weights = clip_weights(weights, *clip)
     kept = F.dropout(weights, dropout_p) if dropout_p else weights
-    retrieved = _grouped(kept, key) @ value
-    retrieved = retrieved.reshape(*query.shape[:-1], value.shape[-1])
+    retrieved = (_grouped(kept, key) @ value).reshape(*query.shape[:-1], value.shape[-1])
     return (retrieved, weights) if return_weights else retrieved
 
 
@@ -201,13 +218,13 @@ def check_steps(steps: int, tolerance: float | None) -> None:
         raise ValueError(f"tolerance must be None or at least 0, got {tolerance}.")
 
 
-def _rule(association: str, alpha: float | Tensor, n: float | Tensor) -> Association:
+def _rule(association: str, alpha: float | Tensor, n: float, log_n: Tensor | None) -> Association:
     """The association with its own options bound."""
     rule = find_association(association)
     if association == "entmax":
         return partial(entmax, alpha=alpha)
     if association == "softmax1":
-        return partial(softmax1, n=n)
+        return partial(softmax1, n=n, log_n=log_n)
     return rule
 
 
@@ -222,32 +239,59 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
             "query and key must have one width, key and value one number of patterns, got "
             f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
         )
-    heads = query.shape[1], key.shape[1]
-    if key.shape[:2] != value.shape[:2] or query.shape[0] != key.shape[0] or heads[0] % heads[1]:
+    heads, shared = query.shape[1], key.shape[1]
+    divides = shared > 0 and heads % shared == 0
+    if key.shape[:2] != value.shape[:2] or query.shape[0] != key.shape[0] or not divides:
         raise ValueError(
             "query, key and value must have one batch, and key and value heads that divide those of "
             f"query, got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
+        )
+    if not query.dtype == key.dtype == value.dtype:
+        raise ValueError(
+            f"query, key and value must have one dtype, got {query.dtype}, {key.dtype}, {value.dtype}."
         )
     if mask is not None:
         _check_mask(mask, (*query.shape[:-1], key.shape[-2]))
 
 
-def _check_mask(mask: Tensor, wanted: tuple[int, ...]) -> None:
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be bool (True = may be retrieved), got {mask.dtype}.")
+def _check_options(
+    query: Tensor, association: str, beta: float | Tensor | None, n: float, log_n: Tensor | None
+) -> None:
+    """Raise ValueError for numbers that cannot be, and tensors that would mean something else."""
+    batch, heads, queries = query.shape[:3]
+    if isinstance(beta, Tensor):
+        _check_broadcast("beta", beta, (batch, heads, queries, 1))
+    elif beta is not None and not 0 <= beta < math.inf:
+        raise ValueError(f"beta must be a number of at least 0, got {beta}.")
+    if not 0 <= n < math.inf:
+        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+    if association != "softmax1" and (n != 1 or log_n is not None):
+        raise ValueError(f'n is an option of "softmax1" only, got {association!r}.')
+    if log_n is not None:
+        _check_broadcast("log_n", log_n, (1, heads, 1, 1))
+
+
+def _check_broadcast(name: str, tensor: Tensor, wanted: tuple[int, ...]) -> None:
     try:
-        fits = torch.broadcast_shapes(mask.shape, wanted) == wanted
+        fits = torch.broadcast_shapes(tensor.shape, wanted) == wanted
     except RuntimeError:
         fits = False
     if not fits:
-        raise ValueError(f"mask must broadcast to {wanted}, got {tuple(mask.shape)}.")
+        raise ValueError(f"{name} must broadcast to {wanted}, got {tuple(tensor.shape)}.")
+
+
+def _check_mask(mask: Tensor, wanted: tuple[int, ...]) -> None:
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask must be bool (True = may be retrieved), got {mask.dtype}.")
+    _check_broadcast("mask", mask, wanted)
 
 
 def _grouped(x: Tensor, key: Tensor) -> Tensor:
     """(B, H, L, W) with the heads that share a key as further rows of it, (B, G, H / G * L, W)."""
     if x.shape[1] == key.shape[1]:
         return x
-    return x.reshape(x.shape[0], key.shape[1], -1, x.shape[-1])
+    rows = x.shape[1] // key.shape[1] * x.shape[2]
+    return x.reshape(x.shape[0], key.shape[1], rows, x.shape[-1])
 
 
 def _weights(
@@ -259,10 +303,10 @@ def _weights(
     shifts: bool,
 ) -> Tensor:
     """Explicit weights (B, H, L, S). ``shifts``: the rule ignores a constant added to a row."""
-    if key.shape[-2] == 0:
-        return query.new_zeros(*query.shape[:-1], 0)
     scores = _grouped(query * scale, key) @ key.transpose(-1, -2)
     scores = scores.view(*query.shape[:-1], key.shape[-2])
+    if key.shape[-2] == 0:
+        return scores
     if mask is None:
         return rule(scores)
     if not shifts:

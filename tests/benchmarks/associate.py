@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stanhop_app.layers import associate
-from stanhop_app.layers import retrieval as retrieval_module
 
 SHAPES = ((8, 12, 512, 64), (2, 8, 2048, 64), (32, 12, 128, 64), (224, 4, 28, 64), (896, 4, 28, 8))
 BORDERS = [(384 // e, 8, s, e) for e in (8, 32, 64, 128) for s in (16, 64, 96, 128, 192, 256, 384)]
@@ -33,22 +32,6 @@ def explicit(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     top = scores.max(-1, keepdim=True).values
     weights = torch.exp(scores - top)
     return (weights / (torch.exp(-top) + weights.sum(-1, keepdim=True))) @ value
-
-
-def by_route(border: int) -> Retrieve:
-    """`associate` with another border between its routes."""
-
-    def retrieve(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        before = retrieval_module.SMALL_MEMORY
-        retrieval_module.SMALL_MEMORY = border
-        try:
-            out = associate(query, key, value)
-        finally:
-            retrieval_module.SMALL_MEMORY = before
-        assert isinstance(out, Tensor)
-        return out
-
-    return retrieve
 
 
 def seconds(
@@ -95,7 +78,10 @@ def table() -> None:
 
 def border() -> None:
     """Print how much faster explicit weights are than the fused kernel, by patterns and width."""
-    ways = {"explicit": by_route(10**9), "fused": by_route(-1)}
+    ways = {
+        "explicit": lambda q, k, v: associate(q, k, v, fused=False),
+        "fused": lambda q, k, v: associate(q, k, v, fused=True),
+    }
     print(f"{'(B, H, L, E)':20}{'forward':>10}{'both':>10}   seconds fused / seconds explicit")
     for shape in BORDERS:
         found = seconds(ways, shape, rounds=7)
