@@ -134,7 +134,9 @@ def _with_bias(
     query = torch.cat([query, query.new_full((*query.shape[:-1], 1), strength)], dim=-1)
     if log_n is None:
         return query, key
-    score = log_n if isinstance(log_n, Tensor) else torch.tensor(log_n, device=key.device)
-    no_op = (score / (strength * scale)).to(key.dtype).expand(*key.shape[:2], 1, 1)
+    if isinstance(log_n, Tensor):
+        no_op = (log_n / (strength * scale)).to(key.dtype).expand(*key.shape[:2], 1, 1)
+    else:
+        no_op = key.new_full((*key.shape[:2], 1, 1), log_n / (strength * scale))
     no_op = F.pad(no_op, (key.shape[-1] - 1, 0))
     return query, torch.cat([no_op, key], dim=-2)
