@@ -455,7 +455,8 @@ def _interruptible() -> Iterator[threading.Event]:
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: set by something other than Python
+                signal.signal(number, handler)
 
     def note(signum: int, frame: object) -> None:
         event.set()

@@ -250,6 +250,26 @@ def test_a_reader_that_leaves_is_no_error(trained):
     assert len(done.stderr.splitlines()) == 1  # what the forecast goes on from, and no complaint
 
 
+def test_a_newer_table_is_read_as_that_of_the_training_was_found_to_be(stanhop, tmp_path, weather):
+    """Of 1.100 and 02/03/2014 alone nobody could say what they mean; the longer table told."""
+    hours = weather.index.strftime("%d/%m/%Y %H:%M")
+    rows = [
+        f"{hour};{1000 + i % 24:,}".replace(",", ".") + f";{i % 7},5"
+        for i, hour in enumerate(hours)
+    ]
+    (tmp_path / "old.csv").write_text("time;load;wind\n" + "\n".join(rows) + "\n")
+    newer = [row.rsplit(";", 1)[0] + ";1.100" for row in rows[:60]]
+    (tmp_path / "new.csv").write_text("time;load;wind\n" + "\n".join(newer) + "\n")
+    assert stanhop("train", tmp_path / "old.csv", *SMALL, "-o", tmp_path / "run")[0] == 0
+    options = json.loads((tmp_path / "run" / "config.json").read_text())["source"]["options"]
+    assert (options["decimal"], options["day_first"]) == (",", True)
+    assert stanhop("data", "describe", tmp_path / "new.csv")[0] == 3
+    code, out, _ = stanhop("forecast", tmp_path / "run", tmp_path / "new.csv")
+    assert code == 0
+    load = pd.read_csv(io.StringIO(out))["load"]
+    assert load.between(500, 1500).all()
+
+
 def train_in_the_background(csv, folder, *more):
     command = [sys.executable, "-m", "stanhop_app.cli", "train", str(csv), *SMALL[:-2]]
     command += ["--max-epochs", "4", "--output", str(folder), *more]
