@@ -18,7 +18,10 @@ from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.fused import fused_attention
 
 SMALL_MEMORY = 128
-"""Stored patterns up to which explicit weights are faster than the fused kernel on a CPU."""
+SMALL_PER_WIDTH = 4
+LARGEST_SMALL_MEMORY = 384
+"""On a CPU explicit weights are faster than the fused kernel up to 128 stored patterns, or 4 a feature
+of a head if that is more, but no further than was measured (tests/benchmarks/associate.py --border)."""
 
 
 def associate(
@@ -45,9 +48,9 @@ def associate(
     reach the fused kernel, whose memory is linear in S, forward and backward.
 
     Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
-    entmax, clip, ``return_weights``), and on a CPU for up to `SMALL_MEMORY` patterns, where they
-    are faster. All routes compute the same function, and explicit weights have derivatives of every
-    order, the kernels only the first. On a CPU, dropout makes the kernel itself use explicit
+    entmax, clip, ``return_weights``), and on a CPU for up to ``max(128, 4 E)`` patterns (at most 384),
+    where they are faster. All routes compute the same function; explicit weights have derivatives of
+    every order, the kernels only the first. On a CPU, dropout makes the kernel itself use explicit
     weights. In float16, a mask of patterns beside ``is_causal`` needs scores above -1e4 on the fused route.
 
     A query that may retrieve nothing (a fully masked row, an empty memory) gets output 0 and
@@ -95,7 +98,7 @@ def associate(
             f"{association!r}, clip={clip}, return_weights={return_weights}."
         )
     if fused is None:
-        fused = kernel and (query.device.type != "cpu" or key.shape[-2] > SMALL_MEMORY)
+        fused = kernel and (query.device.type != "cpu" or not _is_small(*key.shape[-2:]))
     if fused and key.shape[-2]:
         no_op = None
         if association == "softmax1":
@@ -216,6 +219,11 @@ def check_steps(steps: int, tolerance: float | None) -> None:
         raise ValueError(f"steps must be at least 0, got {steps}.")
     if tolerance is not None and not tolerance >= 0:
         raise ValueError(f"tolerance must be None or at least 0, got {tolerance}.")
+
+
+def _is_small(patterns: int, width: int) -> bool:
+    """Whether explicit weights were measured to be faster on a CPU."""
+    return patterns <= min(LARGEST_SMALL_MEMORY, max(SMALL_MEMORY, SMALL_PER_WIDTH * width))
 
 
 def _rule(association: str, alpha: float | Tensor, n: float, log_n: Tensor | None) -> Association:
