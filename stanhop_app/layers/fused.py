@@ -56,7 +56,7 @@ def fused_attention(
     elif mask is not None and is_causal and mask.shape[-2] == 1:
         per_pattern, mask = mask, None
     elif mask is not None and is_causal:
-        mask = mask & _causal(queries, patterns, query.device)
+        mask = mask & causal_mask(query, patterns)
         is_causal = False
     if log_n is None and (mask is not None or per_pattern is not None):
         rows = _seen(mask, per_pattern, queries)
@@ -93,8 +93,9 @@ def fused_attention(
     return out if rows is None else out.masked_fill(~rows, 0.0)
 
 
-def _causal(queries: int, patterns: int, device: torch.device) -> Tensor:
-    return torch.ones(queries, patterns, dtype=torch.bool, device=device).tril()
+def causal_mask(query: Tensor, patterns: int) -> Tensor:
+    """Query i sees patterns 0..i only: (L, S) bool."""
+    return query.new_ones(query.shape[-2], patterns, dtype=torch.bool).tril()
 
 
 def _seen(mask: Tensor | None, per_pattern: Tensor | None, queries: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stanhop_app.layers.association import Association, entmax, find_association, softmax1
 from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.fused import fused_attention
+from stanhop_app.layers.fused import causal_mask, fused_attention
 
 SMALL_MEMORY = 128
 SMALL_PER_WIDTH = 4
@@ -105,9 +105,7 @@ def associate(
             no_op = math.log(n) if log_n is None else log_n
         return fused_attention(query, key, value, scale, no_op, mask, is_causal, dropout_p)
     if is_causal:
-        causal = torch.ones(
-            query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device
-        ).tril()
+        causal = causal_mask(query, key.shape[-2])
         mask = causal if mask is None else mask & causal
     weights = _weights(query, key, rule, scale, mask, shifts=association != "softmax1")
     if clip is not None:
