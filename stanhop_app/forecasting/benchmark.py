@@ -15,7 +15,7 @@ from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.run import choose_season, fit_and_score
 from stanhop_app.version import __version__
 
-FORMAT = 2
+FORMAT = 3
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
 
 
