@@ -17,6 +17,10 @@ NETWORK = (
     "num_heads",
     "num_layers",
     "hidden_dim",
+    "feed_forward",
+    "projection",
+    "bits",
+    "expand_bits",
     "num_prototypes",
     "coarse_graining",
     "gate_init",
@@ -63,7 +67,13 @@ TRAINING = (
 @click.option("--dim", default=64, show_default=True, help="Width of the network.")
 @click.option("--num-heads", default=4, show_default=True)
 @click.option("--num-layers", default=2, show_default=True, help="Blocks in the encoder.")
-@click.option("--hidden-dim", default=128, show_default=True, help="Width of the FFNs.")
+@click.option("--hidden-dim", default=128, show_default=True, help="Width of dense FFNs.")
+@click.option("--feed-forward", default="dense", show_default=True, help="dense or memory.")
+@click.option("--projection", default="dense", show_default=True, help="dense or memory.")
+@click.option("--bits", default=4, show_default=True, help="Of memory layers, 1 to 16.")
+@click.option(
+    "--expand-bits", default=2, show_default=True, help="Further bits inside memory FFNs."
+)
 @click.option("--num-prototypes", default=4, show_default=True, help="Where variates meet.")
 @click.option("--coarse-graining", default=2, show_default=True, help="Patches merged; 1: none.")
 @click.option("--gate-init", default=0.5, show_default=True)

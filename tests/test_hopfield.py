@@ -276,3 +276,33 @@ def test_layers_run_in_bfloat16(association):
     out.float().square().sum().backward()
     assert out.isfinite().all()
     assert all(p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("options", [{}, {"value_from_key": False}, {"num_key_heads": 1}])
+def test_memory_projections_are_look_ups_without_an_output_map(options):
+    torch.manual_seed(0)
+    layer = Hopfield(16, 2, projection="memory", bits=3, association="softmax", **options)
+    x, stored = batch(dim=16), batch(7, dim=16)
+    for memory in (None, stored):
+        content = x if memory is None else memory
+        keys = layer.key(content)
+        source = layer.key_norm(keys) if options.get("value_from_key", True) else content
+        heads = [
+            y.unflatten(-1, (-1, 8)).transpose(1, 2)
+            for y in (layer.query(x), keys, layer.value(source))
+        ]
+        out = F.scaled_dot_product_attention(*heads, enable_gqa=True).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(layer(x, memory), out)
+
+
+def test_every_parameter_of_memory_projections_gets_a_gradient():
+    torch.manual_seed(0)
+    layer = Hopfield(8, 2, projection="memory", bits=2, gate="linear")
+    layer(torch.randn(40, 9, 8)).square().sum().backward()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_an_unknown_projection_is_named_with_the_list():
+    with pytest.raises(ValueError, match="projection must be one of dense, memory, got 'hash'"):
+        Hopfield(8, 2, projection="hash")

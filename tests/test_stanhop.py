@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stanhop_app.layers import ASSOCIATIONS
+from stanhop_app.layers import ASSOCIATIONS, MemoryLayer
 from stanhop_app.layers.hopfield import Gate
 from stanhop_app.models.stanhop import CoarseGrain, DeepPart, STanHopConfig, STanHopNet
 
@@ -32,6 +32,7 @@ def config(**options):
         {"num_variates": 1, "instance_norm": False},
         {"clip": (-0.03, 1.0), "gate": "linear"},
         {"linear_skip": False},
+        {"feed_forward": "memory", "projection": "memory", "bits": 3},
     ],
 )
 def test_windows_become_forecasts_of_the_horizon(options):
@@ -52,6 +53,25 @@ def test_every_parameter_of_the_deep_part_gets_a_gradient(association, gate):
         if parameter.grad is None or not parameter.grad.abs().sum() > 0
     ]
     assert without == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"feed_forward": "memory"}, {"projection": "memory"}, {"feed_forward": "memory", "bits": 1}],
+)
+def test_every_parameter_of_memory_layers_in_the_network_gets_a_gradient(options):
+    net = DeepPart(config(dropout=0.0, **options))
+    layers = [module for module in net.modules() if isinstance(module, MemoryLayer)]
+    assert len(layers) == (2 * (2 * 2 + 3) if "feed_forward" in options else 3 * (2 * 3 + 3))
+    (net(torch.randn(64, 26, 3)) * torch.randn(64, 10, 3)).sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_an_unknown_feed_forward_is_named_with_the_list():
+    with pytest.raises(ValueError, match="feed_forward must be one of dense, memory, got 'fast'"):
+        DeepPart(config(feed_forward="fast"))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "all_heads"])
@@ -151,8 +171,9 @@ def test_a_seed_fixes_weights_to_the_bit():
     assert all(tensor.isfinite().all() for tensor in states[0].values())
 
 
-def test_the_network_can_be_exported():
-    net = STanHopNet(config()).eval()
+@pytest.mark.parametrize("kind", ["dense", "memory"])
+def test_the_network_can_be_exported(kind):
+    net = STanHopNet(config(feed_forward=kind, projection=kind)).eval()
     x = torch.randn(2, 26, 3)
     exported = torch.export.export(net, (x,)).module()
     torch.testing.assert_close(exported(x), net(x))

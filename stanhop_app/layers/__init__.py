@@ -24,5 +24,8 @@ from stanhop_app.layers.association import (
 from stanhop_app.layers.hopfield import Hopfield as Hopfield
 from stanhop_app.layers.hopfield import HopfieldLayer as HopfieldLayer
 from stanhop_app.layers.hopfield import HopfieldPooling as HopfieldPooling
+from stanhop_app.layers.memory import MemoryBlock as MemoryBlock
+from stanhop_app.layers.memory import MemoryLayer as MemoryLayer
+from stanhop_app.layers.memory import replace_linear as replace_linear
 from stanhop_app.layers.retrieval import associate as associate
 from stanhop_app.layers.retrieval import retrieve as retrieve

@@ -3,12 +3,14 @@
 Shape letters: B batch, C variates, P patches, L queries, S stored patterns, D width.
 """
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stanhop_app.layers.feedforward import FeedForward
+from stanhop_app.layers.feedforward import make_feed_forward
 from stanhop_app.layers.hopfield import Hopfield, HopfieldPooling
 
 
@@ -48,6 +50,17 @@ class STanHopBlock(nn.Module):
     grows linearly in their number. The released code attends over all pairs of variates instead,
     and drops the residual; the paper describes what is here.
 
+    Args:
+        dim: width D.
+        num_heads: heads of every Hopfield layer.
+        hidden_dim: width inside dense feed-forward networks.
+        num_prototypes: learned queries.
+        dropout: probability d with which a feature of a sample is dropped.
+        feed_forward: "dense" or "memory", see `make_feed_forward`.
+        bits: of memory layers, in feed-forward networks and projections.
+        expand_bits: further bits of a memory block's second layer.
+        **hopfield: further options of `Hopfield`, such as ``projection``.
+
     References:
         Wu et al., STanHop-Net, arXiv 2312.17346, section 4.
     """
@@ -59,18 +72,29 @@ class STanHopBlock(nn.Module):
         hidden_dim: int,
         num_prototypes: int,
         dropout: float = 0.0,
+        *,
+        feed_forward: str = "dense",
+        bits: int = 4,
+        expand_bits: int = 2,
         **hopfield: object,
     ):
         super().__init__()
+        options: dict[str, Any] = {"bits": bits, **hopfield}
+
+        def feed() -> nn.Module:
+            return make_feed_forward(
+                feed_forward, dim, hidden_dim, bits=bits, expand_bits=expand_bits
+            )
+
         self.time_norm = nn.LayerNorm(dim)
-        self.time = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
+        self.time = Hopfield(dim, num_heads, **options)
         self.time_feed_norm = nn.LayerNorm(dim)
-        self.time_feed = FeedForward(dim, hidden_dim)
+        self.time_feed = feed()
         self.series_norm = nn.LayerNorm(dim)
-        self.pooling = HopfieldPooling(dim, num_heads, num_prototypes, **hopfield)
-        self.series = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
+        self.pooling = HopfieldPooling(dim, num_heads, num_prototypes, **options)
+        self.series = Hopfield(dim, num_heads, **options)
         self.series_feed_norm = nn.LayerNorm(dim)
-        self.series_feed = FeedForward(dim, hidden_dim)
+        self.series_feed = feed()
         self.dropout = FeatureDropout(dropout)
 
     def forward(self, x: Float[Tensor, "B C P D"]) -> Float[Tensor, "B C P D"]:
@@ -87,17 +111,32 @@ class STanHopBlock(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """``x = x + d(Hopfield(N x, N memory)); x = x + d(FeedForward(N x))``: read a memory."""
+    """``x = x + d(Hopfield(N x, N memory)); x = x + d(FeedForward(N x))``: read a memory.
+
+    The arguments are those of `STanHopBlock`.
+    """
 
     def __init__(
-        self, dim: int, num_heads: int, hidden_dim: int, dropout: float = 0.0, **hopfield: object
+        self,
+        dim: int,
+        num_heads: int,
+        hidden_dim: int,
+        dropout: float = 0.0,
+        *,
+        feed_forward: str = "dense",
+        bits: int = 4,
+        expand_bits: int = 2,
+        **hopfield: object,
     ):
         super().__init__()
+        options: dict[str, Any] = {"bits": bits, **hopfield}
         self.query_norm = nn.LayerNorm(dim)
         self.stored_norm = nn.LayerNorm(dim)
-        self.retrieve = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
+        self.retrieve = Hopfield(dim, num_heads, **options)
         self.feed_norm = nn.LayerNorm(dim)
-        self.feed = FeedForward(dim, hidden_dim)
+        self.feed = make_feed_forward(
+            feed_forward, dim, hidden_dim, bits=bits, expand_bits=expand_bits
+        )
         self.dropout = FeatureDropout(dropout)
 
     def forward(

@@ -1,8 +1,13 @@
-"""Position-wise feed-forward network."""
+"""Position-wise feed-forward networks, dense or of memory layers."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from stanhop_app.layers.memory import MemoryBlock
+
+KINDS = ("dense", "memory")
+"""Of feed-forward networks and of projections."""
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linear:
@@ -31,3 +36,31 @@ class FeedForward(nn.Module):
         """(..., D) -> (..., D)."""
         out: Tensor = self.down(F.gelu(self.up(x)))
         return out
+
+
+def find_kind(option: str, kind: str) -> str:
+    """The kind, if there is one of this name.
+
+    Raises:
+        ValueError: for an unknown one, naming the option and the list.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{option} must be one of {', '.join(KINDS)}, got {kind!r}.")
+    return kind
+
+
+def make_feed_forward(
+    kind: str, dim: int, hidden_dim: int, *, bits: int = 4, expand_bits: int = 2
+) -> nn.Module:
+    """The feed-forward network of a pre-norm block: (..., D) -> (..., D).
+
+    Args:
+        kind: "dense" for `FeedForward`, "memory" for `MemoryBlock`.
+        dim: width D of input and output.
+        hidden_dim: of "dense"; the width inside a memory block follows from its bits.
+        bits: of "memory".
+        expand_bits: of "memory".
+    """
+    if find_kind("feed_forward", kind) == "dense":
+        return FeedForward(dim, hidden_dim)
+    return MemoryBlock(dim, bits=bits, expand_bits=expand_bits, input_norm=False)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
 from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.feedforward import dense
+from stanhop_app.layers.feedforward import dense, find_kind
+from stanhop_app.layers.memory import MemoryLayer
 from stanhop_app.layers.retrieval import associate, check_steps, iterate
 
 GATES = ("linear", "mlp", "all_heads")
@@ -87,8 +88,12 @@ class Hopfield(nn.Module):
         tolerance: a query that moves by no more than this takes its last step at once; None: all
             steps are taken.
         value_from_key: see above.
+        projection: "dense", or "memory" for `MemoryLayer`: then there is no output projection, as in
+            MemoryFormer, and what a layer hashes should be normalised; a key is, before the value is
+            mapped from it.
+        bits: of memory layers.
         dropout: probability with which single weights are dropped in training.
-        bias: whether the projections have biases.
+        bias: whether dense projections have biases; memory layers have none.
 
     Raises:
         ValueError: heads that do not divide the width, unknown names, bounds that cross.
@@ -114,6 +119,8 @@ class Hopfield(nn.Module):
         steps: int = 1,
         tolerance: float | None = None,
         value_from_key: bool = True,
+        projection: str = "dense",
+        bits: int = 4,
         dropout: float = 0.0,
         bias: bool = True,
     ):
@@ -138,10 +145,19 @@ class Hopfield(nn.Module):
         self.steps, self.tolerance = steps, tolerance
         head_dim = dim // num_heads
         key_dim = head_dim * num_key_heads
-        self.query = dense(dim, dim, bias=bias)
-        self.key = dense(dim, key_dim, bias=bias)
-        self.value = dense(key_dim if value_from_key else dim, key_dim, bias=bias)
-        self.out = dense(dim, dim, bias=bias)
+        value_input = key_dim if value_from_key else dim
+        self.dim, self.projection = dim, find_kind("projection", projection)
+        if projection == "dense":
+            self.query: nn.Module = dense(dim, dim, bias=bias)
+            self.key: nn.Module = dense(dim, key_dim, bias=bias)
+            self.value: nn.Module = dense(value_input, key_dim, bias=bias)
+            self.out: nn.Module = dense(dim, dim, bias=bias)
+        else:
+            self.query = MemoryLayer(dim, dim, bits=bits)
+            self.key = MemoryLayer(dim, key_dim, bits=bits)
+            self.value = MemoryLayer(value_input, key_dim, bits=bits)
+            self.key_norm = nn.LayerNorm(key_dim) if value_from_key else nn.Identity()
+            self.out = nn.Identity()
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         self._beta = head_dim**-0.5 if beta is None else beta
         self.n = n
@@ -188,10 +204,9 @@ class Hopfield(nn.Module):
         """
         stored = query if stored is None else stored
         self._check_inputs(query, stored)
-        keys = self.key(stored)
-        values = self.value(keys if self.value_from_key else stored)
+        queries, keys, values = self._project(query, stored)
         batch = stored.shape[0] if query.shape[0] == 1 else query.shape[0]
-        q = self._split(self.query(query), self.num_heads, batch)
+        q = self._split(queries, self.num_heads, batch)
         k, v = (self._split(x, self.num_key_heads, batch) for x in (keys, values))
         beta, alpha = self.beta, self.alpha
 
@@ -220,8 +235,18 @@ class Hopfield(nn.Module):
         merged: Tensor = self.out(rearrange(out, "b h l e -> b l (h e)"))
         return merged
 
+    def _project(self, query: Tensor, stored: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values; memory layers of one input share its hash."""
+        if self.projection == "dense":
+            keys = self.key(stored)
+            return self.query(query), keys, self.value(keys if self.value_from_key else stored)
+        hashed = self.key.hash(stored)  # type: ignore[operator]
+        keys = self.key(hashed)
+        content = self.key_norm(keys) if self.value_from_key else hashed
+        return self.query(hashed if stored is query else query), keys, self.value(content)
+
     def _check_inputs(self, query: Tensor, stored: Tensor) -> None:
-        dim = self.query.in_features
+        dim = self.dim
         batches = {x.shape[0] for x in (query, stored)} - {1}
         if not query.ndim == stored.ndim == 3 or len(batches) > 1:
             raise ValueError(

@@ -9,6 +9,7 @@ References:
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -40,7 +41,15 @@ class STanHopConfig:
     num_layers: int = 2
     """STanHop blocks in the encoder; the decoder reads all levels. The papers' network has 11."""
     hidden_dim: int = 128
-    """Width inside the feed-forward networks."""
+    """Width inside dense feed-forward networks."""
+    feed_forward: str = "dense"
+    """"dense", or "memory" for memory blocks (hashing and look-ups instead of matrix products)."""
+    projection: str = "dense"
+    """"dense" or "memory", of every Hopfield layer."""
+    bits: int = 4
+    """Coordinates that one table of a memory layer hashes."""
+    expand_bits: int = 2
+    """Further bits of the second layer of a memory block."""
     num_prototypes: int = 4
     """Learned queries in which the variates of one patch position meet."""
     coarse_graining: int = 2
@@ -88,9 +97,13 @@ class STanHopConfig:
         """Time steps that the deep part reads."""
         return min(self.lookback, self.deep_lookback)
 
-    def hopfield(self) -> dict[str, object]:
-        """Options that every Hopfield layer of the network shares."""
+    def block(self) -> dict[str, Any]:
+        """Options that every block of the network shares."""
         return {
+            "feed_forward": self.feed_forward,
+            "projection": self.projection,
+            "bits": self.bits,
+            "expand_bits": self.expand_bits,
             "association": self.association,
             "clip": self.clip,
             "gate": self.gate,
@@ -133,7 +146,7 @@ class DeepPart(nn.Module):
         self.config = config
         dim, patch = config.dim, config.patch_length
         patches = math.ceil(config.deep_steps / patch)
-        options = config.hopfield()
+        options = config.block()
         self.embedding = dense(patch, dim)
         self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
         self.variate_position = nn.Parameter(0.02 * torch.randn(config.num_variates, 1, dim))

@@ -1,0 +1,76 @@
+"""Memory layers with tables of 8-bit integers, for inference.
+
+Shape letters: D width of the input, F width of the output, K tables.
+"""
+
+import copy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stanhop_app.layers import memory_kernel
+from stanhop_app.layers.hashing import Hashed, hash_chunks
+from stanhop_app.layers.memory import MemoryLayer
+
+
+class Int8MemoryLayer(nn.Module):
+    """A `MemoryLayer` whose tables are int8 with one scale each, a quarter of the bytes.
+
+    ``T_k ~ scale_k Q_k`` with ``scale_k = max |T_k| / 127`` and Q rounded to the nearest integer. Hash
+    and weights stay exact; of normal tables the output is 1% off. Where layers follow each other that
+    can flip a sign near 0, and with it the row. It has no parameters and is not trained.
+
+    Args:
+        layer: the trained layer.
+    """
+
+    starts: Tensor
+    table: Tensor
+    scales: Tensor
+    bias: Tensor | None
+
+    def __init__(self, layer: MemoryLayer):
+        super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.temperature, self.score, self.widths = layer.temperature, layer.score, layer.widths
+        tables = layer.table.detach().float().split([2**width for width in layer.widths])
+        largest = torch.stack([table.abs().amax() for table in tables])
+        scales = torch.where(largest > 0, largest / 127, 1.0)
+        rounded = [(table / scale).round() for table, scale in zip(tables, scales, strict=True)]
+        self.register_buffer("starts", layer.starts.clone(), persistent=False)
+        self.register_buffer("scales", scales)
+        self.register_buffer("table", torch.cat(rounded).to(torch.int8))
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
+
+    @torch.no_grad()
+    def forward(self, x: Float[Tensor, "*batch D"] | Hashed) -> Float[Tensor, "*batch F"]:
+        """(..., D) -> (..., F)."""
+        if not isinstance(x, Hashed) and memory_kernel.is_usable(x, self.table):
+            out = memory_kernel.look_up(
+                x, self.table, self.starts, self.scales, self.temperature, self.score
+            )
+        else:
+            rows, scores = x if isinstance(x, Hashed) else self.hash(x)
+            weights = (scores * self.scales).to(scores.dtype)
+            out = weights.new_zeros(*rows.shape[:-1], self.out_features)
+            for k in range(rows.shape[-1]):  # one table after the other: never all rows at once
+                out.addcmul_(self.table[rows[..., k]].to(out.dtype), weights[..., k, None])
+        return out if self.bias is None else out + self.bias
+
+    def hash(self, x: Float[Tensor, "*batch D"]) -> Hashed:
+        """Rows and weights of every token, as of the layer it was made from."""
+        return hash_chunks(x, self.starts, self.temperature, self.score)
+
+
+def int8_memory(module: nn.Module) -> nn.Module:
+    """A copy of a module in evaluation mode, with int8 tables in all its memory layers."""
+    module = copy.deepcopy(module).eval()
+    if isinstance(module, MemoryLayer):
+        return Int8MemoryLayer(module).eval()
+    new: dict[int, Int8MemoryLayer] = {}
+    for part in list(module.modules()):
+        for name, child in list(part._modules.items()):
+            if isinstance(child, MemoryLayer):
+                setattr(part, name, new.setdefault(id(child), Int8MemoryLayer(child).eval()))
+    return module
