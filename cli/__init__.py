@@ -15,6 +15,7 @@ COMMANDS = {
     "forecast": "Forecast the steps after the last row.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
+    "compare-memory": "Compare dense and memory layers, with ablations.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",
 }
@@ -32,7 +33,7 @@ class Lazy(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"stanhop_app.cli.{cmd_name}")
+        module = importlib.import_module(f"stanhop_app.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

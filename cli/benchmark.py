@@ -5,14 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import READING, config_option, data_options, echo, read_data
-
-
-def _numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
-    try:
-        return [int(part) for part in str(value).split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 24,96.") from None
+from stanhop_app.cli.options import READING, config_option, data_options, echo, numbers, read_data
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -26,7 +19,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[s
     "--horizons",
     default="24,48,96,168,192,336,720",
     show_default=True,
-    callback=_numbers,
+    callback=numbers,
     help="Comma separated.",
 )
 @click.option(

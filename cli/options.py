@@ -103,6 +103,14 @@ def _spellings(parameter: click.Parameter) -> list[str]:
     return flags if isinstance(parameter, click.Option) else []
 
 
+def numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    """Callback of options such as 24,96."""
+    try:
+        return [int(part) for part in str(value).split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 24,96.") from None
+
+
 def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
     """A data set by name, a file by path, or standard input as ``-``."""
     from stanhop_app.datasets import DATASETS

@@ -1,5 +1,8 @@
 """Plotly figures from data. Command line, reports and dashboard draw with these and nothing else."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -54,3 +57,90 @@ def forecast_figure(
         margin={"l": 70, "r": 20, "t": 80, "b": 40},
     )
     return figure
+
+
+def bucket_figure(tables: Sequence[Mapping[str, Any]], *, title: str = "") -> go.Figure:
+    """Hits of every bucket, one panel a table, with a line at the mean: MemoryFormer's figure 4.
+
+    Args:
+        tables: ``layer``, ``table`` and ``hits`` of each, as `stanhop_app.layers.occupancy` counts them.
+        title: of the figure; should name model and data.
+    """
+    columns = 2 if len(tables) > 1 else 1
+    rows = -(-len(tables) // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[f"{t['layer']}, table {t['table'] + 1}" for t in tables],
+        vertical_spacing=0.4 / rows,
+    )
+    for number, table in enumerate(tables):
+        row, column = number // columns + 1, number % columns + 1
+        hits = table["hits"]
+        figure.add_trace(
+            go.Bar(x=list(range(len(hits))), y=hits, marker_color=HISTORY, showlegend=False),
+            row=row,
+            col=column,
+        )
+        mean = sum(hits) / len(hits)
+        figure.add_hline(y=mean, line={"color": FORECAST, "dash": "dash"}, row=row, col=column)
+    figure.update_layout(
+        title=title,
+        height=170 * rows + 120,
+        bargap=0.05,
+        template="plotly_white",
+        margin={"l": 60, "r": 20, "t": 90, "b": 40},
+    )
+    return figure
+
+
+def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = "") -> go.Figure:
+    """Bars of one column, a group for every first level of the index, the least of it in another colour.
+
+    Args:
+        table: index of two levels, group and name.
+        value: column.
+        label: of the axis, with unit.
+        title: of the figure.
+    """
+    groups = list(dict.fromkeys(table.index.get_level_values(0)))
+    figure = make_subplots(
+        rows=len(groups),
+        cols=1,
+        subplot_titles=[str(g) for g in groups],
+        vertical_spacing=0.3 / len(groups),
+    )
+    for row, group in enumerate(groups, start=1):
+        values = table.loc[group][value]
+        colours = [FORECAST if v == values.min() else HISTORY for v in values]
+        figure.add_trace(
+            go.Bar(
+                y=[str(name) for name in values.index],
+                x=values,
+                orientation="h",
+                marker_color=colours,
+                text=[f"{v:.4f}" for v in values],
+                showlegend=False,
+            ),
+            row=row,
+            col=1,
+        )
+        figure.update_xaxes(range=[0.95 * values.min(), 1.01 * values.max()], row=row, col=1)
+        figure.update_yaxes(type="category", row=row, col=1)
+    figure.update_xaxes(title_text=label, row=len(groups), col=1)
+    figure.update_layout(
+        title=title,
+        height=40 * len(table) + 90 * len(groups) + 120,
+        template="plotly_white",
+        margin={"l": 160, "r": 20, "t": 90, "b": 50},
+    )
+    return figure
+
+
+def html_page(figures: Sequence[go.Figure]) -> str:
+    """Figures one below the other, as one page that needs no network."""
+    parts = [
+        figure.to_html(full_html=False, include_plotlyjs=number == 0)
+        for number, figure in enumerate(figures)
+    ]
+    return "<!doctype html>\n<meta charset='utf-8'>\n" + "\n".join(parts) + "\n"

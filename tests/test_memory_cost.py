@@ -10,7 +10,7 @@ from stanhop_app.layers.feedforward import FeedForward
 from stanhop_app.layers.memory_cost import (
     Cost,
     count_cost,
-    linear_cost,
+    feed_forward_cost,
     memory_block_cost,
     memory_cost,
     memory_layer_cost,
@@ -86,9 +86,7 @@ def test_dense_multiply_adds_are_half_of_the_floating_point_operations():
         network(x)
     counted = count_cost(network, x)
     assert 2 * counted.multiply_adds == counter.get_total_flops()
-    assert counted == linear_cost(16, 24, tokens=9, bias=True) + linear_cost(
-        24, 16, tokens=9, bias=True
-    )
+    assert counted == feed_forward_cost(16, 24, tokens=9)
 
 
 def test_a_layer_that_is_called_twice_is_stored_once():

@@ -1,6 +1,5 @@
 """Train and score a grid of horizons and splits; every finished cell is kept at once."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from stanhop_app.checkpoint import to_json, write_json
-from stanhop_app.errors import ArtefactError
+from stanhop_app.checkpoint import write_json
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.run import choose_season, fit_and_score
-from stanhop_app.version import __version__
 
 FORMAT = 3
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
@@ -42,15 +40,7 @@ def run_benchmark(
         ArtefactError: if the file holds results of other options or other data.
     """
     identity = {"format": FORMAT, "options": dict(options), "data_sha256": fingerprint(frame)}
-    identity = json.loads(to_json(identity))
-    content: dict[str, Any] = {**identity, "package_version": __version__, "cells": {}}
-    if results.exists():
-        content = _read(results)
-        if any(content.get(name) != value for name, value in identity.items()):
-            raise ArtefactError(
-                f"{results}: holds results of other options or data, or of an older version; name "
-                "another file."
-            )
+    content = open_results(results, identity)
     for split in splits:
         for horizon in horizons:
             key = f"{split} {horizon}"
@@ -86,12 +76,3 @@ def benchmark_table(content: Mapping[str, Any], metric: str = "test_mse") -> pd.
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(list(rows), names=["split", "horizon"])
     return table
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["cells"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path}: damaged ({error!r}).") from None
-    return dict(content)

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from stanhop_app.forecasting.folds import num_folds, pieces
+from stanhop_app.forecasting.linear import LinearFit
 from stanhop_app.forecasting.windows import Windows
+from stanhop_app.models.stanhop import STanHopNet
 
 SHRINKAGES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Strengths tried with which every weight is drawn towards the one for all."""
@@ -138,3 +140,19 @@ def combine(of: Sums, count: int) -> Combination:
     scale = count * of.covariance[0].numel()
     errors = {name: float(error.sum()) / scale for name, error in candidates.items()}
     return Combination(weights=weights.float(), rule=rule, errors=errors)
+
+
+def join(network: STanHopNet, linear: Sequence[LinearFit], validation: Windows) -> Combination:
+    """Put a linear part beside a trained deep part and set the weights between them, in place.
+
+    Args:
+        network: with a linear skip; its deep part is trained.
+        linear: what `fit_linear` returned: the fit, then those without each fold.
+        validation: windows that neither part was trained on.
+    """
+    network.linear = linear[0].module()
+    network.eval()
+    judged = sums(network.deep, [fit.module() for fit in linear[1:]], validation)
+    combination = combine(judged, len(validation))
+    network.mixture = combination.weights
+    return combination

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import Baseline
-from stanhop_app.forecasting.combination import Combination, combine, sums
+from stanhop_app.forecasting.combination import Combination, join
 from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.frame import (
     Missing,
@@ -362,13 +362,8 @@ def _add_linear(
     """Fit the linear part and the weights between the parts, in place."""
     if not network.config.linear_skip:
         return None, None
-    linear, *out_of_fold = fit_linear(train, validation)
-    network.linear = linear.module()
-    network.eval()
-    judged = sums(network.deep, [fit.module() for fit in out_of_fold], validation)
-    combination = combine(judged, len(validation))
-    network.mixture = combination.weights
-    return combination, linear.summary()
+    linear = fit_linear(train, validation)
+    return join(network, linear, validation), linear[0].summary()
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,17 @@ def memory_layer_cost(
     )
 
 
+def feed_forward_cost(
+    dim: int, hidden_dim: int, *, tokens: int = 1, bytes_per_number: int = 4
+) -> Cost:
+    """Of a dense `FeedForward`: its two maps, with biases."""
+    up, down = (
+        linear_cost(*sizes, tokens=tokens, bias=True, bytes_per_number=bytes_per_number)
+        for sizes in ((dim, hidden_dim), (hidden_dim, dim))
+    )
+    return up + down
+
+
 def memory_block_cost(
     dim: int, *, bits: int, expand_bits: int = 2, tokens: int = 1, bytes_per_number: int = 4
 ) -> Cost:

@@ -1,0 +1,71 @@
+"""stanhop compare-memory DATA."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import READING, config_option, data_options, echo, numbers, read_data
+
+
+@click.command("compare-memory")
+@click.argument("data")
+@config_option
+@click.option(
+    "--horizons", default="24,96", show_default=True, callback=numbers, help="Comma separated."
+)
+@click.option("--seeds", default="0,1,2", show_default=True, callback=numbers)
+@click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
+@click.option("--lookback", default=512, show_default=True)
+@click.option("--max-epochs", default=6, show_default=True)
+@click.option("--ablations/--no-ablations", default=True, show_default=True)
+@data_options
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="JSON file; cells that it has are not trained again.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="HTML page of all figures.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables.")
+def command(
+    data: str, output: Path, plot: Path | None, force: bool, as_json: bool, **options: Any
+) -> None:
+    """Compare dense and memory layers on DATA; interrupt and run again to go on.
+
+    Feed-forward networks and projections, dense or of memory layers, for every horizon and seed, then the
+    ablations of MemoryFormer (bits, learning rate, expand bits, GELU, norm) for the first of both.
+
+    \b
+    stanhop compare-memory etth1 --output memory.json --plot memory.html
+    """
+    from stanhop_app.checkpoint import write_atomic
+    from stanhop_app.forecasting.memory_comparison import (
+        ablation_table,
+        compare_memory,
+        comparison_table,
+        memory_figures,
+        speed_table,
+    )
+    from stanhop_app.plots import html_page
+
+    if plot is not None and plot.exists() and not force:
+        raise click.UsageError(f"{plot}: exists; choose another name, or --force.")
+    frame = read_data(data, {name: options.pop(name) for name in READING})
+    content = compare_memory(frame, **options, results=output, say=echo)
+    if plot is not None:
+        page = html_page(memory_figures(content))
+        write_atomic(plot, lambda file: file.write_text(page, encoding="utf-8"))
+        echo(f"drawn in {plot}")
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+        return
+    for title, table in (
+        ("Scaled units; the deep part alone and the whole", comparison_table(content)),
+        ("Milliseconds and windows a second of the deep part", speed_table(content)),
+        ("Ablations", ablation_table(content) if options["ablations"] else None),
+    ):
+        if table is not None:
+            click.echo(f"\n{title}\n{table.to_string(float_format='%.4f')}")

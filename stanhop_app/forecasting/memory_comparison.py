@@ -1,0 +1,361 @@
+"""Dense against memory feed-forward networks and projections, and MemoryFormer's ablations at our scale."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import torch
+from torch import Tensor, nn
+
+from stanhop_app.checkpoint import write_json
+from stanhop_app.forecasting.baselines import Baseline
+from stanhop_app.forecasting.combination import join
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.forecasting.linear import LinearFit, fit_linear
+from stanhop_app.forecasting.results import open_results
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.forecasting.windows import Scaler, Windows, split_rows, split_windows
+from stanhop_app.layers.block import CrossBlock, STanHopBlock
+from stanhop_app.layers.memory import MemoryBlock
+from stanhop_app.layers.memory_cost import count_cost
+from stanhop_app.layers.occupancy import occupancies, record_buckets
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.plots import bucket_figure, error_figure
+from stanhop_app.training import TrainingConfig, train
+
+FORMAT = 1
+"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to build and train the network; what is not named is the default."""
+
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `STanHopConfig`."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `TrainingConfig`."""
+    gelu: bool = False
+    """Whether GELU stands between the two layers of every memory block."""
+    norms: bool = True
+    """Whether LayerNorm stands before every hash of the feed-forward networks."""
+
+
+DENSE, MEMORY = "dense", "memory feed-forward"
+KINDS = {
+    DENSE: Variant(),
+    MEMORY: Variant(network={"feed_forward": "memory"}),
+    "memory projections": Variant(network={"projection": "memory"}),
+    "both": Variant(network={"feed_forward": "memory", "projection": "memory"}),
+}
+"""The main comparison: every horizon and seed."""
+
+
+def _memory(network: Mapping[str, Any] | None = None, **rest: Any) -> Variant:
+    return Variant(network={"feed_forward": "memory", **(network or {})}, **rest)
+
+
+ABLATIONS = {
+    "bits": {str(b): _memory({"bits": b}) for b in (2, 6, 8)},
+    "learning rate": {
+        f"{rate:g}": _memory(training={"learning_rate": rate}) for rate in (2e-3, 3e-3, 4e-3)
+    },
+    "expand bits": {str(b): _memory({"expand_bits": b}) for b in (0, 1, 3)},
+    "GELU between the layers": {"yes": _memory(gelu=True)},
+    "norm before the hash": {"no": _memory(norms=False)},
+}
+"""Memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
+DEFAULTS = {
+    "bits": "4",
+    "learning rate": "0.001",
+    "expand bits": "2",
+    "GELU between the layers": "no",
+    "norm before the hash": "yes",
+}
+"""What `MEMORY` of the main comparison has."""
+
+
+def compare_memory(
+    frame: pd.DataFrame,
+    *,
+    horizons: Sequence[int],
+    seeds: Sequence[int],
+    split: str,
+    lookback: int,
+    max_epochs: int,
+    ablations: bool,
+    results: Path,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Fill the cells that are missing in a results file, and return its content.
+
+    Args:
+        frame: regular frame.
+        horizons: of the main comparison; ablations use the first.
+        seeds: of the main comparison; ablations use the first.
+        split: by name or ratio.
+        lookback: time steps read.
+        max_epochs: passes over the training windows.
+        ablations: whether to run `ABLATIONS` too.
+        results: JSON file; a cell is written when it is done, so that all can be interrupted.
+        say: told of every cell that begins.
+
+    Raises:
+        ArtefactError: if the file holds results of other options or other data.
+    """
+    options = {"split": split, "lookback": lookback, "max_epochs": max_epochs}
+    identity = {"format": FORMAT, "options": options, "data_sha256": fingerprint(frame)}
+    content = open_results(results, identity)
+    cells = [(k, v, h, s) for h in horizons for s in seeds for k, v in KINDS.items()]
+    if ablations:
+        cells += [
+            (f"{option}: {value}", variant, horizons[0], seeds[0])
+            for option, variants in ABLATIONS.items()
+            for value, variant in variants.items()
+        ]
+    study = _Study(frame, split, lookback)
+    for name, variant, horizon, seed in cells:
+        key = f"{name}, horizon {horizon}, seed {seed}"
+        if key in content["cells"]:
+            continue
+        say(key)
+        training = TrainingConfig(**{"max_epochs": max_epochs, **variant.training, "seed": seed})
+        content["cells"][key] = {
+            "variant": name,
+            "horizon": horizon,
+            "seed": seed,
+            **study.fit(variant, horizon, training),
+        }
+        write_json(results, content)
+    if "speed" not in content:
+        say("speed")
+        content["speed"] = speed({k: study.network(v, horizons[0], 0) for k, v in KINDS.items()})
+        write_json(results, content)
+    return content
+
+
+class _Study:
+    """One table, split and scaled, and the linear parts, which all variants of a horizon share."""
+
+    def __init__(self, frame: pd.DataFrame, split: str, lookback: int):
+        array = frame.to_numpy(dtype=np.float64)
+        self.borders, self.lookback = split_rows(len(frame), split), lookback
+        self.scaler = Scaler.fit(array[: max(self.borders.train, 1)])
+        self.scaled = torch.from_numpy(self.scaler.transform(array))
+        self.linear: dict[int, list[LinearFit]] = {}
+
+    def parts(self, horizon: int) -> tuple[Windows, Windows, Windows]:
+        """Train, validation and test windows."""
+        return split_windows(self.scaled, self.borders, self.lookback, horizon)
+
+    def network(self, variant: Variant, horizon: int, seed: int) -> STanHopNet:
+        """The untrained network of a variant."""
+        config = STanHopConfig(
+            num_variates=self.scaled.shape[1],
+            horizon=horizon,
+            lookback=self.lookback,
+            **variant.network,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = STanHopNet(config)
+        if variant.gelu:
+            for block in _all(network, MemoryBlock):
+                block.activation = nn.GELU()
+        if not variant.norms:
+            remove_norms(network)
+        return network
+
+    def fit(self, variant: Variant, horizon: int, training: TrainingConfig) -> dict[str, Any]:
+        """Train one variant; errors, costs and occupancy of its buckets, as JSON values."""
+        learn, validation, test = self.parts(horizon)
+        network = self.network(variant, horizon, training.seed)
+        history = train(network.deep, ForecastTask(learn, validation), training)
+        if horizon not in self.linear:
+            self.linear[horizon] = fit_linear(learn, validation)
+        combination = join(network, self.linear[horizon], validation)
+        errors = {}
+        for label, model in ((WHOLE, network), (DEEP, network.deep)):
+            for part, windows in (("validation", validation), ("test", test)):
+                scores = score(
+                    Baseline(predict=model, lookback=self.lookback), windows, self.scaler
+                )
+                errors[f"{label} {part}"] = {"mse": scores.mse, "mae": scores.mae}
+        window, _ = test.gather(torch.arange(1))
+        cost = count_cost(network.deep, window)
+        feed = _feed_forwards(network)
+        return {
+            "errors": errors,
+            "rule": combination.rule,
+            "epochs": len(history),
+            "training_windows_per_second": history[-1]["samples_per_second"],
+            "parameters": cost.parameters,
+            "bytes": cost.bytes,
+            "multiply_adds": cost.multiply_adds,
+            "feed_forward_multiply_adds": sum(
+                count_cost(f, torch.zeros(1, network.config.dim)).multiply_adds for f in feed
+            )
+            // len(feed),
+            "occupancy": _occupancy(network.deep, test),
+        }
+
+
+def remove_norms(network: nn.Module) -> None:
+    """Take away, in place, every norm that stands before the hash of a feed-forward network."""
+    for block in _all(network, STanHopBlock):
+        block.time_feed_norm = block.series_feed_norm = nn.Identity()
+    for block in _all(network, CrossBlock):
+        block.feed_norm = nn.Identity()
+    for block in _all(network, MemoryBlock):
+        block.inner_norm = nn.Identity()
+
+
+def _feed_forwards(network: nn.Module) -> list[nn.Module]:
+    found = []
+    for block in _all(network, STanHopBlock):
+        found += [block.time_feed, block.series_feed]
+    return found + [block.feed for block in _all(network, CrossBlock)]
+
+
+def _all(network: nn.Module, kind: Any) -> Iterable[Any]:
+    return (module for module in network.modules() if isinstance(module, kind))
+
+
+@torch.no_grad()
+def _occupancy(network: nn.Module, windows: Windows) -> list[dict[str, Any]]:
+    """What `occupancies` says of every table over all windows; hits of each layer's first and last."""
+    with record_buckets(network) as counts:
+        for batch in windows.batches():
+            network(windows.gather(batch)[0])
+    found = occupancies(network, counts)
+    last = {o.layer: o.table for o in found}
+    return [
+        {
+            "layer": o.layer,
+            "table": o.table,
+            "buckets": len(o.hits),
+            "dead": o.dead,
+            "entropy": o.entropy,
+            "peak": o.peak,
+            "hits": list(o.hits) if o.table in (0, last[o.layer]) else None,
+        }
+        for o in found
+    ]
+
+
+def speed(networks: Mapping[str, STanHopNet], rounds: int = 15) -> dict[str, dict[str, float]]:
+    """Least milliseconds over rounds in which the deep parts take turns.
+
+    For each: a forecast of one window, of 256 windows, and a training step (forward and backward) of 64.
+    """
+    best = {name: [float("inf")] * 3 for name in networks}
+    for _ in range(rounds):
+        for name, network in networks.items():
+            config, deep = network.config, network.deep
+            for i, (batch, training) in enumerate(((1, False), (256, False), (64, True))):
+                x = torch.randn(batch, config.lookback, config.num_variates)
+                deep.train(training)
+                with torch.set_grad_enabled(training):
+                    started = time.perf_counter()
+                    out: Tensor = deep(x)
+                    if training:
+                        torch.autograd.grad(out.square().mean(), list(deep.parameters()))
+                    best[name][i] = min(best[name][i], time.perf_counter() - started)
+    return {
+        name: {
+            "one_window_ms": round(1e3 * one, 3),
+            "windows_per_second": round(256 / many, 1),
+            "training_step_ms": round(1e3 * step, 2),
+        }
+        for name, (one, many, step) in best.items()
+    }
+
+
+def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a variant and horizon: test errors over seeds, and costs."""
+    rows = []
+    frame = pd.DataFrame(content["cells"].values())
+    for (horizon, name), group in frame.groupby(["horizon", "variant"], sort=False):
+        errors = {
+            label: np.array([cell[f"{label} test"]["mse"] for cell in group["errors"]])
+            for label in (WHOLE, DEEP)
+        }
+        tables = [o for cell in group["occupancy"] for o in cell]
+        rows.append(
+            {
+                "variant": name,
+                "horizon": horizon,
+                "seeds": len(group),
+                "test_mse": errors[WHOLE].mean(),
+                "deep_test_mse": errors[DEEP].mean(),
+                "deep_deviation": errors[DEEP].std(ddof=1) if len(group) > 1 else np.nan,
+                "parameters": group["parameters"].iloc[0],
+                "megabytes": group["bytes"].iloc[0] / 1e6,
+                "million_multiply_adds": group["multiply_adds"].iloc[0] / 1e6,
+                "feed_forward_multiply_adds": group["feed_forward_multiply_adds"].iloc[0],
+                "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
+                "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
+            }
+        )
+    return pd.DataFrame(rows).set_index(["horizon", "variant"])
+
+
+def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """One row an option and value, the default's among them, of the first horizon and seed."""
+    cells = {cell["variant"]: cell for cell in reversed(content["cells"].values())}
+    rows = []
+    for option, variants in ABLATIONS.items():
+        for value in sorted([*variants, DEFAULTS[option]]):
+            cell = cells.get(MEMORY if value == DEFAULTS[option] else f"{option}: {value}")
+            if cell is None:
+                continue
+            tables = cell["occupancy"]
+            rows.append(
+                {
+                    "option": option,
+                    "value": value,
+                    "test_mse": cell["errors"][f"{WHOLE} test"]["mse"],
+                    "deep_test_mse": cell["errors"][f"{DEEP} test"]["mse"],
+                    "deep_validation_mse": cell["errors"][f"{DEEP} validation"]["mse"],
+                    "megabytes": cell["bytes"] / 1e6,
+                    "feed_forward_multiply_adds": cell["feed_forward_multiply_adds"],
+                    "dead_buckets": np.mean([o["dead"] for o in tables]),
+                    "entropy": np.mean([o["entropy"] for o in tables]),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["option", "value"])
+
+
+def speed_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a variant of the main comparison."""
+    return pd.DataFrame.from_dict(content["speed"], orient="index")
+
+
+def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
+    """Errors of the comparison and of the ablations, and buckets with the norm and without."""
+    label = "test MSE of the deep part, scaled units"
+    comparison, ablations = comparison_table(content), ablation_table(content)
+    comparison = comparison[comparison.index.get_level_values("variant").isin(list(KINDS))]
+    comparison = comparison.rename(index=lambda h: f"horizon {h}", level="horizon")
+    drawn = [
+        error_figure(
+            comparison, value="deep_test_mse", label=label, title="Dense and memory layers"
+        )
+    ]
+    if len(ablations):
+        title = "Memory feed-forward networks, one option changed at a time"
+        drawn.append(error_figure(ablations, value="deep_test_mse", label=label, title=title))
+    for name, cell in {
+        cell["variant"]: cell for cell in reversed(content["cells"].values())
+    }.items():
+        if name in (MEMORY, "norm before the hash: no"):
+            tables = [o for o in cell["occupancy"] if o["hits"] is not None][:12]
+            drawn.append(bucket_figure(tables, title=f"Hits of every bucket, test windows: {name}"))
+    return drawn
