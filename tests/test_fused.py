@@ -39,6 +39,50 @@ def by_route(q, k, v, *, fused, **options):
     return out.detach(), *torch.autograd.grad((out * weight).sum(), inputs)
 
 
+@settings(max_examples=100)
+@given(
+    seed=st.integers(0, 1000),
+    batch=st.integers(1, 3),
+    heads=st.integers(1, 3),
+    queries=st.integers(1, 70),
+    stored=st.integers(1, 70),
+    width=st.integers(1, 9),
+    is_causal=st.booleans(),
+    n=st.sampled_from([0.25, 1.0, 7.0, "per head"]),
+    scale=st.sampled_from([1e-5, 1.0, 1e2, 1e4]),
+    dtype=st.sampled_from(list(TOLERANCE)),
+)
+def test_the_sigmoid_of_the_log_sum_exp_is_the_share_that_is_retrieved(
+    seed, batch, heads, queries, stored, width, is_causal, n, scale, dtype
+):
+    """What is taken where no derivative is asked for, against explicit weights in float64."""
+    q = draw(seed, batch, heads, queries, width)
+    k = draw(seed + 1, batch, heads, stored, width)
+    largest = (q @ k.transpose(-1, -2)).abs().max()
+    room = {torch.float16: 10.0, torch.bfloat16: 3.0}.get(dtype, scale)
+    q, k = (q * (min(scale, room) / max(largest, 1e-3))).to(dtype), k.to(dtype)
+    v = draw(seed + 2, batch, heads, stored, width, dtype=dtype)
+    log_n = draw(seed + 3, heads, 1, 1, dtype=dtype) if n == "per head" else None
+    options = {"beta": 1.0, "is_causal": is_causal, "n": 1.0 if log_n is not None else n}
+    inputs = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in (q, k, v)]
+    with torch.no_grad():
+        out = associate(*inputs, **options, log_n=log_n, fused=True)
+    assert out.dtype == dtype
+    exact = None if log_n is None else log_n.double()
+    doubles = (x.double() for x in (q, k, v))
+    expected = associate(*doubles, **options, log_n=exact, fused=False)
+    spread = TOLERANCE[dtype] * max(1.0, scale * 1e-1 if room == scale else 1.0)
+    torch.testing.assert_close(out.double(), expected, rtol=spread, atol=spread)
+
+
+@pytest.mark.parametrize("log_n", [None, "learned"])
+def test_where_a_derivative_is_asked_for_the_share_has_one(log_n):
+    q, k, v = (draw(i, 1, 2, 6, 4) for i in range(3))
+    learned = torch.zeros(2, 1, 1, requires_grad=True)
+    out = associate(q, k, v, log_n=learned if log_n else None, fused=True)
+    assert out.requires_grad == bool(log_n)
+
+
 @settings(max_examples=150)
 @given(
     seed=st.integers(0, 1000),

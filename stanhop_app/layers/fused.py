@@ -1,6 +1,8 @@
 """softmax and softmax1 retrieval through PyTorch's fused attention kernels, exactly.
 
-The no-op of softmax1 is one more stored pattern: value 0, score ``log n``. With n = 1 that is a zero key. Any
+Without derivatives and masks, on a CPU, softmax1 is what softmax retrieves, times ``sigmoid(lse - log n)``
+with lse the log-sum-exp of the scores, which the kernel returns: nothing is copied. Everywhere else
+the no-op of softmax1 is one more stored pattern: value 0, score ``log n``. With n = 1 that is a zero key. Any
 other n, and a mask of patterns beside a causal order, are a *bias per pattern*, which one
 more feature carries: f on every query, g on the pattern, ``beta f g`` the bias; a masked pattern's own key
 becomes 0. So no mask of queries times patterns is ever built, unless the caller brings one.
@@ -49,6 +51,13 @@ def fused_attention(
     """
     if isinstance(scale, Tensor) or scale == 0:
         query, scale = query * scale, 1.0
+    if (
+        log_n is not None
+        and mask is None
+        and dropout_p == 0
+        and _is_plain(query, key, value, log_n)
+    ):
+        return _by_log_sum_exp(query, key, value, scale, log_n, is_causal)
     queries, patterns = query.shape[-2], key.shape[-2]
     rows = per_pattern = None
     if mask is not None and mask.shape[-1] == 1 and patterns > 1:
@@ -91,6 +100,32 @@ def fused_attention(
         out = out[:, :, 1:]
     out = out[..., :width]
     return out if rows is None else out.masked_fill(~rows, 0.0)
+
+
+def _is_plain(query: Tensor, key: Tensor, value: Tensor, log_n: Tensor | float) -> bool:
+    """Whether the CPU's kernel can be called by itself: no derivatives, heads and widths equal."""
+    learned = any(isinstance(x, Tensor) and x.requires_grad for x in (query, key, value, log_n))
+    return (
+        query.device.type == "cpu"
+        and not (torch.is_grad_enabled() and learned)
+        and query.shape[:2] == key.shape[:2] == value.shape[:2]
+        and query.shape[-1] == value.shape[-1]
+        and query.numel() > 0
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _by_log_sum_exp(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, log_n: Tensor | float, is_causal: bool
+) -> Tensor:
+    """``softmax1_n = softmax sigmoid(lse - log n)``: no copy of keys and values for the no-op."""
+    query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
+    out, log_sum_exp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, is_causal, scale=scale
+    )
+    share = torch.sigmoid(log_sum_exp.unsqueeze(-1) - log_n)
+    retrieved: Tensor = out.mul_(share.to(out.dtype))
+    return retrieved
 
 
 def causal_mask(query: Tensor, patterns: int) -> Tensor:

@@ -68,7 +68,7 @@ def table() -> None:
         f"{'(B, H, L, E)':20}{'plain':>16}{'softmax1':>16}{'explicit':>16}{'of plain':>16}{'of explicit':>16}"
     )
     for shape in SHAPES:
-        found = seconds(ways, shape, rounds=15)
+        found = seconds(ways, shape, rounds=40)
         cells = [f"{1e3 * f:.1f} / {1e3 * b:.1f}" for f, b in found.values()]
         for other in ("plain", "explicit"):
             speed = [o / a for o, a in zip(found[other], found["associate"], strict=True)]
