@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from stanhop_app.layers.hashing import (
     hash_chunks,
     score_power,
 )
+from stanhop_app.layers.look_up import look_up
 
 LARGEST_BYTES = 2**31
 """What the tables of one layer may take; a slip in ``bits`` must not take the machine."""
@@ -117,9 +117,7 @@ class MemoryLayer(nn.Module):
             )
         tables = len(self.widths)
         weights = scores.to(self.table.dtype).reshape(-1, tables)
-        out = F.embedding_bag(
-            rows.reshape(-1, tables), self.table, mode="sum", per_sample_weights=weights
-        )
+        out = look_up(rows.reshape(-1, tables), weights, self.table)
         out = out if self.bias is None else out + self.bias
         return out.reshape(*rows.shape[:-1], self.out_features)
 
