@@ -68,18 +68,22 @@ ABLATIONS = {
         f"{rate:g}": _memory(training={"learning_rate": rate}) for rate in (2e-3, 3e-3, 4e-3)
     },
     "expand bits": {str(b): _memory({"expand_bits": b}) for b in (0, 1, 3)},
+    "learning rate, dense": {
+        f"{rate:g}": Variant(training={"learning_rate": rate}) for rate in (2e-3, 3e-3)
+    },
     "GELU between the layers": {"yes": _memory(gelu=True)},
     "norm before the hash": {"no": _memory(norms=False)},
 }
-"""Memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
+"""Of memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
 DEFAULTS = {
     "bits": "4",
     "learning rate": "0.001",
+    "learning rate, dense": "0.001",
     "expand bits": "2",
     "GELU between the layers": "no",
     "norm before the hash": "yes",
 }
-"""What `MEMORY` of the main comparison has."""
+"""What the main comparison has: `MEMORY`, or `DENSE` for the dense learning rate."""
 
 
 def compare_memory(
@@ -113,13 +117,15 @@ def compare_memory(
     options = {"split": split, "lookback": lookback, "max_epochs": max_epochs}
     identity = {"format": FORMAT, "options": options, "data_sha256": fingerprint(frame)}
     content = open_results(results, identity)
-    cells = [(k, v, h, s) for h in horizons for s in seeds for k, v in KINDS.items()]
+    main = [(k, v, h, s) for h in horizons for s in seeds for k, v in KINDS.items()]
+    cells = [cell for cell in main if cell[0] in (DENSE, MEMORY)]
     if ablations:
         cells += [
             (f"{option}: {value}", variant, horizons[0], seeds[0])
             for option, variants in ABLATIONS.items()
             for value, variant in variants.items()
         ]
+    cells += [cell for cell in main if cell not in cells]
     study = _Study(frame, split, lookback)
     for name, variant, horizon, seed in cells:
         key = f"{name}, horizon {horizon}, seed {seed}"
@@ -313,7 +319,8 @@ def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for option, variants in ABLATIONS.items():
         for value in sorted([*variants, DEFAULTS[option]]):
-            cell = cells.get(MEMORY if value == DEFAULTS[option] else f"{option}: {value}")
+            default = DENSE if option.endswith("dense") else MEMORY
+            cell = cells.get(default if value == DEFAULTS[option] else f"{option}: {value}")
             if cell is None:
                 continue
             tables = cell["occupancy"]
@@ -326,8 +333,8 @@ def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
                     "deep_validation_mse": cell["errors"][f"{DEEP} validation"]["mse"],
                     "megabytes": cell["bytes"] / 1e6,
                     "feed_forward_multiply_adds": cell["feed_forward_multiply_adds"],
-                    "dead_buckets": np.mean([o["dead"] for o in tables]),
-                    "entropy": np.mean([o["entropy"] for o in tables]),
+                    "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
+                    "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
                 }
             )
     return pd.DataFrame(rows).set_index(["option", "value"])

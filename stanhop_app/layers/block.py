@@ -59,7 +59,9 @@ class STanHopBlock(nn.Module):
         feed_forward: "dense" or "memory", see `make_feed_forward`.
         bits: of memory layers, in feed-forward networks and projections.
         expand_bits: further bits of a memory block's second layer.
-        **hopfield: further options of `Hopfield`, such as ``projection``.
+        **hopfield: further options of `Hopfield`, such as ``projection``. With memory layers the values are
+            looked up from the stored patterns, as in MemoryFormer, not from the keys, and the
+            prototypes are normalised before they are hashed.
 
     References:
         Wu et al., STanHop-Net, arXiv 2312.17346, section 4.
@@ -76,10 +78,10 @@ class STanHopBlock(nn.Module):
         feed_forward: str = "dense",
         bits: int = 4,
         expand_bits: int = 2,
-        **hopfield: object,
+        **hopfield: Any,
     ):
         super().__init__()
-        options: dict[str, Any] = {"bits": bits, **hopfield}
+        options = _hopfield_options(bits, hopfield)
 
         def feed() -> nn.Module:
             return make_feed_forward(
@@ -92,6 +94,8 @@ class STanHopBlock(nn.Module):
         self.time_feed = feed()
         self.series_norm = nn.LayerNorm(dim)
         self.pooling = HopfieldPooling(dim, num_heads, num_prototypes, **options)
+        hashed = options.get("projection") == "memory"
+        self.pooling_norm = nn.LayerNorm(dim) if hashed else nn.Identity()
         self.series = Hopfield(dim, num_heads, **options)
         self.series_feed_norm = nn.LayerNorm(dim)
         self.series_feed = feed()
@@ -104,7 +108,7 @@ class STanHopBlock(nn.Module):
         x = x + self.dropout(rearrange(self.time(h), "(b c) p d -> b c p d", c=variates))
         x = x + self.dropout(self.time_feed(self.time_feed_norm(x)))
         h = rearrange(self.series_norm(x), "b c p d -> (b p) c d")
-        h = self.series(h, self.pooling(h))
+        h = self.series(h, self.pooling_norm(self.pooling(h)))
         x = x + self.dropout(rearrange(h, "(b p) c d -> b c p d", p=patches))
         x = x + self.dropout(self.series_feed(self.series_feed_norm(x)))
         return x
@@ -126,10 +130,10 @@ class CrossBlock(nn.Module):
         feed_forward: str = "dense",
         bits: int = 4,
         expand_bits: int = 2,
-        **hopfield: object,
+        **hopfield: Any,
     ):
         super().__init__()
-        options: dict[str, Any] = {"bits": bits, **hopfield}
+        options = _hopfield_options(bits, hopfield)
         self.query_norm = nn.LayerNorm(dim)
         self.stored_norm = nn.LayerNorm(dim)
         self.retrieve = Hopfield(dim, num_heads, **options)
@@ -145,3 +149,9 @@ class CrossBlock(nn.Module):
         """(B, L, D), (B, S, D) -> (B, L, D)."""
         x = x + self.dropout(self.retrieve(self.query_norm(x), self.stored_norm(stored)))
         return x + self.dropout(self.feed(self.feed_norm(x)))
+
+
+def _hopfield_options(bits: int, hopfield: dict[str, Any]) -> dict[str, Any]:
+    """Options of every Hopfield layer; a hash of a hash says little of the pattern."""
+    value_from_key = hopfield.get("projection", "dense") == "dense"
+    return {"bits": bits, "value_from_key": value_from_key, **hopfield}

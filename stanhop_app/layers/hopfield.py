@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.feedforward import dense, find_kind
-from stanhop_app.layers.memory import MemoryLayer
+from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
 from stanhop_app.layers.retrieval import associate, check_steps, iterate
 
 GATES = ("linear", "mlp", "all_heads")
@@ -157,6 +157,8 @@ class Hopfield(nn.Module):
             self.key = MemoryLayer(dim, key_dim, bits=bits)
             self.value = MemoryLayer(value_input, key_dim, bits=bits)
             self.key_norm = nn.LayerNorm(key_dim) if value_from_key else nn.Identity()
+            with torch.no_grad():  # there is no output map that could keep the noise small
+                self.value.table.mul_(RESIDUAL_START)
             self.out = nn.Identity()
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         self._beta = head_dim**-0.5 if beta is None else beta

@@ -18,8 +18,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-FEW_TOKENS = 64
-"""Up to which the loop is used; beyond, PyTorch's own operators, which use every core, are as fast."""
+FEW_NUMBERS = 2**14
+"""Tokens times width up to which the loop, which runs on one core, is used for float32 tables.
+
+Beyond, PyTorch's own operators are faster: on two cores from about 300 tokens of width 64, 64 of
+256 or 32 of 512 on.
+"""
 
 
 @functools.cache
@@ -29,13 +33,16 @@ def is_installed() -> bool:
 
 
 def is_usable(x: Tensor, table: Tensor) -> bool:
-    """Whether the loop can do this: plain tensors on a CPU, no derivatives, few tokens, numba there."""
+    """Whether the loop can do this: plain tensors on a CPU, no derivatives, few tokens, numba there.
+
+    PyTorch has no weighted sum of int8 rows: for those the loop is faster with any number of tokens.
+    """
     return (
         not torch.is_grad_enabled()
         and x.device.type == table.device.type == "cpu"
         and x.dtype == torch.float32
         and table.dtype in (torch.float32, torch.int8)
-        and x.numel() <= FEW_TOKENS * x.shape[-1]
+        and (x.numel() <= FEW_NUMBERS or table.dtype == torch.int8)
         and not torch.compiler.is_compiling()
         and is_installed()
     )
