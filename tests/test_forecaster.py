@@ -228,7 +228,7 @@ def test_scikit_learns_checks(estimator, check):
     ("options", "message"),
     [
         ({"association": "attention"}, "unknown association 'attention'; choose one of: softmax, "),
-        ({"network": {"width": 3}}, "unknown option 'width' in network; choose from: coarse"),
+        ({"network": {"width": 3}}, "unknown option 'width' in network; choose from: bits, coarse"),
         ({"network": {"horizon": 3}}, "unknown option 'horizon' in network"),
         ({"training": {"epochs": 3}}, "unknown option 'epochs' in training"),
         ({"split": "most"}, "split must be a ratio"),
