@@ -33,6 +33,14 @@ def test_a_loaded_forecaster_is_the_saved_one(fitted, folder, weather):
     assert {**loaded.get_params(), "progress": False} == fitted.get_params()
 
 
+def test_a_forecaster_with_memory_layers_is_saved_whole(small, weather, tmp_path):
+    network = {**small["network"], "feed_forward": "memory", "projection": "memory", "bits": 3}
+    one = STanHopForecaster(**{**small, "network": network}).fit(weather)
+    one.save(tmp_path / "run")
+    loaded = STanHopForecaster.load(tmp_path / "run")
+    pd.testing.assert_frame_equal(loaded.predict(), one.predict(), check_exact=True)
+
+
 def test_saving_what_was_loaded_gives_the_same_files(folder, tmp_path):
     STanHopForecaster.load(folder).save(tmp_path / "again")
     for name in ("config.json", "model.safetensors"):

@@ -57,8 +57,10 @@ def test_only_the_last_lookback_rows_matter(fitted, weather):
     pd.testing.assert_frame_equal(fitted.predict(weather.iloc[-48:]), fitted.predict(weather))
 
 
-def test_one_seed_gives_the_same_bits(small, weather):
-    options = {**small, "linear_skip": False}
+@pytest.mark.parametrize("kind", ["dense", "memory"])
+def test_one_seed_gives_the_same_bits(small, weather, kind):
+    network = {**small["network"], "feed_forward": kind, "projection": kind}
+    options = {**small, "linear_skip": False, "network": network}
     twice = [STanHopForecaster(**options, seed=3).fit(weather).predict() for _ in range(2)]
     pd.testing.assert_frame_equal(*twice, check_exact=True)
     other = STanHopForecaster(**options, seed=4).fit(weather).predict()

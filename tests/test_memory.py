@@ -182,6 +182,15 @@ def test_a_block_is_two_layers_with_a_norm_before_each():
     } == {"norm.weight", "norm.bias"}
 
 
+def test_a_layer_that_is_built_without_numbers_takes_those_of_a_state_dict():
+    layer = MemoryLayer(8, 3, bits=3)
+    with torch.device("meta"):
+        empty = MemoryLayer(8, 3, bits=3)
+    empty.load_state_dict(layer.state_dict(), assign=True)
+    x = torch.randn(5, 8)
+    assert torch.equal(empty(x), layer(x))
+
+
 def test_a_seed_fixes_a_layer_to_the_bit():
     tables = []
     for _ in range(2):

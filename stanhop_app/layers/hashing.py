@@ -42,9 +42,16 @@ def chunk_widths(width: int, bits: int) -> list[int]:
 
 
 def first_rows(widths: list[int]) -> Int[Tensor, " K"]:
-    """Row at which every table begins."""
-    sizes = torch.tensor([0] + [2**width for width in widths[:-1]])
-    return sizes.cumsum(0).to(torch.int32)
+    """Row at which every table begins; real numbers also where modules are built without any."""
+    sizes = [2**width for width in widths]
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return torch.tensor(starts, dtype=torch.int32, device=real_device())
+
+
+def real_device() -> torch.device:
+    """The default device, or the CPU where that is "meta": constants are not in any state dict."""
+    device = torch.get_default_device()
+    return torch.device("cpu") if device.type == "meta" else device
 
 
 def hash_chunks(
@@ -142,7 +149,7 @@ def score_power(width: int, temperature: float, score: str) -> float:
     With u = |z| / t and s = sigmoid(2u), w coordinates: ``E[s^2]^w`` for "softmax"; for "l1" the w
     terms ``E[u^2 s^2] E[s^2]^(w - 1)`` and the w (w - 1) terms ``E[u s^2]^2 E[s^2]^(w - 2)``.
     """
-    z = torch.linspace(0, 12, 12_001, dtype=torch.float64)
+    z = torch.linspace(0, 12, 12_001, dtype=torch.float64, device="cpu")
     density = (-z.square() / 2).exp() * (2 / math.pi) ** 0.5
     u = z / temperature
     square = torch.sigmoid(2 * u).square() * density

@@ -101,7 +101,8 @@ class MemoryLayer(nn.Module):
         self.table = nn.Parameter(torch.empty(rows, out_features))
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
         self.register_buffer("starts", first_rows(widths), persistent=False)
-        self.register_buffer("scales", torch.ones(len(widths)), persistent=False)
+        ones = torch.ones(len(widths), device=self.starts.device)
+        self.register_buffer("scales", ones, persistent=False)
         variance = sum(score_power(width, temperature, score) for width in widths)
         nn.init.normal_(self.table, std=variance**-0.5)
 
