@@ -18,6 +18,7 @@ from stanhop_app.cli.options import READING, config_option, data_options, echo, 
 @click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
 @click.option("--lookback", default=512, show_default=True)
 @click.option("--max-epochs", default=6, show_default=True)
+@click.option("--learning-rate", default=3e-3, show_default=True, help="Three times train's.")
 @click.option("--ablations/--no-ablations", default=True, show_default=True)
 @data_options
 @click.option(

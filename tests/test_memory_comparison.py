@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from stanhop_app.cli import run
+from stanhop_app.cli.compare_memory import command
 from torch import nn
 
 from stanhop_app.errors import ArtefactError
@@ -22,7 +23,6 @@ from stanhop_app.forecasting.memory_comparison import (
 )
 from stanhop_app.layers.memory_cost import feed_forward_cost, memory_block_cost
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
-from stanhop_app.training import TrainingConfig
 
 OPTIONS = {
     "horizons": [12],
@@ -30,6 +30,7 @@ OPTIONS = {
     "split": "14/5/5",
     "lookback": 48,
     "max_epochs": 1,
+    "learning_rate": 3e-3,
     "ablations": True,
 }
 
@@ -60,7 +61,7 @@ def compared(weather, tmp_path_factory):
 
 def test_an_interrupted_comparison_goes_on_where_it_was(compared):
     path, content, said, weather = compared
-    keys = [*content["cells"], "speed"]
+    keys = ["speed", *content["cells"]]
     assert said == [*keys[:3], *keys[2:]]
     assert json.loads(path.read_text()) == content
     with pytest.raises(ArtefactError, match="results of other options or data"):
@@ -100,7 +101,8 @@ def test_the_named_defaults_are_those_of_the_network():
     config = STanHopConfig(num_variates=1)
     assert DEFAULTS["bits"] == str(config.bits)
     assert DEFAULTS["expand bits"] == str(config.expand_bits)
-    assert float(DEFAULTS["learning rate"]) == TrainingConfig().learning_rate
+    options = {option.name: option.default for option in command.params}
+    assert float(DEFAULTS["learning rate"]) == options["learning_rate"]
     assert set(DEFAULTS) == set(ABLATIONS)
 
 

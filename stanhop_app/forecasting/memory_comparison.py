@@ -65,20 +65,18 @@ def _memory(network: Mapping[str, Any] | None = None, **rest: Any) -> Variant:
 ABLATIONS = {
     "bits": {str(b): _memory({"bits": b}) for b in (2, 6, 8)},
     "learning rate": {
-        f"{rate:g}": _memory(training={"learning_rate": rate}) for rate in (2e-3, 3e-3, 4e-3)
+        f"{rate:g}": _memory(training={"learning_rate": rate}) for rate in (1e-3, 2e-3, 4e-3)
     },
     "expand bits": {str(b): _memory({"expand_bits": b}) for b in (0, 1, 3)},
-    "learning rate, dense": {
-        f"{rate:g}": Variant(training={"learning_rate": rate}) for rate in (2e-3, 3e-3)
-    },
+    "learning rate, dense": {"0.001": Variant(training={"learning_rate": 1e-3})},
     "GELU between the layers": {"yes": _memory(gelu=True)},
     "norm before the hash": {"no": _memory(norms=False)},
 }
 """Of memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
 DEFAULTS = {
     "bits": "4",
-    "learning rate": "0.001",
-    "learning rate, dense": "0.001",
+    "learning rate": "0.003",
+    "learning rate, dense": "0.003",
     "expand bits": "2",
     "GELU between the layers": "no",
     "norm before the hash": "yes",
@@ -94,6 +92,7 @@ def compare_memory(
     split: str,
     lookback: int,
     max_epochs: int,
+    learning_rate: float,
     ablations: bool,
     results: Path,
     say: Callable[[str], None] = lambda text: None,
@@ -107,6 +106,7 @@ def compare_memory(
         split: by name or ratio.
         lookback: time steps read.
         max_epochs: passes over the training windows.
+        learning_rate: of every cell but the ablations of the learning rate.
         ablations: whether to run `ABLATIONS` too.
         results: JSON file; a cell is written when it is done, so that all can be interrupted.
         say: told of every cell that begins.
@@ -114,11 +114,16 @@ def compare_memory(
     Raises:
         ArtefactError: if the file holds results of other options or other data.
     """
-    options = {"split": split, "lookback": lookback, "max_epochs": max_epochs}
+    options = {
+        "split": split,
+        "lookback": lookback,
+        "max_epochs": max_epochs,
+        "learning_rate": learning_rate,
+    }
     identity = {"format": FORMAT, "options": options, "data_sha256": fingerprint(frame)}
     content = open_results(results, identity)
-    main = [(k, v, h, s) for h in horizons for s in seeds for k, v in KINDS.items()]
-    cells = [cell for cell in main if cell[0] in (DENSE, MEMORY)]
+    main = [(k, v, h, s) for s in seeds for h in horizons for k, v in KINDS.items()]
+    cells = [cell for cell in main if cell[0] in (DENSE, MEMORY) or cell[3] == seeds[0]]
     if ablations:
         cells += [
             (f"{option}: {value}", variant, horizons[0], seeds[0])
@@ -127,22 +132,23 @@ def compare_memory(
         ]
     cells += [cell for cell in main if cell not in cells]
     study = _Study(frame, split, lookback)
+    if "speed" not in content:
+        say("speed")
+        content["speed"] = speed({k: study.network(v, horizons[0], 0) for k, v in KINDS.items()})
+        write_json(results, content)
     for name, variant, horizon, seed in cells:
         key = f"{name}, horizon {horizon}, seed {seed}"
         if key in content["cells"]:
             continue
         say(key)
-        training = TrainingConfig(**{"max_epochs": max_epochs, **variant.training, "seed": seed})
+        common = {"max_epochs": max_epochs, "learning_rate": learning_rate, "seed": seed}
+        training = TrainingConfig(**{**common, **variant.training})
         content["cells"][key] = {
             "variant": name,
             "horizon": horizon,
             "seed": seed,
             **study.fit(variant, horizon, training),
         }
-        write_json(results, content)
-    if "speed" not in content:
-        say("speed")
-        content["speed"] = speed({k: study.network(v, horizons[0], 0) for k, v in KINDS.items()})
         write_json(results, content)
     return content
 
