@@ -54,6 +54,9 @@ def command(
 
     if plot is not None and plot.exists() and not force:
         raise click.UsageError(f"{plot}: exists; choose another name, or --force.")
+    for file in (output, plot):
+        if file is not None and not file.parent.is_dir():
+            raise click.UsageError(f"{file}: there is no folder {file.parent}.")
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = compare_memory(frame, **options, results=output, say=echo)
     if plot is not None:
@@ -66,7 +69,7 @@ def command(
     for title, table in (
         ("Scaled units; the deep part alone and the whole", comparison_table(content)),
         ("Milliseconds and windows a second of the deep part", speed_table(content)),
-        ("Ablations", ablation_table(content) if options["ablations"] else None),
+        ("Ablations", ablation_table(content)),
     ):
-        if table is not None:
+        if len(table):
             click.echo(f"\n{title}\n{table.to_string(float_format='%.4f')}")

@@ -95,7 +95,7 @@ def bucket_figure(tables: Sequence[Mapping[str, Any]], *, title: str = "") -> go
 
 
 def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = "") -> go.Figure:
-    """Bars of one column, a group for every first level of the index, the least of it in another colour.
+    """One column as points, a panel for every first level of the index, the least in another colour.
 
     Args:
         table: index of two levels, group and name.
@@ -114,18 +114,22 @@ def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = ""
         values = table.loc[group][value]
         colours = [FORECAST if v == values.min() else HISTORY for v in values]
         figure.add_trace(
-            go.Bar(
+            go.Scatter(
                 y=[str(name) for name in values.index],
                 x=values,
-                orientation="h",
-                marker_color=colours,
+                mode="markers+text",
+                marker={"color": colours, "size": 11},
                 text=[f"{v:.4f}" for v in values],
+                textposition="middle right",
                 showlegend=False,
             ),
             row=row,
             col=1,
         )
-        figure.update_xaxes(range=[0.95 * values.min(), 1.01 * values.max()], row=row, col=1)
+        room = max(values.max() - values.min(), 0.01 * values.max())
+        figure.update_xaxes(
+            range=[values.min() - 0.1 * room, values.max() + 0.3 * room], row=row, col=1
+        )
         figure.update_yaxes(type="category", row=row, col=1)
     figure.update_xaxes(title_text=label, row=len(groups), col=1)
     figure.update_layout(

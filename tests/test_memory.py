@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from stanhop_app.layers import MemoryBlock, MemoryLayer, replace_linear
+from stanhop_app.layers import MemoryBlock, MemoryLayer, look_up, replace_linear
 from stanhop_app.layers.hashing import chunk_widths, score_power
+from stanhop_app.layers.look_up import _has_sparse_products
 from stanhop_app.layers.memory import LARGEST_BYTES
 
 CASES = [(8, 4), (8, 1), (8, 8), (10, 4), (7, 3), (64, 6), (12, 5), (9, 2), (21, 7), (3, 3)]
@@ -23,11 +24,11 @@ def oracle(layer, x):
     for width in layer.widths:
         z = x[..., column : column + width]
         patterns = torch.tensor(list(product((-1.0, 1.0), repeat=width)), dtype=x.dtype).flip(-1)
-        similarity = z @ patterns.T / layer.temperature
+        similarity = z @ patterns.T / layer.hashing.temperature
         code = (torch.where(z >= 0, 1.0, -1.0).to(x.dtype) @ patterns.T).argmax(-1)
         one_hot = nn.functional.one_hot(code, 2**width).to(x.dtype)
         score = (torch.softmax(similarity, -1) * one_hot).sum(-1, keepdim=True)
-        if layer.score == "l1":
+        if layer.hashing.score == "l1":
             score = score * (similarity * one_hot).sum(-1, keepdim=True)
         out = out + (score * one_hot) @ layer.table[row : row + 2**width]
         column, row = column + width, row + 2**width
@@ -153,8 +154,12 @@ def test_layers_of_one_input_share_its_hash():
     hashed = layers[0].hash(x)
     for layer in layers:
         assert torch.equal(layer(hashed), layer(x))
-    with pytest.raises(ValueError, match="must have 5 tables, got 3"):
-        MemoryLayer(10, 3, bits=2)(hashed)
+    for options in ({"bits": 2}, {"bits": 4, "temperature": 2.0}, {"bits": 4, "score": "l1"}):
+        with pytest.raises(ValueError, match="the hash was made by .* the layer needs"):
+            MemoryLayer(10, 3, **options)(hashed)
+    other = MemoryLayer(9, 3, bits=3).hash(torch.randn(2, 9))
+    with pytest.raises(ValueError, match="the hash was made by"):
+        MemoryLayer(12, 3, bits=4)(other)
 
 
 @pytest.mark.parametrize("gelu", [False, True])
@@ -184,11 +189,13 @@ def test_a_block_is_two_layers_with_a_norm_before_each():
 
 def test_a_layer_that_is_built_without_numbers_takes_those_of_a_state_dict():
     layer = MemoryLayer(8, 3, bits=3)
-    with torch.device("meta"):
-        empty = MemoryLayer(8, 3, bits=3)
-    empty.load_state_dict(layer.state_dict(), assign=True)
     x = torch.randn(5, 8)
+    with torch.device("meta"):
+        empty, emptied = (MemoryLayer(8, 3, bits=3) for _ in range(2))
+    empty.load_state_dict(layer.state_dict(), assign=True)
     assert torch.equal(empty(x), layer(x))
+    emptied.to_empty(device="cpu").load_state_dict(layer.state_dict())
+    assert torch.equal(emptied(x), layer(x))
 
 
 def test_a_seed_fixes_a_layer_to_the_bit():
@@ -202,11 +209,11 @@ def test_a_seed_fixes_a_layer_to_the_bit():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bits": 0}, "bits must be in 1..16, got 0"),
-        ({"bits": 17}, "bits must be in 1..16, got 17"),
+        ({"bits": 0}, "bits must be a whole number in 1..16, got 0"),
+        ({"bits": 17}, "bits must be a whole number in 1..16, got 17"),
         ({"bits": 9}, "width must be at least bits, got width 8 and 9 bits"),
-        ({"temperature": 0.0}, "temperature must be above 0, got 0"),
-        ({"temperature": math.nan}, "temperature must be above 0, got nan"),
+        ({"temperature": 0.0}, "temperature must be in 1e-06..1e.06, got 0"),
+        ({"temperature": math.nan}, "temperature must be in 1e-06..1e.06, got nan"),
         ({"score": "l2"}, "score must be one of softmax, l1, got 'l2'"),
         ({"out_features": 0}, "out_features must be at least 1, got 0"),
     ],
@@ -224,8 +231,10 @@ def test_tables_beyond_the_limit_are_refused_with_their_size():
 
 
 def test_a_wrong_width_and_negative_expansion_are_named():
-    with pytest.raises(ValueError, match="must be 8 wide, got 7"):
+    with pytest.raises(ValueError, match=r"must be 8 wide, got \(2, 7\)"):
         MemoryLayer(8, 4)(torch.zeros(2, 7))
+    with pytest.raises(ValueError, match=r"bits \+ expand_bits must be at most 16, got 14 \+ 4"):
+        MemoryBlock(64, bits=14, expand_bits=4)
     with pytest.raises(ValueError, match="expand_bits must be at least 0, got -1"):
         MemoryBlock(8, expand_bits=-1)
 
@@ -262,5 +271,30 @@ def test_a_transformer_layer_runs_and_learns_with_memory_layers():
     layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
     replace_linear(layer, bits=4)
     assert isinstance(layer.linear1, MemoryLayer)
-    layer(torch.randn(2, 5, 16)).sum().backward()
+    x = torch.randn(2, 5, 16)
+    layer(x).sum().backward()
     assert layer.linear1.table.grad.abs().sum() > 0
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    with torch.no_grad():  # PyTorch's fast path would read the weights of linear layers
+        torch.testing.assert_close(layer.eval()(x), layer.train()(x))
+        assert encoder.eval()(x).isfinite().all()
+
+
+def test_a_first_use_while_compiling_is_no_obstacle():
+    _has_sparse_products.cache_clear()
+    layer = MemoryLayer(8, 3, bits=4)
+    x = torch.randn(4, 8)
+    exported = torch.export.export(layer, (x,)).module()
+    torch.testing.assert_close(exported(x), layer(x))
+
+
+def test_derivatives_are_those_of_embedding_bag(monkeypatch):
+    """The sparse products against PyTorch's own backward pass, float32."""
+    layer = MemoryLayer(30, 17, bits=7)
+    x = torch.randn(50, 30, requires_grad=True)
+    found = []
+    for sparse in (True, False):
+        monkeypatch.setattr(look_up, "_has_sparse_products", lambda sparse=sparse: sparse)
+        found.append(torch.autograd.grad(layer(x).square().sum(), [x, layer.table]))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

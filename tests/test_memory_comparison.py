@@ -5,14 +5,12 @@ import json
 import pytest
 import torch
 from stanhop_app.cli import run
-from stanhop_app.cli.compare_memory import command
 from torch import nn
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.forecasting import memory_comparison
 from stanhop_app.forecasting.memory_comparison import (
     ABLATIONS,
-    DEFAULTS,
     KINDS,
     MEMORY,
     ablation_table,
@@ -97,13 +95,45 @@ def test_ablations_stand_beside_the_default(compared):
     assert table["entropy"].between(0, 1).all()
 
 
-def test_the_named_defaults_are_those_of_the_network():
-    config = STanHopConfig(num_variates=1)
-    assert DEFAULTS["bits"] == str(config.bits)
-    assert DEFAULTS["expand bits"] == str(config.expand_bits)
-    options = {option.name: option.default for option in command.params}
-    assert float(DEFAULTS["learning rate"]) == options["learning_rate"]
-    assert set(DEFAULTS) == set(ABLATIONS)
+def test_ablations_are_compared_with_their_own_horizon_and_learning_rate(compared, monkeypatch):
+    content = json.loads(json.dumps(compared[1]))
+    cells = content["cells"]
+    first, other = (f"{MEMORY}, horizon {h}, seed 0" for h in (12, 6))
+    content["cells"] = {other: {**cells[first], "horizon": 6, "bytes": 1}, **cells}
+    assert ablation_table(content).equals(ablation_table(compared[1]))
+    content["options"]["learning_rate"] = 5e-4
+    faster = {**cells[first], "variant": "learning rate: 0.001"}
+    content["cells"]["learning rate: 0.001, horizon 12, seed 0"] = faster
+    monkeypatch.setattr(memory_comparison, "ABLATIONS", ABLATIONS)
+    table = ablation_table(content)
+    assert list(table.loc["learning rate"].index) == ["0.0005", "0.001"]
+    only_main = {k: c for k, c in cells.items() if c["variant"] in KINDS}
+    assert ablation_table({**content, "cells": only_main}).empty
+
+
+def test_a_cell_that_diverges_does_not_stop_the_others(weather, tmp_path, monkeypatch):
+    def fit(study, variant, horizon, training):
+        raise TrainingError("the training loss is not finite")
+
+    monkeypatch.setattr(memory_comparison._Study, "fit", fit)
+    monkeypatch.setattr(memory_comparison, "speed", lambda networks: {})
+    content = compare_memory(weather, **OPTIONS, results=tmp_path / "m.json")
+    assert len(content["cells"]) >= 4
+    assert all("not finite" in cell["failed"] for cell in content["cells"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizons": [12, 0]}, "horizon"),
+        ({"horizons": [12, 5000]}, "too few rows"),
+        ({"seeds": []}, "at least one number"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_trained(weather, tmp_path, options, message):
+    with pytest.raises((ValueError, DataError), match=message):
+        compare_memory(weather, **{**OPTIONS, **options}, results=tmp_path / "m.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_norms_before_hashes_and_no_others_can_be_taken_away():

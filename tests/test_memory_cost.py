@@ -99,5 +99,6 @@ def test_projections_of_one_input_pay_for_one_hash():
     layer = Hopfield(16, 2, projection="memory", value_from_key=False)
     own = count_cost(layer, torch.randn(1, 3, 16)).multiply_adds
     cross = count_cost(layer, torch.randn(1, 3, 16), torch.randn(1, 3, 16)).multiply_adds
-    assert own == 3 * (3 * 4 * 16)  # the hash is made outside of the three layers
+    assert own == 3 * (3 * 4 * 16 + 2 * 16)
     assert cross == own + 3 * 2 * 16
+    assert count_cost(layer.eval(), torch.randn(1, 3, 16)).multiply_adds == own

@@ -196,6 +196,9 @@ def test_the_papers_size_is_reachable():
     ("options", "message"),
     [
         ({"horizon": 0}, "horizon must be at least 1, got 0"),
+        ({"bits": 0}, "bits must be in 1..16"),
+        ({"bits": 14, "expand_bits": 3}, "got bits=14, expand_bits=3"),
+        ({"projection": "hash"}, "projection must be one of dense, memory, got 'hash'"),
         ({"num_layers": 0}, "num_layers must be at least 1"),
         ({"lookback": 5}, "lookback must hold at least one patch, got lookback=5, deep"),
     ],

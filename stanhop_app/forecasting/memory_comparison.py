@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stanhop_app.checkpoint import write_json
+from stanhop_app.errors import TrainingError
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import score
@@ -63,6 +64,7 @@ def _memory(network: Mapping[str, Any] | None = None, **rest: Any) -> Variant:
 
 
 ABLATIONS = {
+    "norm before the hash": {"no": _memory(norms=False)},
     "bits": {str(b): _memory({"bits": b}) for b in (2, 6, 8)},
     "learning rate": {
         f"{rate:g}": _memory(training={"learning_rate": rate}) for rate in (1e-3, 2e-3, 4e-3)
@@ -70,18 +72,15 @@ ABLATIONS = {
     "expand bits": {str(b): _memory({"expand_bits": b}) for b in (0, 1, 3)},
     "learning rate, dense": {"0.001": Variant(training={"learning_rate": 1e-3})},
     "GELU between the layers": {"yes": _memory(gelu=True)},
-    "norm before the hash": {"no": _memory(norms=False)},
 }
 """Of memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
 DEFAULTS = {
-    "bits": "4",
-    "learning rate": "0.003",
-    "learning rate, dense": "0.003",
-    "expand bits": "2",
+    "bits": str(STanHopConfig.bits),
+    "expand bits": str(STanHopConfig.expand_bits),
     "GELU between the layers": "no",
     "norm before the hash": "yes",
 }
-"""What the main comparison has: `MEMORY`, or `DENSE` for the dense learning rate."""
+"""What the main comparison has; its learning rate is an option."""
 
 
 def compare_memory(
@@ -122,6 +121,12 @@ def compare_memory(
     }
     identity = {"format": FORMAT, "options": options, "data_sha256": fingerprint(frame)}
     content = open_results(results, identity)
+    if not horizons or not seeds:
+        raise ValueError("horizons and seeds must name at least one number each.")
+    study = _Study(frame, split, lookback)
+    for horizon in horizons:  # whatever cannot be is said before the first cell is trained
+        study.network(Variant(), horizon, seeds[0])
+        study.parts(horizon)
     main = [(k, v, h, s) for s in seeds for h in horizons for k, v in KINDS.items()]
     cells = [cell for cell in main if cell[0] in (DENSE, MEMORY) or cell[3] == seeds[0]]
     if ablations:
@@ -129,9 +134,9 @@ def compare_memory(
             (f"{option}: {value}", variant, horizons[0], seeds[0])
             for option, variants in ABLATIONS.items()
             for value, variant in variants.items()
+            if variant.training.get("learning_rate") != learning_rate
         ]
     cells += [cell for cell in main if cell not in cells]
-    study = _Study(frame, split, lookback)
     if "speed" not in content:
         say("speed")
         content["speed"] = speed({k: study.network(v, horizons[0], 0) for k, v in KINDS.items()})
@@ -143,12 +148,12 @@ def compare_memory(
         say(key)
         common = {"max_epochs": max_epochs, "learning_rate": learning_rate, "seed": seed}
         training = TrainingConfig(**{**common, **variant.training})
-        content["cells"][key] = {
-            "variant": name,
-            "horizon": horizon,
-            "seed": seed,
-            **study.fit(variant, horizon, training),
-        }
+        cell = {"variant": name, "horizon": horizon, "seed": seed}
+        try:
+            content["cells"][key] = {**cell, **study.fit(variant, horizon, training)}
+        except TrainingError as error:  # some ablations are meant to be fragile; the others go on
+            say(f"{key}: {error}")
+            content["cells"][key] = {**cell, "failed": str(error)}
         write_json(results, content)
     return content
 
@@ -293,7 +298,7 @@ def speed(networks: Mapping[str, STanHopNet], rounds: int = 15) -> dict[str, dic
 def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row a variant and horizon: test errors over seeds, and costs."""
     rows = []
-    frame = pd.DataFrame(content["cells"].values())
+    frame = pd.DataFrame(_trained(content))
     for (horizon, name), group in frame.groupby(["horizon", "variant"], sort=False):
         errors = {
             label: np.array([cell[f"{label} test"]["mse"] for cell in group["errors"]])
@@ -320,30 +325,41 @@ def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """One row an option and value, the default's among them, of the first horizon and seed."""
-    cells = {cell["variant"]: cell for cell in reversed(content["cells"].values())}
+    """One row an option and value, that of the main comparison among them, of one horizon and seed."""
+    cells = {(c["variant"], c["horizon"], c["seed"]): c for c in _trained(content)}
+    rate = f"{content['options']['learning_rate']:g}"
+    defaults = {**DEFAULTS, "learning rate": rate, "learning rate, dense": rate}
     rows = []
     for option, variants in ABLATIONS.items():
-        for value in sorted([*variants, DEFAULTS[option]]):
-            default = DENSE if option.endswith("dense") else MEMORY
-            cell = cells.get(default if value == DEFAULTS[option] else f"{option}: {value}")
-            if cell is None:
-                continue
-            tables = cell["occupancy"]
-            rows.append(
-                {
-                    "option": option,
-                    "value": value,
-                    "test_mse": cell["errors"][f"{WHOLE} test"]["mse"],
-                    "deep_test_mse": cell["errors"][f"{DEEP} test"]["mse"],
-                    "deep_validation_mse": cell["errors"][f"{DEEP} validation"]["mse"],
-                    "megabytes": cell["bytes"] / 1e6,
-                    "feed_forward_multiply_adds": cell["feed_forward_multiply_adds"],
-                    "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
-                    "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
-                }
-            )
-    return pd.DataFrame(rows).set_index(["option", "value"])
+        names = {f"{option}: {value}": value for value in variants}
+        found = {key: cell for key, cell in cells.items() if key[0] in names}
+        for horizon, seed in sorted({key[1:] for key in found}):
+            main = DENSE if option.endswith("dense") else MEMORY
+            beside = {names[key[0]]: c for key, c in found.items() if key[1:] == (horizon, seed)}
+            if (main, horizon, seed) in cells:
+                beside[defaults[option]] = cells[main, horizon, seed]
+            for value, cell in sorted(beside.items()):
+                rows.append({"option": option, "value": value, **_ablation_row(cell)})
+    return pd.DataFrame(rows).set_index(["option", "value"]) if rows else pd.DataFrame()
+
+
+def _ablation_row(cell: Mapping[str, Any]) -> dict[str, Any]:
+    tables = cell["occupancy"]
+    return {
+        "horizon": cell["horizon"],
+        "test_mse": cell["errors"][f"{WHOLE} test"]["mse"],
+        "deep_test_mse": cell["errors"][f"{DEEP} test"]["mse"],
+        "deep_validation_mse": cell["errors"][f"{DEEP} validation"]["mse"],
+        "megabytes": cell["bytes"] / 1e6,
+        "feed_forward_multiply_adds": cell["feed_forward_multiply_adds"],
+        "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
+        "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
+    }
+
+
+def _trained(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cells whose training did not fail."""
+    return [cell for cell in content["cells"].values() if "failed" not in cell]
 
 
 def speed_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -365,10 +381,11 @@ def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
     if len(ablations):
         title = "Memory feed-forward networks, one option changed at a time"
         drawn.append(error_figure(ablations, value="deep_test_mse", label=label, title=title))
-    for name, cell in {
-        cell["variant"]: cell for cell in reversed(content["cells"].values())
-    }.items():
-        if name in (MEMORY, "norm before the hash: no"):
-            tables = [o for o in cell["occupancy"] if o["hits"] is not None][:12]
-            drawn.append(bucket_figure(tables, title=f"Hits of every bucket, test windows: {name}"))
+    for name in (MEMORY, "norm before the hash: no"):
+        cell = next((cell for cell in _trained(content) if cell["variant"] == name), None)
+        if cell is not None:
+            first = [o for o in cell["occupancy"] if o["layer"].startswith("blocks.0.")]
+            tables = [o for o in first if o["hits"] is not None]
+            title = f"Hits of every bucket in the first block, test windows: {name}"
+            drawn.append(bucket_figure(tables, title=title))
     return drawn

@@ -8,6 +8,8 @@ References:
 """
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +19,50 @@ from torch.autograd.function import once_differentiable
 
 SCORES = ("softmax", "l1")
 MOST_BITS = 16
+TEMPERATURES = (1e-6, 1e6)
+"""Bounds beyond which float32 scores overflow."""
+
+
+@dataclass(frozen=True)
+class Hashing:
+    """How inputs are hashed; layers whose hashing is equal can share what it returns.
+
+    Raises:
+        ValueError: bits outside 1..16 or above the width, or options that cannot be.
+    """
+
+    width: int
+    """Width D of the inputs."""
+    bits: int = 4
+    """Coordinates of a chunk, at most."""
+    temperature: float = 1.0
+    """t of the score."""
+    score: str = "softmax"
+    """"softmax" or "l1"; see `stanhop_app.layers.memory.MemoryLayer`."""
+
+    def __post_init__(self) -> None:
+        chunk_widths(self.width, self.bits)
+        if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
+            low, high = TEMPERATURES
+            raise ValueError(f"temperature must be in {low:g}..{high:g}, got {self.temperature}.")
+        if self.score not in SCORES:
+            raise ValueError(f"score must be one of {', '.join(SCORES)}, got {self.score!r}.")
+
+    @cached_property
+    def widths(self) -> list[int]:
+        """Of the chunks."""
+        return chunk_widths(self.width, self.bits)
+
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError for inputs of another width."""
+        if x.shape[-1:] != (self.width,):
+            raise ValueError(f"the input must be {self.width} wide, got {tuple(x.shape)}.")
+
+    def __call__(self, x: Float[Tensor, "*batch D"]) -> "Hashed":
+        """Hash every chunk of every token; the scores are differentiable, once."""
+        self.check(x)
+        rows, scores = _Hash.apply(x, len(self.widths), self.temperature, self.score == "l1")
+        return Hashed(rows, scores, self)
 
 
 class Hashed(NamedTuple):
@@ -25,6 +71,8 @@ class Hashed(NamedTuple):
     rows: Int[Tensor, "*batch K"]
     """Counted over all tables, one below the other."""
     scores: Float[Tensor, "*batch K"]
+    by: Hashing
+    """What made it."""
 
 
 def chunk_widths(width: int, bits: int) -> list[int]:
@@ -33,40 +81,12 @@ def chunk_widths(width: int, bits: int) -> list[int]:
     Raises:
         ValueError: bits outside 1..16 or above the width.
     """
-    if not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"bits must be in 1..{MOST_BITS}, got {bits}.")
+    if not isinstance(bits, int) or not 1 <= bits <= MOST_BITS:
+        raise ValueError(f"bits must be a whole number in 1..{MOST_BITS}, got {bits}.")
     if width < bits:
         raise ValueError(f"the width must be at least bits, got width {width} and {bits} bits.")
     tables = -(-width // bits)
     return [width // tables + (k < width % tables) for k in range(tables)]
-
-
-def first_rows(widths: list[int]) -> Int[Tensor, " K"]:
-    """Row at which every table begins; real numbers also where modules are built without any."""
-    sizes = [2**width for width in widths]
-    starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    return torch.tensor(starts, dtype=torch.int32, device=real_device())
-
-
-def real_device() -> torch.device:
-    """The default device, or the CPU where that is "meta": constants are not in any state dict."""
-    device = torch.get_default_device()
-    return torch.device("cpu") if device.type == "meta" else device
-
-
-def hash_chunks(
-    x: Float[Tensor, "*batch D"], starts: Int[Tensor, " K"], temperature: float, score: str
-) -> Hashed:
-    """Hash every chunk of every token; the scores are differentiable, once.
-
-    Args:
-        x: is cut into K chunks as `chunk_widths` says.
-        starts: `first_rows`.
-        temperature: t, as in `stanhop_app.layers.memory.MemoryLayer`.
-        score: the same.
-    """
-    rows, scores = _Hash.apply(x, starts, temperature, score == "l1")
-    return Hashed(rows, scores)
 
 
 class _Hash(torch.autograd.Function):
@@ -77,21 +97,27 @@ class _Hash(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, starts: Tensor, temperature: float, l1: bool) -> Any:
+    def forward(ctx: Any, x: Tensor, tables: int, temperature: float, l1: bool) -> Any:
         share = torch.sigmoid(x * (2 / temperature))
         positive = x >= 0
         factor = torch.maximum(share, 1 - share)  # on a CPU 15 times as fast as where()
-        tables = len(starts)
-        rows = starts + torch.cat([_pack(part) for part in _groups(positive, tables)], dim=-1)
+        rows, start = [], 0
+        for part in _groups(positive, tables):
+            numbers = _pack(part)
+            size = 2 ** part.shape[-1]
+            starts = torch.arange(part.shape[-2], dtype=torch.int32, device=x.device) * size + start
+            rows.append(numbers + starts)
+            start += part.shape[-2] * size
         p = torch.cat([_product(part) for part in _groups(factor, tables)], dim=-1)
         scores = p
         if l1:
-            size = torch.cat([part.abs().sum(-1) for part in _groups(x, tables)], dim=-1)
-            scores = p * (size / temperature)
+            sizes = torch.cat([part.abs().sum(-1) for part in _groups(x, tables)], dim=-1)
+            scores = p * (sizes / temperature)
         ctx.save_for_backward(share, positive, p, scores)
         ctx.temperature, ctx.l1 = temperature, l1
-        ctx.mark_non_differentiable(rows)
-        return rows, scores
+        all_rows = torch.cat(rows, dim=-1)
+        ctx.mark_non_differentiable(all_rows)
+        return all_rows, scores
 
     @staticmethod
     @once_differentiable

@@ -242,7 +242,9 @@ class Hopfield(nn.Module):
         if self.projection == "dense":
             keys = self.key(stored)
             return self.query(query), keys, self.value(keys if self.value_from_key else stored)
-        hashed = self.key.hash(stored)  # type: ignore[operator]
+        # The compiled loop hashes faster than a hash could be shared.
+        alone = self.key.uses_loop(stored)  # type: ignore[operator]
+        hashed = stored if alone else self.key.hash(stored)  # type: ignore[operator]
         keys = self.key(hashed)
         content = self.key_norm(keys) if self.value_from_key else hashed
         return self.query(hashed if stored is query else query), keys, self.value(content)

@@ -24,6 +24,9 @@ def look_up(
         scores: weights, of the table's dtype.
         table: all tables, one below the other.
     """
+    if table.device.type == "cuda" and table.dtype not in (torch.float32, torch.float64):
+        # The weighted embedding_bag has no derivative in half precision on CUDA before PyTorch 2.13.
+        return look_up(rows, scores.float(), table.float()).to(table.dtype)
     if _is_sparse_faster(scores, table):
         out: Tensor = _LookUp.apply(rows, scores, table)
         return out
@@ -38,6 +41,7 @@ def _is_sparse_faster(scores: Tensor, table: Tensor) -> bool:
         and table.device.type == "cpu"
         and table.dtype in (torch.float32, torch.float64)
         and scores.numel() > 0
+        and not torch.compiler.is_compiling()
         and _has_sparse_products()
     )
 
@@ -48,14 +52,16 @@ def _has_sparse_products() -> bool:
         return False
     with warnings.catch_warnings():  # PyTorch says once that its sparse formats are in beta
         warnings.simplefilter("ignore")
-        _sparse(torch.zeros(1, 1, dtype=torch.int32), torch.ones(1, 1), 1)
+        zero = torch.zeros(1, 1, dtype=torch.int32, device="cpu")
+        _sparse(zero, torch.ones(1, 1, device="cpu"), 1)
     return True
 
 
 def _sparse(rows: Tensor, values: Tensor, size: int) -> Tensor:
     """(N, R) with the values of every token in its K columns."""
     tokens, tables = rows.shape
-    starts = torch.arange(0, tokens * tables + 1, tables, dtype=rows.dtype)
+    count = tokens * tables + 1
+    starts = torch.arange(0, count, tables, dtype=rows.dtype, device=rows.device)
     return torch.sparse_csr_tensor(
         starts, rows.flatten(), values.flatten(), (tokens, size), check_invariants=False
     )
@@ -92,7 +98,7 @@ def _transposed(rows: Tensor, values: Tensor, size: int) -> Tensor:
     tokens, tables = rows.shape
     flat = rows.flatten()
     order = flat.to(torch.int16 if size <= 2**15 else torch.int32).sort(stable=True).indices
-    starts = torch.zeros(size + 1, dtype=torch.int32)
+    starts = torch.zeros(size + 1, dtype=torch.int32, device=rows.device)
     torch.cumsum(flat.bincount(minlength=size), 0, out=starts[1:])
     return torch.sparse_csr_tensor(
         starts,

@@ -7,7 +7,6 @@ References:
     arXiv 2403.07221, for the score "l1".
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -15,14 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers import memory_kernel
-from stanhop_app.layers.hashing import (
-    SCORES,
-    Hashed,
-    chunk_widths,
-    first_rows,
-    hash_chunks,
-    score_power,
-)
+from stanhop_app.layers.hashing import MOST_BITS, Hashed, Hashing, chunk_widths, score_power
 from stanhop_app.layers.look_up import look_up
 
 LARGEST_BYTES = 2**31
@@ -68,9 +60,6 @@ class MemoryLayer(nn.Module):
         ValueError: bits outside 1..16 or above the width, or tables above 2 GiB.
     """
 
-    starts: Tensor
-    scales: Tensor
-
     def __init__(
         self,
         in_features: int,
@@ -82,68 +71,59 @@ class MemoryLayer(nn.Module):
         bias: bool = False,
     ):
         super().__init__()
-        widths = chunk_widths(in_features, bits)
+        self.hashing = Hashing(in_features, bits, temperature, score)
         if out_features < 1:
             raise ValueError(f"out_features must be at least 1, got {out_features}.")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be above 0, got {temperature}.")
-        if score not in SCORES:
-            raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}.")
-        rows = sum(2**width for width in widths)
+        self.widths = self.hashing.widths
+        rows = sum(2**width for width in self.widths)
         size = rows * out_features * torch.get_default_dtype().itemsize
         if size > LARGEST_BYTES:
             raise ValueError(
                 f"the tables would take {size:,} bytes ({rows:,} rows of {out_features}), above the limit "
                 f"of {LARGEST_BYTES:,}; choose fewer bits than {bits}."
             )
-        self.in_features, self.out_features, self.bits = in_features, out_features, bits
-        self.temperature, self.score, self.widths = temperature, score, widths
+        self.in_features, self.out_features = in_features, out_features
         self.table = nn.Parameter(torch.empty(rows, out_features))
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
-        self.register_buffer("starts", first_rows(widths), persistent=False)
-        ones = torch.ones(len(widths), device=self.starts.device)
-        self.register_buffer("scales", ones, persistent=False)
-        variance = sum(score_power(width, temperature, score) for width in widths)
+        variance = sum(score_power(width, temperature, score) for width in self.widths)
         nn.init.normal_(self.table, std=variance**-0.5)
 
     def forward(self, x: Float[Tensor, "*batch D"] | Hashed) -> Float[Tensor, "*batch F"]:
         """(..., D) -> (..., F); of layers that share their input, give all the same `hash`."""
-        if (
-            not isinstance(x, Hashed)
-            and not self.training
-            and memory_kernel.is_usable(x, self.table)
-        ):
-            self._check_width(x)
-            out = memory_kernel.look_up(
-                x, self.table, self.starts, self.scales, self.temperature, self.score
-            )
-            return out if self.bias is None else out + self.bias
-        rows, scores = x if isinstance(x, Hashed) else self.hash(x)
-        if rows.shape[-1] != len(self.widths):
-            raise ValueError(
-                f"the hash must have {len(self.widths)} tables, got {rows.shape[-1]}; share it between "
-                "layers of equal width and bits only."
-            )
-        tables = len(self.widths)
-        weights = scores.to(self.table.dtype).reshape(-1, tables)
-        out = look_up(rows.reshape(-1, tables), weights, self.table)
-        out = out if self.bias is None else out + self.bias
-        return out.reshape(*rows.shape[:-1], self.out_features)
+        if not isinstance(x, Hashed) and self.uses_loop(x):
+            out = memory_kernel.look_up(x, self.table, self.hashing)
+        else:
+            hashed = x if isinstance(x, Hashed) else self.hash(x)
+            check_hashing(hashed, self.hashing)
+            flat, tables = hashed.rows.shape[:-1], len(self.widths)
+            weights = hashed.scores.to(self.table.dtype).reshape(-1, tables)
+            out = look_up(hashed.rows.reshape(-1, tables), weights, self.table)
+            out = out.reshape(*flat, self.out_features)
+        return out if self.bias is None else out + self.bias
 
     def hash(self, x: Float[Tensor, "*batch D"]) -> Hashed:
         """Rows and weights of every token, (..., K) each."""
-        self._check_width(x)
-        return hash_chunks(x, self.starts, self.temperature, self.score)
+        return self.hashing(x)
 
-    def _check_width(self, x: Tensor) -> None:
-        if x.shape[-1] != self.in_features:
-            raise ValueError(f"the input must be {self.in_features} wide, got {x.shape[-1]}.")
+    def uses_loop(self, x: Float[Tensor, "*batch D"]) -> bool:
+        """Whether the compiled loop takes these tokens, which hashes them itself."""
+        return not self.training and memory_kernel.is_usable(x, self.table)
 
     def extra_repr(self) -> str:
         """What `print` shows."""
         return (
-            f"{self.in_features}, {self.out_features}, bits={self.bits}, tables={len(self.widths)}, "
-            f"temperature={self.temperature:g}, score={self.score!r}, bias={self.bias is not None}"
+            f"{self.in_features}, {self.out_features}, bits={self.hashing.bits}, "
+            f"tables={len(self.widths)}, temperature={self.hashing.temperature:g}, "
+            f"score={self.hashing.score!r}, bias={self.bias is not None}"
+        )
+
+
+def check_hashing(hashed: Hashed, hashing: Hashing) -> None:
+    """Raise ValueError for a hash that was made for layers of other options."""
+    if hashed.by != hashing:
+        raise ValueError(
+            f"the hash was made by {hashed.by}, the layer needs {hashing}; share it between layers "
+            "of equal width, bits, temperature and score only."
         )
 
 
@@ -181,7 +161,12 @@ class MemoryBlock(nn.Module):
         super().__init__()
         if expand_bits < 0:
             raise ValueError(f"expand_bits must be at least 0, got {expand_bits}.")
-        hidden = len(chunk_widths(dim, bits)) * (bits + expand_bits)
+        tables = len(chunk_widths(dim, bits))
+        if bits + expand_bits > MOST_BITS:
+            raise ValueError(
+                f"bits + expand_bits must be at most {MOST_BITS}, got {bits} + {expand_bits}."
+            )
+        hidden = tables * (bits + expand_bits)
         self.norm = nn.LayerNorm(dim) if input_norm else nn.Identity()
         self.first = MemoryLayer(dim, hidden, bits=bits, temperature=temperature, score=score)
         self.activation = nn.GELU() if gelu else nn.Identity()
@@ -257,4 +242,7 @@ def replace_linear(
         for child_name, child in list(part._modules.items()):
             if id(child) in new:
                 setattr(part, child_name, new[id(child)])
+                if isinstance(part, nn.TransformerEncoderLayer):
+                    # Its fast path of evaluation mode reads the weights of its linear layers.
+                    part.activation_relu_or_gelu = 0
     return module

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stanhop_app.layers.hashing import Hashed, chunk_widths
 from stanhop_app.layers.memory import MemoryLayer
@@ -173,26 +173,29 @@ def memory_cost(
     return BlockCost(attention=attention, dense=dense, memory=memory)
 
 
-@torch.no_grad()
+@torch.enable_grad()
 def count_cost(module: nn.Module, *inputs: Any) -> Cost:
-    """Of every `nn.Linear` and `MemoryLayer` of a module in one forward pass of these inputs.
+    """Of every `nn.Linear` and `MemoryLayer` that a module calls in one forward pass of these inputs.
 
-    Products of activations with each other (attention) and parameters of other parts are left out. A layer
+    A hash that layers share counts once. Products of activations with each other (attention), other
+    parameters, and `nn.MultiheadAttention`, which calls no layer for its projections, are left out. A layer
     that is called twice computes twice and is stored once.
     """
-    total, stored = Cost(), set[int]()
+    total, stored, hashes = Cost(), set[int](), list[Hashed]()
 
-    def count(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+    def count(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         nonlocal total
-        given = arguments[0]
-        hashed = isinstance(given, Hashed)
-        shape = given.rows.shape if isinstance(given, Hashed) else given.shape
-        tokens = math.prod(shape[:-1])
+        given = next(iter((*arguments, *named.values())))
         width, out = int(layer.in_features), int(layer.out_features)  # type: ignore[arg-type]
         if isinstance(layer, MemoryLayer):
-            cost = memory_layer_cost(width, out, tokens=tokens, bits=layer.bits, hashed=hashed)
+            shape, known = given.shape if isinstance(given, Tensor) else given.rows.shape, False
+            if isinstance(given, Hashed):
+                known = any(given is other for other in hashes)
+                hashes.append(given)
+            tokens, bits = math.prod(shape[:-1]), layer.hashing.bits
+            cost = memory_layer_cost(width, out, tokens=tokens, bits=bits, hashed=known)
         else:
-            cost = linear_cost(width, out, tokens=tokens)
+            cost = linear_cost(width, out, tokens=math.prod(given.shape[:-1]))
         parameters = () if id(layer) in stored else tuple(layer.parameters())
         stored.add(id(layer))
         total += Cost(
@@ -203,7 +206,7 @@ def count_cost(module: nn.Module, *inputs: Any) -> Cost:
         )
 
     layers = [m for m in module.modules() if isinstance(m, nn.Linear | MemoryLayer)]
-    handles = [layer.register_forward_pre_hook(count) for layer in layers]
+    handles = [layer.register_forward_pre_hook(count, with_kwargs=True) for layer in layers]
     try:
         module(*inputs)
     finally:

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers import memory_kernel
-from stanhop_app.layers.hashing import Hashed, hash_chunks
-from stanhop_app.layers.memory import MemoryLayer
+from stanhop_app.layers.hashing import Hashed
+from stanhop_app.layers.memory import MemoryLayer, check_hashing
 
 
 class Int8MemoryLayer(nn.Module):
@@ -23,9 +23,11 @@ class Int8MemoryLayer(nn.Module):
 
     Args:
         layer: the trained layer.
+
+    Raises:
+        ValueError: if a row is not finite.
     """
 
-    starts: Tensor
     table: Tensor
     scales: Tensor
     bias: Tensor | None
@@ -33,34 +35,39 @@ class Int8MemoryLayer(nn.Module):
     def __init__(self, layer: MemoryLayer):
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.temperature, self.score, self.widths = layer.temperature, layer.score, layer.widths
-        tables = layer.table.detach().float().split([2**width for width in layer.widths])
-        largest = torch.stack([table.abs().amax() for table in tables])
+        self.hashing, self.widths = layer.hashing, layer.widths
+        table = layer.table.detach().float()
+        if not table.isfinite().all():
+            raise ValueError("the tables hold values that are not finite; int8 cannot.")
+        tables = table.split([2**width for width in layer.widths])
+        largest = torch.stack([part.abs().amax() for part in tables])
         scales = torch.where(largest > 0, largest / 127, 1.0)
-        rounded = [(table / scale).round() for table, scale in zip(tables, scales, strict=True)]
-        self.register_buffer("starts", layer.starts.clone(), persistent=False)
+        rounded = [(part / scale).round() for part, scale in zip(tables, scales, strict=True)]
         self.register_buffer("scales", scales)
         self.register_buffer("table", torch.cat(rounded).to(torch.int8))
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
 
-    @torch.no_grad()
     def forward(self, x: Float[Tensor, "*batch D"] | Hashed) -> Float[Tensor, "*batch F"]:
         """(..., D) -> (..., F)."""
         if not isinstance(x, Hashed) and memory_kernel.is_usable(x, self.table):
-            out = memory_kernel.look_up(
-                x, self.table, self.starts, self.scales, self.temperature, self.score
-            )
+            out = memory_kernel.look_up(x, self.table, self.hashing, self.scales)
         else:
-            rows, scores = x if isinstance(x, Hashed) else self.hash(x)
-            weights = (scores * self.scales).to(scores.dtype)
-            out = weights.new_zeros(*rows.shape[:-1], self.out_features)
-            for k in range(rows.shape[-1]):  # one table after the other: never all rows at once
-                out.addcmul_(self.table[rows[..., k]].to(out.dtype), weights[..., k, None])
+            hashed = x if isinstance(x, Hashed) else self.hash(x)
+            check_hashing(hashed, self.hashing)
+            weights = (hashed.scores * self.scales).to(hashed.scores.dtype)
+            out = weights.new_zeros(*weights.shape[:-1], self.out_features)
+            for k in range(weights.shape[-1]):  # one table after the other: never all rows at once
+                rows = self.table[hashed.rows[..., k]].to(out.dtype)
+                out = out + weights[..., k, None] * rows
         return out if self.bias is None else out + self.bias
 
     def hash(self, x: Float[Tensor, "*batch D"]) -> Hashed:
         """Rows and weights of every token, as of the layer it was made from."""
-        return hash_chunks(x, self.starts, self.temperature, self.score)
+        return self.hashing(x)
+
+    def uses_loop(self, x: Float[Tensor, "*batch D"]) -> bool:
+        """Whether the compiled loop takes these tokens, which hashes them itself."""
+        return memory_kernel.is_usable(x, self.table)
 
 
 def int8_memory(module: nn.Module) -> nn.Module:

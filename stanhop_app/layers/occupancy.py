@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer
+from stanhop_app.layers.memory_int8 import Int8MemoryLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,11 @@ def record_buckets(module: nn.Module) -> Iterator[dict[str, Int[Tensor, " R"]]]:
     counts: dict[str, Tensor] = {}
     handles = []
     for name, layer in module.named_modules():
-        if isinstance(layer, MemoryLayer):
-            counts[name] = torch.zeros(layer.table.shape[0], dtype=torch.int64)
-            handles.append(layer.register_forward_pre_hook(_counter(counts[name])))
+        if isinstance(layer, MemoryLayer | Int8MemoryLayer):
+            counts[name] = torch.zeros(layer.table.shape[0], dtype=torch.int64, device="cpu")
+            handles.append(
+                layer.register_forward_pre_hook(_counter(counts[name]), with_kwargs=True)
+            )
     try:
         yield counts
     finally:
@@ -64,11 +67,11 @@ def record_buckets(module: nn.Module) -> Iterator[dict[str, Int[Tensor, " R"]]]:
             handle.remove()
 
 
-def _counter(hits: Tensor) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+def _counter(hits: Tensor) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
     @torch.no_grad()
-    def count(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-        given = arguments[0]
-        assert isinstance(layer, MemoryLayer)
+    def count(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = arguments[0] if arguments else named["x"]
+        assert isinstance(layer, MemoryLayer | Int8MemoryLayer)
         rows = (given if isinstance(given, Hashed) else layer.hash(given)).rows
         hits.add_(rows.flatten().cpu().bincount(minlength=len(hits)))
 
@@ -80,7 +83,7 @@ def occupancies(module: nn.Module, counts: dict[str, Int[Tensor, " R"]]) -> list
     found = []
     for name, hits in counts.items():
         layer = module.get_submodule(name)
-        assert isinstance(layer, MemoryLayer)
+        assert isinstance(layer, MemoryLayer | Int8MemoryLayer)
         tables = hits.split([2**width for width in layer.widths])
         found += [
             Occupancy(layer=name, table=k, hits=tuple(table.tolist()))

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
-from stanhop_app.layers.feedforward import dense
+from stanhop_app.layers.feedforward import dense, find_kind
+from stanhop_app.layers.hashing import MOST_BITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,13 @@ class STanHopConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("feed_forward", "projection"):
+            find_kind(name, getattr(self, name))
+        if not 1 <= self.bits <= MOST_BITS or not 0 <= self.expand_bits <= MOST_BITS - self.bits:
+            raise ValueError(
+                f"bits must be in 1..{MOST_BITS}, expand_bits at least 0 and both together at most "
+                f"{MOST_BITS}, got bits={self.bits}, expand_bits={self.expand_bits}."
+            )
         if self.deep_steps < self.patch_length:
             raise ValueError(
                 f"lookback must hold at least one patch, got lookback={self.lookback}, "
