@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import READING, config_option, data_options, echo, numbers, read_data
+from stanhop_app.cli.options import (
+    READING,
+    config_option,
+    data_options,
+    echo,
+    numbers,
+    read_data,
+    results_option,
+)
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -31,13 +39,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[s
 @click.option("--max-epochs", default=6, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @data_options
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="JSON file; cells that it has are not trained again.",
-)
+@results_option
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table.")
 def command(
     data: str,

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import READING, config_option, data_options, echo, numbers, read_data
+from stanhop_app.cli.options import (
+    READING,
+    config_option,
+    data_options,
+    echo,
+    numbers,
+    read_data,
+    results_option,
+)
 
 
 @click.command("compare-memory")
@@ -21,13 +29,7 @@ from stanhop_app.cli.options import READING, config_option, data_options, echo, 
 @click.option("--learning-rate", default=3e-3, show_default=True, help="Three times train's.")
 @click.option("--ablations/--no-ablations", default=True, show_default=True)
 @data_options
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="JSON file; cells that it has are not trained again.",
-)
+@results_option
 @click.option("--plot", type=click.Path(path_type=Path), help="HTML page of all figures.")
 @click.option("--force", is_flag=True, help="Overwrite the page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables.")

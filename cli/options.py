@@ -103,6 +103,17 @@ def _spellings(parameter: click.Parameter) -> list[str]:
     return flags if isinstance(parameter, click.Option) else []
 
 
+def results_option(command: F) -> F:
+    """--output FILE: where a study keeps its cells."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="JSON file; cells that it has are not trained again.",
+    )(command)
+
+
 def numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
     """Callback of options such as 24,96."""
     try:

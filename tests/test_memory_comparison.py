@@ -117,7 +117,10 @@ def test_a_cell_that_diverges_does_not_stop_the_others(weather, tmp_path, monkey
 
     monkeypatch.setattr(memory_comparison._Study, "fit", fit)
     monkeypatch.setattr(memory_comparison, "speed", lambda networks: {})
-    content = compare_memory(weather, **OPTIONS, results=tmp_path / "m.json")
+    path = tmp_path / "m.json"
+    with pytest.raises(TrainingError, match="no cell could be trained"):
+        compare_memory(weather, **OPTIONS, results=path)
+    content = json.loads(path.read_text())
     assert len(content["cells"]) >= 4
     assert all("not finite" in cell["failed"] for cell in content["cells"].values())
 

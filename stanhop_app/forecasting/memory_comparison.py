@@ -155,6 +155,8 @@ def compare_memory(
             say(f"{key}: {error}")
             content["cells"][key] = {**cell, "failed": str(error)}
         write_json(results, content)
+    if not _trained(content):
+        raise TrainingError(f"no cell could be trained; {results} says why.")
     return content
 
 
@@ -317,8 +319,7 @@ def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
                 "megabytes": group["bytes"].iloc[0] / 1e6,
                 "million_multiply_adds": group["multiply_adds"].iloc[0] / 1e6,
                 "feed_forward_multiply_adds": group["feed_forward_multiply_adds"].iloc[0],
-                "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
-                "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
+                **_means(tables),
             }
         )
     return pd.DataFrame(rows).set_index(["horizon", "variant"])
@@ -344,7 +345,6 @@ def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _ablation_row(cell: Mapping[str, Any]) -> dict[str, Any]:
-    tables = cell["occupancy"]
     return {
         "horizon": cell["horizon"],
         "test_mse": cell["errors"][f"{WHOLE} test"]["mse"],
@@ -352,8 +352,15 @@ def _ablation_row(cell: Mapping[str, Any]) -> dict[str, Any]:
         "deep_validation_mse": cell["errors"][f"{DEEP} validation"]["mse"],
         "megabytes": cell["bytes"] / 1e6,
         "feed_forward_multiply_adds": cell["feed_forward_multiply_adds"],
-        "dead_buckets": np.mean([o["dead"] for o in tables]) if tables else np.nan,
-        "entropy": np.mean([o["entropy"] for o in tables]) if tables else np.nan,
+        **_means(cell["occupancy"]),
+    }
+
+
+def _means(tables: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Share of dead buckets and entropy over tables; nan where there are none."""
+    return {
+        "dead_buckets": float(np.mean([o["dead"] for o in tables])) if tables else np.nan,
+        "entropy": float(np.mean([o["entropy"] for o in tables])) if tables else np.nan,
     }
 
 

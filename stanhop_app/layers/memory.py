@@ -7,7 +7,7 @@ References:
     arXiv 2403.07221, for the score "l1".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -236,12 +236,17 @@ def replace_linear(
         except ValueError as error:
             raise ValueError(f"{name or 'module'}: {error}") from None
         new[id(part)] = layer.to(part.weight.device, part.weight.dtype).train(part.training)
+    return swap_modules(module, new)
+
+
+def swap_modules(module: nn.Module, new: Mapping[int, nn.Module]) -> nn.Module:
+    """Put new modules in the places of those with these ids, in place; the new one if it is the whole."""
     if id(module) in new:
         return new[id(module)]
     for part in list(module.modules()):
-        for child_name, child in list(part._modules.items()):
+        for name, child in list(part._modules.items()):
             if id(child) in new:
-                setattr(part, child_name, new[id(child)])
+                setattr(part, name, new[id(child)])
                 if isinstance(part, nn.TransformerEncoderLayer):
                     # Its fast path of evaluation mode reads the weights of its linear layers.
                     part.activation_relu_or_gelu = 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stanhop_app.layers import memory_kernel
 from stanhop_app.layers.hashing import Hashed
-from stanhop_app.layers.memory import MemoryLayer, check_hashing
+from stanhop_app.layers.memory import MemoryLayer, check_hashing, swap_modules
 
 
 class Int8MemoryLayer(nn.Module):
@@ -49,7 +49,7 @@ class Int8MemoryLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch D"] | Hashed) -> Float[Tensor, "*batch F"]:
         """(..., D) -> (..., F)."""
-        if not isinstance(x, Hashed) and memory_kernel.is_usable(x, self.table):
+        if not isinstance(x, Hashed) and self.uses_loop(x):
             out = memory_kernel.look_up(x, self.table, self.hashing, self.scales)
         else:
             hashed = x if isinstance(x, Hashed) else self.hash(x)
@@ -73,11 +73,5 @@ class Int8MemoryLayer(nn.Module):
 def int8_memory(module: nn.Module) -> nn.Module:
     """A copy of a module in evaluation mode, with int8 tables in all its memory layers."""
     module = copy.deepcopy(module).eval()
-    if isinstance(module, MemoryLayer):
-        return Int8MemoryLayer(module).eval()
-    new: dict[int, Int8MemoryLayer] = {}
-    for part in list(module.modules()):
-        for name, child in list(part._modules.items()):
-            if isinstance(child, MemoryLayer):
-                setattr(part, name, new.setdefault(id(child), Int8MemoryLayer(child).eval()))
-    return module
+    layers = [part for part in module.modules() if isinstance(part, MemoryLayer)]
+    return swap_modules(module, {id(layer): Int8MemoryLayer(layer).eval() for layer in layers})
