@@ -26,7 +26,7 @@ from stanhop_app.cli.options import (
 @click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
 @click.option("--lookback", default=512, show_default=True)
 @click.option("--max-epochs", default=6, show_default=True)
-@click.option("--learning-rate", default=3e-3, show_default=True, help="Three times train's.")
+@click.option("--learning-rate", default=3e-3, show_default=True)
 @click.option("--ablations/--no-ablations", default=True, show_default=True)
 @data_options
 @results_option

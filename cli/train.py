@@ -58,7 +58,7 @@ TRAINING = (
 @click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
 @click.option("--loss", default="mse", show_default=True, help="mse, mae or huber.")
 @click.option("--max-epochs", default=6, show_default=True, help="Passes over the windows.")
-@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--learning-rate", default=3e-3, show_default=True)
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")

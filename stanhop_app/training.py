@@ -54,8 +54,8 @@ class TrainingConfig:
     """Optimiser steps after which training ends in any case; shortens the cycle too."""
     batch_size: int = 64
     """Windows in an optimiser step, over all devices together."""
-    learning_rate: float = 1e-3
-    """Top of the one-cycle schedule."""
+    learning_rate: float = 3e-3
+    """Top of the one-cycle schedule. On ETTh1's validation rows better than .001 at 24, 96, 336 and 720."""
     warmup: float = 0.3
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01

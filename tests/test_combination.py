@@ -101,14 +101,14 @@ def test_weights_are_judged_on_targets_that_they_have_not_seen(rows):
 
 def test_two_parts_with_independent_errors_are_averaged():
     found = combine(of([2.0] * 4, [1.0] * 4, [2.0] * 4), 4)
-    assert found.rule.startswith("shrinkage")
+    assert all(rule.startswith("shrinkage") for rule in found.rules)
     torch.testing.assert_close(found.weights, torch.full((3, 2), 0.5))
 
 
 def test_the_better_part_alone_is_kept_where_combining_does_not_pay():
-    assert combine(of([1.0] * 4, [-1.0] * 4, [2.0] * 4), 4).rule == "linear"
+    assert combine(of([1.0] * 4, [-1.0] * 4, [2.0] * 4), 4).rules == ("linear",) * 4
     good = combine(of([4.0] * 4, [4.0] * 4, [4.0] * 4), 4)
-    assert good.rule == "deep"
+    assert good.rules == ("deep",) * 4
     assert torch.equal(good.weights, torch.ones(3, 2))
 
 
@@ -117,18 +117,35 @@ def test_weights_that_fit_noise_in_every_fold_are_given_up():
     noise = torch.randn(4, 30, 20, dtype=torch.float64) - 0.2
     ones = torch.ones_like(noise)
     found = combine(from_folds(4 * ones, noise, ones), 4)
-    assert found.rule == "linear"
+    assert found.rules == ("linear",) * 4
     assert torch.equal(found.weights, torch.zeros(30, 20))
 
 
-@pytest.mark.parametrize("covariance", [[-0.1, 0.3, 1.2, 0.0], [0.6, 0.3, 1.2, 0.5]])
-def test_the_rule_with_the_least_error_out_of_fold_is_taken(covariance):
-    found = combine(of([4.0] * 4, covariance, [2.0] * 4), 4)
-    assert found.errors[found.rule] == min(found.errors.values())
-    assert (found.rule == "linear") == (covariance[0] < 0)
+@pytest.mark.parametrize(
+    ("covariance", "mixtures"), [([-0.6, 0.6, 1.2, 0.5], 1), ([0.6, 0.3, 1.2, 0.5], 4)]
+)
+def test_the_choice_is_made_without_each_fold_and_averaged(covariance, mixtures):
+    """Where one fold decides, the weights are in between: no jump from a mixture to a part alone."""
+    sums_of = of([4.0] * 4, covariance, [2.0] * 4)
+    found = combine(sums_of, 4)
+    assert sum(rule != "linear" for rule in found.rules) == mixtures
+    linear = sums_of.linear_error.sum((1, 2))
+    shares = torch.stack([c.sum() / d.sum() for c, d in rests(sums_of)]).clamp(0, 1)
+    mixed = sums_of.errors(shares[:, None, None].expand_as(sums_of.covariance))
+    for fold, rule in enumerate(found.rules):
+        others = [i for i in range(4) if i != fold]
+        assert (rule == "linear") == bool(linear[others].sum() <= mixed[others].sum())
+    whole = (sums_of.covariance.sum() / sums_of.difference.sum()).clamp(0, 1)
+    torch.testing.assert_close(
+        found.weights.double(), (whole * mixtures / 4).expand(3, 2), rtol=1e-5, atol=1e-6
+    )
+
+
+def rests(sums_of):
+    return zip(sums_of.rest_covariance, sums_of.rest_difference, strict=True)
 
 
 def test_a_single_window_is_combined_by_its_better_part():
     one = windows(7)
     assert len(one) == 1
-    assert combine(sums(deep, [linear] * 4, one), 1).rule in ("deep", "linear")
+    assert combine(sums(deep, [linear] * 4, one), 1).rules[0] in ("deep", "linear")

@@ -32,7 +32,7 @@ from stanhop_app.version import __version__
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-FORMAT, FORMAT_VERSION = "stanhop-forecaster", 1
+FORMAT, FORMAT_VERSION = "stanhop-forecaster", 2
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
@@ -65,7 +65,7 @@ def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
         "network": asdict(forecaster.network_.config),
         "combination": None
         if combination is None
-        else {"rule": combination.rule, "errors": combination.errors},
+        else {"rules": combination.rules, "errors": combination.errors},
         "linear": forecaster.linear_,
         "history": forecaster.history_,
         "metrics": getattr(forecaster, "metrics_", None),
@@ -176,4 +176,6 @@ def _context(values: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
 
 
 def _combination(saved: dict[str, Any] | None, network: STanHopNet) -> Combination | None:
-    return None if saved is None else Combination(weights=network.mixture, **saved)
+    if saved is None:
+        return None
+    return Combination(weights=network.mixture, rules=tuple(saved["rules"]), errors=saved["errors"])

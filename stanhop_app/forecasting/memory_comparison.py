@@ -31,7 +31,7 @@ from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.plots import bucket_figure, error_figure
 from stanhop_app.training import TrainingConfig, train
 
-FORMAT = 1
+FORMAT = 2
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
 
 
@@ -212,7 +212,7 @@ class _Study:
         feed = _feed_forwards(network)
         return {
             "errors": errors,
-            "rule": combination.rule,
+            "rules": list(combination.rules),
             "epochs": len(history),
             "training_windows_per_second": history[-1]["samples_per_second"],
             "parameters": cost.parameters,

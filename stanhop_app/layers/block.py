@@ -36,6 +36,21 @@ class FeatureDropout(nn.Module):
         return x * (keep / (1 - self.p))
 
 
+class Residual(nn.Module):
+    """``x + d(update)`` with d a `FeatureDropout`: the sums of a residual stream, as a module to observe."""
+
+    def __init__(self, dropout: float):
+        super().__init__()
+        self.dropout = FeatureDropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B *positions D"], update: Float[Tensor, "B *positions D"]
+    ) -> Float[Tensor, "B *positions D"]:
+        """(B, ..., D), twice -> the same shape."""
+        total: Tensor = x + self.dropout(update)
+        return total
+
+
 class STanHopBlock(nn.Module):
     """TimeGSH then SeriesGSH: retrieval over the patches of a variate, then over the variates.
 
@@ -99,18 +114,20 @@ class STanHopBlock(nn.Module):
         self.series = Hopfield(dim, num_heads, **options)
         self.series_feed_norm = nn.LayerNorm(dim)
         self.series_feed = feed()
-        self.dropout = FeatureDropout(dropout)
+        self.time_sum, self.time_feed_sum, self.series_sum, self.series_feed_sum = (
+            Residual(dropout) for _ in range(4)
+        )
 
     def forward(self, x: Float[Tensor, "B C P D"]) -> Float[Tensor, "B C P D"]:
         """(B, C, P, D) -> (B, C, P, D)."""
         variates, patches = x.shape[1], x.shape[2]
         h = rearrange(self.time_norm(x), "b c p d -> (b c) p d")
-        x = x + self.dropout(rearrange(self.time(h), "(b c) p d -> b c p d", c=variates))
-        x = x + self.dropout(self.time_feed(self.time_feed_norm(x)))
+        x = self.time_sum(x, rearrange(self.time(h), "(b c) p d -> b c p d", c=variates))
+        x = self.time_feed_sum(x, self.time_feed(self.time_feed_norm(x)))
         h = rearrange(self.series_norm(x), "b c p d -> (b p) c d")
         h = self.series(h, self.pooling_norm(self.pooling(h)))
-        x = x + self.dropout(rearrange(h, "(b p) c d -> b c p d", p=patches))
-        x = x + self.dropout(self.series_feed(self.series_feed_norm(x)))
+        x = self.series_sum(x, rearrange(h, "(b p) c d -> b c p d", p=patches))
+        x = self.series_feed_sum(x, self.series_feed(self.series_feed_norm(x)))
         return x
 
 
@@ -141,14 +158,15 @@ class CrossBlock(nn.Module):
         self.feed = make_feed_forward(
             feed_forward, dim, hidden_dim, bits=bits, expand_bits=expand_bits
         )
-        self.dropout = FeatureDropout(dropout)
+        self.retrieve_sum, self.feed_sum = Residual(dropout), Residual(dropout)
 
     def forward(
         self, x: Float[Tensor, "B L D"], stored: Float[Tensor, "B S D"]
     ) -> Float[Tensor, "B L D"]:
         """(B, L, D), (B, S, D) -> (B, L, D)."""
-        x = x + self.dropout(self.retrieve(self.query_norm(x), self.stored_norm(stored)))
-        return x + self.dropout(self.feed(self.feed_norm(x)))
+        x = self.retrieve_sum(x, self.retrieve(self.query_norm(x), self.stored_norm(stored)))
+        out: Tensor = self.feed_sum(x, self.feed(self.feed_norm(x)))
+        return out
 
 
 def _hopfield_options(bits: int, hopfield: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Position-wise feed-forward networks, dense or of memory layers."""
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -30,11 +29,12 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, hidden_dim: int):
         super().__init__()
         self.up = dense(dim, hidden_dim)
+        self.activation = nn.GELU()
         self.down = dense(hidden_dim, dim)
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.down(F.gelu(self.up(x)))
+        out: Tensor = self.down(self.activation(self.up(x)))
         return out
 
 

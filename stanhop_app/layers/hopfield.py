@@ -14,7 +14,7 @@ from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.feedforward import dense, find_kind
 from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
-from stanhop_app.layers.retrieval import associate, check_steps, iterate
+from stanhop_app.layers.retrieval import Retrieval, check_steps, iterate
 
 GATES = ("linear", "mlp", "all_heads")
 
@@ -160,6 +160,7 @@ class Hopfield(nn.Module):
             with torch.no_grad():  # there is no output map that could keep the noise small
                 self.value.table.mul_(RESIDUAL_START)
             self.out = nn.Identity()
+        self.retrieval = Retrieval()
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         self._beta = head_dim**-0.5 if beta is None else beta
         self.n = n
@@ -213,7 +214,7 @@ class Hopfield(nn.Module):
         beta, alpha = self.beta, self.alpha
 
         def retrieve(state: Tensor, content: Tensor, dropout_p: float) -> Tensor:
-            retrieved = associate(
+            retrieved: Tensor = self.retrieval(
                 state,
                 k,
                 content,
@@ -227,7 +228,6 @@ class Hopfield(nn.Module):
                 is_causal=is_causal,
                 dropout_p=dropout_p,
             )
-            assert isinstance(retrieved, Tensor)
             return retrieved
 
         q = iterate(lambda state: retrieve(state, k, 0.0), q, self.steps - 1, self.tolerance)
@@ -251,8 +251,10 @@ class Hopfield(nn.Module):
 
     def _check_inputs(self, query: Tensor, stored: Tensor) -> None:
         dim = self.dim
-        batches = {x.shape[0] for x in (query, stored)} - {1}
-        if not query.ndim == stored.ndim == 3 or len(batches) > 1:
+        # No set of sizes: under torch.export they are symbols, which cannot be hashed.
+        if not query.ndim == stored.ndim == 3 or not (
+            query.shape[0] == 1 or stored.shape[0] == 1 or query.shape[0] == stored.shape[0]
+        ):
             raise ValueError(
                 "query and stored must be (batch, patterns, width) with one batch (or 1), got "
                 f"{tuple(query.shape)} and {tuple(stored.shape)}."

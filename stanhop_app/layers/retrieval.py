@@ -7,16 +7,18 @@ head, F width of a value, D width of a pattern.
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from stanhop_app.layers.association import Association, entmax, find_association, softmax1
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.fused import causal_mask, fused_attention
 
+Tap = Callable[[str, Tensor], Tensor]
 SMALL_MEMORY = 128
 SMALL_PER_WIDTH = 4
 LARGEST_SMALL_MEMORY = 384
@@ -39,6 +41,7 @@ def associate(
     is_causal: bool = False,
     dropout_p: float = 0.0,
     return_weights: bool = False,
+    tap: Tap | None = None,
     fused: bool | None = None,
 ) -> Float[Tensor, "B H L F"] | tuple[Float[Tensor, "B H L F"], Float[Tensor, "B H L S"]]:
     """Retrieve from stored patterns: ``association(beta * query key^T) value``.
@@ -48,7 +51,7 @@ def associate(
     reach the fused kernel, whose memory is linear in S, forward and backward.
 
     Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
-    entmax, clip, ``return_weights``), and on a CPU for up to ``max(128, 4 E)`` patterns (at most 384),
+    entmax, clip, ``return_weights``, ``tap``), and on a CPU for up to ``max(128, 4 E)`` patterns (at most 384),
     where they are faster. All routes compute the same function; explicit weights have derivatives of
     every order, the kernels only the first. On a CPU, dropout makes the kernel itself use explicit
     weights. In float16, a mask of patterns beside ``is_causal`` needs scores above -1e4 on the fused route.
@@ -72,6 +75,8 @@ def associate(
         is_causal: query i sees patterns 0..i only; combines with ``mask``.
         dropout_p: probability with which single weights are dropped.
         return_weights: also return the weights (B, H, L, S), before dropout.
+        tap: ``(name, tensor) -> tensor``, called with "scores" (before the mask) and "weights" (before
+            dropout), (B, H, L, S); what it returns goes on in their place. For quantisation and the like.
         fused: whether to use the fused kernel; None: where there is one and it is faster.
 
     Returns:
@@ -91,7 +96,8 @@ def associate(
     scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
-    kernel = association in ("softmax", "softmax1") and clip is None and not return_weights
+    kernel = association in ("softmax", "softmax1") and clip is None
+    kernel = kernel and not return_weights and tap is None
     if fused and not kernel:
         raise ValueError(
             'fused needs association "softmax" or "softmax1", no clip and no return_weights, got '
@@ -107,12 +113,31 @@ def associate(
     if is_causal:
         causal = causal_mask(query, key.shape[-2])
         mask = causal if mask is None else mask & causal
-    weights = _weights(query, key, rule, scale, mask, shifts=association != "softmax1")
+    scores = _scores(query, key, scale)
+    scores = scores if tap is None else tap("scores", scores)
+    weights = _weights(scores, rule, mask, shifts=association != "softmax1")
     if clip is not None:
         weights = clip_weights(weights, *clip)
+    weights = weights if tap is None else tap("weights", weights)
     kept = F.dropout(weights, dropout_p) if dropout_p else weights
     retrieved = (_grouped(kept, key) @ value).reshape(*query.shape[:-1], value.shape[-1])
     return (retrieved, weights) if return_weights else retrieved
+
+
+class Retrieval(nn.Module):
+    """`associate` as a module without parameters, so that it can be observed and replaced."""
+
+    def forward(
+        self,
+        query: Float[Tensor, "B H L E"],
+        key: Float[Tensor, "B G S E"],
+        value: Float[Tensor, "B G S F"],
+        **options: Any,
+    ) -> Float[Tensor, "B H L F"]:
+        """(B, H, L, E), (B, G, S, E), (B, G, S, F) -> (B, H, L, F); options as of `associate`."""
+        retrieved = associate(query, key, value, **options)
+        assert isinstance(retrieved, Tensor)
+        return retrieved
 
 
 def retrieve(
@@ -300,18 +325,15 @@ def _grouped(x: Tensor, key: Tensor) -> Tensor:
     return x.reshape(x.shape[0], key.shape[1], rows, x.shape[-1])
 
 
-def _weights(
-    query: Tensor,
-    key: Tensor,
-    rule: Association,
-    scale: float | Tensor,
-    mask: Tensor | None,
-    shifts: bool,
-) -> Tensor:
-    """Explicit weights (B, H, L, S). ``shifts``: the rule ignores a constant added to a row."""
+def _scores(query: Tensor, key: Tensor, scale: float | Tensor) -> Tensor:
+    """``scale query key^T``, (B, H, L, S)."""
     scores = _grouped(query * scale, key) @ key.transpose(-1, -2)
-    scores = scores.view(*query.shape[:-1], key.shape[-2])
-    if key.shape[-2] == 0:
+    return scores.view(*query.shape[:-1], key.shape[-2])
+
+
+def _weights(scores: Tensor, rule: Association, mask: Tensor | None, shifts: bool) -> Tensor:
+    """Explicit weights (B, H, L, S). ``shifts``: the rule ignores a constant added to a row."""
+    if scores.shape[-1] == 0:
         return scores
     if mask is None:
         return rule(scores)

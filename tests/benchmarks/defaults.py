@@ -51,9 +51,9 @@ def main(results: Path) -> None:
             combination = fitted.combination_
             assert combination is not None
             content[key] = {
-                "whole": combination.errors[combination.rule],
+                "whole": min(combination.errors.values()),
                 "deep": combination.errors["deep"],
-                "rule": combination.rule,
+                "rules": combination.rules,
                 "seconds": round(time.perf_counter() - started, 1),
             }
             write_json(results, content)
