@@ -15,6 +15,8 @@ COMMANDS = {
     "forecast": "Forecast the steps after the last row.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
+    "outliers": "Measure the outliers of a run's activations.",
+    "quantize": "Score a run in simulated low-bit arithmetic.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from stanhop_app.cli.options import (
     READING,
+    check_outputs,
     config_option,
     data_options,
     echo,
@@ -54,11 +55,8 @@ def command(
     )
     from stanhop_app.plots import html_page
 
-    if plot is not None and plot.exists() and not force:
-        raise click.UsageError(f"{plot}: exists; choose another name, or --force.")
-    for file in (output, plot):
-        if file is not None and not file.parent.is_dir():
-            raise click.UsageError(f"{file}: there is no folder {file.parent}.")
+    check_outputs(plot, force=force)
+    check_outputs(output, force=True)
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = compare_memory(frame, **options, results=output, say=echo)
     if plot is not None:

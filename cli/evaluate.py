@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import as_trained, config_option, data_options, read_data
+from stanhop_app.cli.options import config_option, data_options, run_table
 
 
 @click.command("evaluate")
@@ -21,21 +21,10 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     DATA may be left out if RUN was trained on a data set with a name.
     """
     from stanhop_app.cli.tables import print_report
-    from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.forecasting.artefact import read_config
     from stanhop_app.forecasting.run import evaluate_run
 
-    source = read_config(run).get("source") or {}
-    options = as_trained(source, options)
-    if data is None:
-        # A path in a file of somebody's is not followed; the name of a data set is harmless.
-        data = source.get("data")
-        if data not in DATASETS:
-            raise click.UsageError(
-                f"name the table to score {run} on: stanhop evaluate {run} FILE."
-            )
-    report = evaluate_run(run, read_data(data, options))
+    report = evaluate_run(run, run_table(run, data, options, "evaluate"))
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:

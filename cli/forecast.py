@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stanhop_app.cli.options import as_trained, config_option, data_options, echo, read_data
+from stanhop_app.cli.options import (
+    as_trained,
+    check_outputs,
+    config_option,
+    data_options,
+    echo,
+    read_data,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,11 +66,7 @@ def command(
     from stanhop_app.errors import ArtefactError
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-    for file in (output, plot):
-        if file is not None and file.exists() and not force:
-            raise click.UsageError(f"{file}: exists; choose another file, or --force.")
-        if file is not None and not file.parent.is_dir():
-            raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
+    check_outputs(output, plot, force=force)
     ending = output.suffix.lstrip(".") if output is not None else "csv"
     if format_ is None and ending not in FORMATS:
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")

@@ -137,6 +137,33 @@ def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
     return read_frame(source, **options)
 
 
+def run_table(run: Path, data: str | None, options: dict[str, Any], command: str) -> pd.DataFrame:
+    """The table that a command on a run is about, read as the one of the training was.
+
+    Without a name it is the data set of the training.
+    """
+    from stanhop_app.datasets import DATASETS
+
+    from stanhop_app.forecasting.artefact import read_config
+
+    source = read_config(run).get("source") or {}
+    if data is None:
+        # A path in a file of somebody's is not followed; the name of a data set is harmless.
+        data = source.get("data")
+        if data not in DATASETS:
+            raise click.UsageError(f"name the table: stanhop {command} {run} FILE.")
+    return read_data(data, as_trained(source, options))
+
+
+def check_outputs(*files: Path | None, force: bool) -> None:
+    """Refuse files that exist, unless forced, and folders that do not."""
+    for file in files:
+        if file is not None and file.exists() and not force:
+            raise click.UsageError(f"{file}: exists; choose another name, or --force.")
+        if file is not None and not file.parent.is_dir():
+            raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
+
+
 def as_trained(source: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """How to read a table for a run: as the run's own was read, except where said otherwise."""
     said = {name: value for name, value in given.items() if value not in (None, "error")}

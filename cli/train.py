@@ -96,6 +96,11 @@ TRAINING = (
 )
 @click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
+@click.option(
+    "--outlier-steps",
+    type=click.IntRange(1),
+    help="Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def command(
@@ -106,6 +111,7 @@ def command(
     quiet: bool,
     as_json: bool,
     season: int | None,
+    outlier_steps: int | None,
     **options: Any,
 ) -> None:
     """Train a forecaster on DATA and score it beside the baselines.
@@ -159,6 +165,7 @@ def command(
             output,
             source={"data": data, "options": {**read, **frame.attrs["reading"]}},
             season=season,
+            outlier_steps=outlier_steps,
             resume=resume,
             force=force,
         )

@@ -40,10 +40,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomic(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON atomically, indented, with a final newline. NaN is refused."""
-    text = to_json(content, indent=2) + "\n"
-    write_atomic(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(path, to_json(content, indent=2) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

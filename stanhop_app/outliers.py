@@ -176,11 +176,11 @@ def record(
     """Run a model over batches and measure what its modules put out.
 
     Sums are kept, not activations: memory does not depend on the number of batches, and the result not on
-    how samples are batched. The model is in evaluation mode meanwhile. A "sequence" is an entry of the
-    leading
-    dimension of an activation, as in the papers' code: in the forecaster that is one variate, or one patch,
-    of a window. Of a tuple the first entry counts; what is no tensor of floats, or has one number per
-    sequence, is left out.
+    how samples are batched. The model is in evaluation mode meanwhile.
+
+    A "sequence" is an entry of the leading dimension of an activation, as in the papers' code: in the
+    forecaster that is one variate, or one patch, of a window. Of a tuple the first entry counts; what is no
+    tensor of floats, or has one number per sequence, is left out.
 
     Args:
         model: any module.

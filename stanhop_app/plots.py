@@ -1,5 +1,6 @@
 """Plotly figures from data. Command line, reports and dashboard draw with these and nothing else."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,11 @@ from plotly.subplots import make_subplots
 
 HISTORY, FORECAST, ACTUAL = "#0072B2", "#D55E00", "#009E73"
 """Colours that colour-blind readers tell apart, on light and on dark ground (Okabe and Ito)."""
+COLOURS = (HISTORY, FORECAST, ACTUAL, "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C", "#B8A900")
+"""The same, for many lines."""
+
+BINS_PER_OCTAVE = 16
+"""Of the histograms that `stanhop_app.outliers` makes."""
 
 
 def forecast_figure(
@@ -137,6 +143,123 @@ def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = ""
         height=40 * len(table) + 90 * len(groups) + 120,
         template="plotly_white",
         margin={"l": 160, "r": 20, "t": 90, "b": 50},
+    )
+    return figure
+
+
+def outlier_figures(
+    table: pd.DataFrame, rows: Sequence[Any] = (), *, title: str = ""
+) -> list[go.Figure]:
+    """Max norm and kurtosis of every module; and histograms of the modules with the largest norms.
+
+    Args:
+        table: `stanhop_app.outliers.OutlierReport.table`.
+        rows: of the report, for the histograms; none: the first figure only.
+        title: should name model, data and part.
+    """
+    figures = [_module_figure(table, title)]
+    if rows:
+        largest = sorted(rows, key=lambda row: row.max_inf_norm, reverse=True)[:6]
+        figures.append(_histogram_figure(largest, title))
+    return figures
+
+
+def _module_figure(table: pd.DataFrame, title: str) -> go.Figure:
+    names = [str(name) for name in table.index][::-1]
+    figure = make_subplots(
+        rows=1,
+        cols=2,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        subplot_titles=["maximum infinity norm", "kurtosis (3: Gaussian)"],
+    )
+    for column, (value, colour) in enumerate(
+        (("max_inf_norm", HISTORY), ("kurtosis", FORECAST)), start=1
+    ):
+        figure.add_trace(
+            go.Bar(
+                y=names,
+                x=table[value][::-1],
+                orientation="h",
+                marker_color=colour,
+                showlegend=False,
+                hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+    figure.add_vline(x=3, line={"color": "#888", "dash": "dash"}, row=1, col=2)
+    figure.update_yaxes(tickmode="array", tickvals=names, tickfont={"size": 10})
+    figure.update_layout(
+        title=title,
+        height=15 * len(names) + 160,
+        bargap=0.25,
+        template="plotly_white",
+        margin={"l": 230, "r": 20, "t": 90, "b": 40},
+    )
+    return figure
+
+
+def _histogram_figure(rows: Sequence[Any], title: str) -> go.Figure:
+    figure = go.Figure()
+    for number, row in enumerate(rows):
+        edges = [edge for edge, _ in row.histogram if edge > 0]
+        # Bins are of equal width within an octave, so that what is drawn is a density.
+        counts = [
+            count / math.log2(1 + 2 ** math.floor(math.log2(edge)) / BINS_PER_OCTAVE / edge)
+            for edge, count in row.histogram
+            if edge > 0
+        ]
+        figure.add_trace(
+            go.Scatter(
+                x=edges,
+                y=counts,
+                name=row.module,
+                mode="lines",
+                line={"shape": "hv", "color": COLOURS[number % len(COLOURS)], "width": 1.6},
+            )
+        )
+    top = max((row.largest for row in rows), default=1.0)
+    figure.update_xaxes(title_text="|activation|", type="log", range=[-3, math.log10(top) + 0.1])
+    figure.update_yaxes(title_text="count per octave", type="log")
+    figure.update_layout(
+        title=f"{title}: the modules of largest norm",
+        height=420,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 50},
+    )
+    return figure
+
+
+def norm_figure(table: pd.DataFrame, *, title: str = "", most: int = 8) -> go.Figure:
+    """Maximum infinity norm over the steps of a training: the papers' figure 2.
+
+    Args:
+        table: columns step, module and max_inf_norm (`stanhop_app.outlier_log.OutlierLog.table`).
+        title: of the figure.
+        most: modules drawn, those with the largest norm at the last step.
+    """
+    last = table[table["step"] == table["step"].max()]
+    names = last.nlargest(most, "max_inf_norm")["module"]
+    figure = go.Figure()
+    for number, name in enumerate(names):
+        rows = table[table["module"] == name]
+        figure.add_trace(
+            go.Scatter(
+                x=rows["step"],
+                y=rows["max_inf_norm"],
+                name=str(name),
+                mode="lines+markers",
+                line={"color": COLOURS[number % len(COLOURS)]},
+            )
+        )
+    figure.update_xaxes(title_text="optimiser step")
+    figure.update_yaxes(title_text="maximum infinity norm", rangemode="tozero")
+    figure.update_layout(
+        title=title,
+        height=420,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 50},
     )
     return figure
 

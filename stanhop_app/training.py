@@ -110,6 +110,19 @@ class Task(Protocol):
         """Mean loss of the samples with these numbers, differentiable."""
 
 
+class Watch(Protocol):
+    """Looks at a model while it trains; it must leave the model and the random state as they are."""
+
+    every: int
+    """Steps between two looks; the first is before the first step."""
+
+    def load(self) -> None:
+        """Take up what was seen before the training was interrupted."""
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        """Look at the model after this many steps."""
+
+
 @dataclass
 class Position:
     """Where training stands; everything here is in the checkpoint's header."""
@@ -158,6 +171,7 @@ def train(
     identity: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     checkpoint_steps: int = 200,
+    watch: Watch | None = None,
 ) -> list[dict[str, float]]:
     """Train a model in place; it ends with the weights that were best on validation, on the CPU.
 
@@ -170,6 +184,9 @@ def train(
         identity: what besides ``config`` must be equal on resuming (network, data), JSON values.
         progress: whether to draw a bar on standard error; None: only if that is a terminal.
         checkpoint_steps: optimiser steps between checkpoints (and one at the end of every epoch).
+        watch: looks at the model every so many steps, such as `stanhop_app.outlier_log.OutlierLog`; on
+        the main
+            process only.
 
     Returns:
         One row per epoch: epoch, step, train_loss, validation_loss, learning_rate, samples_per_second.
@@ -181,8 +198,13 @@ def train(
     """
     with torch.random.fork_rng(), _interruptible() as interrupted:
         loop = _Loop(model, task, config, folder, dict(identity or {}))
+        loop.watch = watch if loop.fabric.is_global_zero else None
         if resume:
             loop.load()
+            if watch is not None and loop.position.step:
+                watch.load()
+        if loop.watch is not None and loop.position.step == 0:
+            loop.watch(model, 0)
         bar = tqdm(
             total=loop.total_steps,
             initial=loop.position.step,
@@ -278,6 +300,7 @@ class _Loop:
         task.to(self.fabric.device)
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.position = Position()
+        self.watch: Watch | None = None
         self.best: dict[str, Tensor] = {}
         epoch_steps = math.ceil(task.train_size / config.batch_size)
         self.total_steps = min(config.max_epochs * epoch_steps, config.max_steps or sys.maxsize)
@@ -329,6 +352,8 @@ class _Loop:
                 "look for extreme values in the data."
             )
         position.loss_sum = self.loss_sum.item() if self.check_every == 1 else position.loss_sum
+        if self.watch is not None and position.step % self.watch.every == 0:
+            self.watch(self.model, position.step)
 
     def _update_average(self) -> None:
         # The average of the first steps is that of a shorter memory, or it would hold the start.

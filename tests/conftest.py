@@ -1,6 +1,7 @@
 """Fixtures that many tests share: small, real, seeded."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,36 @@ def etth1() -> pd.DataFrame:
 def project() -> Path:
     """The checkout."""
     return Path(__file__).parent.parent
+
+
+@pytest.fixture
+def stanhop(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line; returns exit code, standard output, standard error."""
+    from stanhop_app.cli import run
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = run([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def csv(weather: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weather as a file."""
+    path = tmp_path_factory.mktemp("data") / "weather.csv"
+    weather.to_csv(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the command line on it."""
+    from stanhop_app.cli import run
+
+    folder = tmp_path_factory.mktemp("runs") / "weather"
+    small = [w for name, v in SMALL.items() for w in (f"--{name.replace('_', '-')}", str(v))]
+    more = ["--horizon", "12", "--lookback", "48", "--max-steps", "3", "--outlier-steps", "2"]
+    assert run(["train", str(csv), *small, *more, "--output", str(folder)]) == 0
+    return folder

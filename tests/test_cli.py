@@ -11,7 +11,7 @@ import tomllib
 
 import pandas as pd
 import pytest
-from stanhop_app.cli import COMMANDS, run
+from stanhop_app.cli import COMMANDS
 from stanhop_app.cli.train import NETWORK, TRAINING, command
 
 from stanhop_app import STanHopForecaster
@@ -20,32 +20,6 @@ from stanhop_app.training import TrainingConfig
 
 SMALL = "--horizon 12 --lookback 48 --patch-length 12 --dim 16 --num-heads 2 --hidden-dim 16 "
 SMALL = (SMALL + "--num-prototypes 2 --max-steps 3").split()
-
-
-@pytest.fixture
-def stanhop(capsys):
-    """Run the command line; returns exit code, standard output, standard error."""
-
-    def call(*arguments):
-        code = run([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture(scope="session")
-def csv(weather, tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "weather.csv"
-    weather.to_csv(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def trained(csv, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "weather"
-    assert run(["train", str(csv), *SMALL, "--output", str(folder)]) == 0
-    return folder
 
 
 def test_training_ends_with_a_table_and_the_next_command(stanhop, csv, tmp_path):
@@ -380,7 +354,7 @@ USAGE = {
         2,
         "unknown data set 'etth9'; choose one of: etth1",
     ),
-    "no data to evaluate": (["evaluate", "RUN"], 2, "name the table to score .* on"),
+    "no data to evaluate": (["evaluate", "RUN"], 2, "name the table: stanhop evaluate"),
     "horizons": (
         ["benchmark", "CSV", "--horizons", "a", "-o", "x"],
         2,
@@ -442,7 +416,7 @@ def test_an_output_that_exists_is_kept(stanhop, trained, tmp_path):
     (tmp_path / "f.csv").write_text("precious")
     code, _, err = stanhop("forecast", trained, "-o", tmp_path / "f.csv")
     assert code == 2
-    assert_one_line(err, "exists; choose another file, or --force")
+    assert_one_line(err, "exists; choose another name, or --force")
     assert (tmp_path / "f.csv").read_text() == "precious"
     assert stanhop("forecast", trained, "-o", tmp_path / "f.csv", "--force")[0] == 0
     assert (tmp_path / "f.csv").read_text().startswith("time,")

@@ -28,6 +28,7 @@ from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Scaler, Split, Windows, split_rows, split_windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.training import Loss, TrainingConfig, train
 
 Table = pd.DataFrame | np.ndarray
@@ -69,6 +70,7 @@ class STanHopForecaster(BaseEstimator):
         combination_: weights of the two parts, or None without a linear part.
         linear_: what validation chose of the linear part (`LinearFit.summary`), or None without one.
         history_: one row an epoch.
+        outliers_: one row a measured step and module, or None.
         context_: the last ``lookback`` rows, from which ``predict()`` forecasts.
 
     Examples:
@@ -139,7 +141,13 @@ class STanHopForecaster(BaseEstimator):
         return TrainingConfig(**_plain({**{name: getattr(self, name) for name in own}, **further}))
 
     def fit(
-        self, X: Table, y: object = None, *, run_folder: Path | None = None, resume: bool = False
+        self,
+        X: Table,
+        y: object = None,
+        *,
+        run_folder: Path | None = None,
+        resume: bool = False,
+        outlier_steps: int | None = None,
     ) -> Self:
         """Fit on a frame (time index or time column, wide or long) or an array (N, C).
 
@@ -148,6 +156,8 @@ class STanHopForecaster(BaseEstimator):
             y: ignored, for pipelines.
             run_folder: where checkpoints and history are kept; None writes nothing.
             resume: go on from the checkpoint in ``run_folder``.
+            outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
+                validation windows, kept in ``outliers_`` and in ``run_folder``; None: none.
 
         Raises:
             DataError: naming what is wrong with the table.
@@ -156,6 +166,11 @@ class STanHopForecaster(BaseEstimator):
         training = self.training_config()
         table, borders, scaler, parts, network = self._prepare(X)
         identity = {"split": self.split, "data_sha256": fingerprint(table)}
+        log = None
+        if outlier_steps is not None:
+            batch = parts[1].gather(torch.arange(min(len(parts[1]), training.batch_size)))[0]
+            file = None if run_folder is None else run_folder / OUTLIERS
+            log = OutlierLog(batch, outlier_steps, file=file)
         self.history_ = train(
             network.deep,
             ForecastTask(parts[0], parts[1], self.loss),
@@ -164,7 +179,9 @@ class STanHopForecaster(BaseEstimator):
             resume=resume,
             identity={**asdict(network.config), **identity},
             progress=self.progress,
+            watch=log,
         )
+        self.outliers_ = None if log is None else log.table()
         self.combination_: Combination | None
         self.linear_: dict[str, object] | None
         self.combination_, self.linear_ = _add_linear(network, parts[0], parts[1])

@@ -1,7 +1,8 @@
 """A run: train, score beside the baselines, and keep everything in one folder.
 
 The folder holds ``config.json`` and ``model.safetensors`` (the artefact), ``baselines.safetensors`` and
-``history.csv``; while training also ``checkpoint.safetensors``, from which it can be resumed.
+``history.csv``, and ``outliers.csv`` if asked for; while training also ``checkpoint.safetensors``, from
+which it can be resumed.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from stanhop_app.forecasting.frame import fingerprint, frame_frequency
 from stanhop_app.forecasting.frequency import season_length
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
+from stanhop_app.outlier_log import OUTLIERS
 from stanhop_app.training import CHECKPOINT, is_main_process
 
 BASELINES = "baselines.safetensors"
@@ -117,6 +119,7 @@ def make_run(
     *,
     source: Mapping[str, Any] | None = None,
     season: int | None = None,
+    outlier_steps: int | None = None,
     resume: bool = False,
     force: bool = False,
 ) -> Report:
@@ -128,6 +131,7 @@ def make_run(
         folder: the run folder, made if need be.
         source: what the table was read from and how, kept in the artefact.
         season: of seasonal naive and MASE; default from the frequency.
+        outlier_steps: of `STanHopForecaster.fit`; writes ``outliers.csv``.
         resume: go on from the folder's checkpoint.
         force: overwrite what the folder holds.
 
@@ -137,9 +141,9 @@ def make_run(
     check_folder(folder, resume=resume, force=force)
     season = choose_season(frame, forecaster.check(frame), season)
     if force and not resume and is_main_process():  # only now that nothing can be refused
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        (folder / CONFIG).unlink(missing_ok=True)
-    forecaster.fit(frame, run_folder=folder, resume=resume)
+        for name in (CHECKPOINT, CONFIG, OUTLIERS):
+            (folder / name).unlink(missing_ok=True)
+    forecaster.fit(frame, run_folder=folder, resume=resume, outlier_steps=outlier_steps)
     report, baselines = fit_and_score(forecaster, frame, season)
     if is_main_process():
         save_baselines(baselines, folder / BASELINES)

@@ -1,0 +1,72 @@
+"""stanhop outliers RUN [DATA]."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import check_outputs, config_option, data_options, echo, run_table
+
+PARTS = ("train", "validation", "test")
+
+
+@click.command("outliers")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option(
+    "--modules",
+    default="all",
+    show_default=True,
+    help="all, ffn+norm, layer-outputs, or patterns of names: blocks.*.time,heads.*",
+)
+@click.option("--part", type=click.Choice(PARTS), default="test", show_default=True)
+@data_options
+@click.option("--plot", type=click.Path(path_type=Path), help="HTML page of all figures.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def command(
+    run: Path,
+    data: str | None,
+    modules: str,
+    part: str,
+    plot: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure the outliers of the deep part of RUN: kurtosis and maximum infinity norm by module.
+
+    DATA is the table of the training; it may be left out if that is a data set with a name. Kurtosis is
+    3 for a Gaussian. What "average kurtosis" and "max norm" are depends on the modules, which
+    are named with them.
+
+    \b
+    stanhop outliers runs/etth1-h24 --modules ffn+norm --plot outliers.html
+    """
+    from stanhop_app.checkpoint import to_json, write_text
+    from stanhop_app.forecasting.analysis import run_parts, window_outliers
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.outlier_log import OUTLIERS, read_outliers
+    from stanhop_app.plots import html_page, norm_figure, outlier_figures
+
+    check_outputs(plot, force=force)
+    forecaster = STanHopForecaster.load(run)
+    windows = run_parts(forecaster, run_table(run, data, options, "outliers"))[part]
+    chosen = modules.split(",") if "," in modules else modules
+    report = window_outliers(forecaster.network_.deep, windows, chosen)
+    if plot is not None:
+        title = f"{run}, {forecaster.association}, {part} windows, split {forecaster.split}"
+        figures = outlier_figures(report.table(), report.rows, title=title)
+        if (run / OUTLIERS).exists():
+            figures.append(norm_figure(read_outliers(run / OUTLIERS), title=f"{run} in training"))
+        write_text(plot, html_page(figures))
+        echo(f"drawn in {plot}")
+    if as_json:
+        click.echo(to_json(report.as_json(), indent=2))
+        return
+    shown = report.table()[["kind", "kurtosis", "max_inf_norm", "largest", "sample", "no_op"]]
+    click.echo(shown.to_string(float_format="%.3f", na_rep=""))
+    click.echo(
+        f"\naverage kurtosis {report.average_kurtosis:.3f}, max norm {report.max_inf_norm:.3f} "
+        f"over {len(report.rows)} modules ({report.modules}), {report.samples:,} {part} windows"
+    )

@@ -1,0 +1,68 @@
+"""stanhop quantize RUN [DATA]."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import config_option, data_options, echo, run_table
+
+
+@click.command("quantize")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option(
+    "--bits",
+    default="W8A8,W6A6,W4A8,W4A4",
+    show_default=True,
+    help="Bits of weights and activations, comma separated.",
+)
+@click.option("--weight-range", default="minmax", show_default=True, help="minmax or mse.")
+@click.option("--percentile", type=float, help="Of activations within the range. Default: all.")
+@data_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def command(
+    run: Path,
+    data: str | None,
+    bits: str,
+    weight_range: str,
+    percentile: float | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Score RUN in simulated low-bit arithmetic, calibrated on training windows.
+
+    The protocol is that of the papers: weights symmetric, activations asymmetric with static ranges; heads,
+    gates and the linear part stay in float. It says what fewer bits cost; for an int8 model to use,
+    see stanhop export. DATA is the table of the training, as for stanhop outliers.
+
+    \b
+    stanhop quantize runs/etth1-h24 --bits W8A8,W4A4
+    """
+    from stanhop_app.forecasting.analysis import quantized_errors, run_parts
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.quantization import QuantizationConfig, parse_bits
+
+    configs = [
+        QuantizationConfig(
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            weight_range=weight_range,  # type: ignore[arg-type]
+            percentile=percentile,
+        )
+        for weight_bits, activation_bits in map(parse_bits, bits.split(","))
+    ]
+    forecaster = STanHopForecaster.load(run)
+    parts = run_parts(forecaster, run_table(run, data, options, "quantize"))
+    echo(f"calibrated on training windows, scored on {len(parts['test']):,} test windows")
+    table = quantized_errors(
+        forecaster.network_, parts["train"], parts["test"], forecaster.scaler_, configs
+    )
+    if as_json:
+        click.echo(json.dumps(table.reset_index().to_dict("records"), indent=2))
+        return
+    click.echo(f"Split {forecaster.split}, horizon {forecaster.horizon}, test, scaled units")
+    shown = table.rename(columns={"mse": "MSE", "mae": "MAE", "change": "MSE against float"})
+    formats = {"MSE against float": "{:+.2%}".format}
+    click.echo(shown.to_string(float_format="%.4f", formatters=formats))

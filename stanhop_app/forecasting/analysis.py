@@ -1,0 +1,108 @@
+"""What a trained forecaster does inside: outliers of its activations, and its errors at fewer bits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.baselines import Baseline
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import (
+    DEEP,
+    WHOLE,
+    STanHopForecaster,
+    match_columns,
+    match_frequency,
+)
+from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.forecasting.windows import Scaler, Windows, split_windows
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.outliers import Modules, OutlierReport, record
+from stanhop_app.quantization import QuantizationConfig, quantize
+
+PARTS = ("train", "validation", "test")
+BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
+"""Bits of weights and activations that tables show."""
+CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
+"""As in the papers: 16 batches of training data."""
+
+
+def run_parts(forecaster: STanHopForecaster, frame: pd.DataFrame) -> dict[str, Windows]:
+    """Train, validation and test windows of the table that a forecaster was trained on.
+
+    Raises:
+        DataError: if the table is another one; its training rows are unknown then.
+    """
+    frame = match_columns(frame, forecaster.columns_)
+    match_frequency(frame, forecaster.frequency_)
+    source = getattr(forecaster, "source_", None) or {}
+    same = source.get("sha256") in (None, fingerprint(frame))
+    if not same or len(frame) != forecaster.num_rows_:
+        raise DataError(
+            "the table is not the one that the run was trained on, so that its training rows cannot be "
+            f"told; give {source.get('data', 'that table')}."
+        )
+    scaled = torch.from_numpy(forecaster.scaler_.transform(frame.to_numpy(dtype=np.float64)))
+    found = split_windows(scaled, forecaster.borders_, forecaster.lookback, forecaster.horizon)
+    return dict(zip(PARTS, found, strict=True))
+
+
+def calibration_batches(train: Windows, seed: int = 0) -> list[Tensor]:
+    """Inputs of randomly drawn *training* windows: 16 batches of 32, fewer where there are fewer."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(train), generator=generator)[
+        : CALIBRATION_BATCHES * CALIBRATION_SIZE
+    ]
+    return [train.gather(batch)[0] for batch in drawn.split(CALIBRATION_SIZE)]
+
+
+def window_outliers(
+    network: nn.Module, windows: Windows, modules: Modules = "all"
+) -> OutlierReport:
+    """Outliers of a network over all windows of a part; sample numbers are window numbers.
+
+    Raises:
+        ValueError: if no module matches.
+        DataError: if there is no window.
+    """
+    if len(windows) == 0:
+        raise DataError("this part of the split holds no window.")
+    batches = (windows.gather(batch)[0] for batch in windows.batches())
+    return record(network, batches, modules=modules)
+
+
+def quantized_errors(
+    network: STanHopNet,
+    train: Windows,
+    test: Windows,
+    scaler: Scaler,
+    configs: Sequence[QuantizationConfig],
+) -> pd.DataFrame:
+    """Errors of a network in float and in simulated low-bit arithmetic.
+
+    Args:
+        network: trained, of scaled units.
+        train: windows of training rows, for calibration.
+        test: windows that are scored.
+        scaler: of the table.
+        configs: one row each and part.
+
+    Returns:
+        Index (model, bits), columns mse, mae in scaled units, and change of the mse against float.
+    """
+    batches = calibration_batches(train)
+    networks = {"float": network}
+    networks |= {config.name: quantize(network, batches, config) for config in configs}  # type: ignore[misc]
+    rows = {}
+    for model in (WHOLE, DEEP) if network.config.linear_skip else (WHOLE,):
+        for bits, of in networks.items():
+            predict = of if model == WHOLE else of.deep
+            found = score(Baseline(predict=predict, lookback=test.lookback), test, scaler)
+            rows[model, bits] = {"mse": found.mse, "mae": found.mae}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "bits"])
+    reference = table["mse"].xs("float", level="bits")
+    return table.assign(change=table["mse"] / reference.reindex(table.index, level="model") - 1)
