@@ -45,7 +45,7 @@ def command(
     \b
     stanhop compare-memory etth1 --output memory.json --plot memory.html
     """
-    from stanhop_app.checkpoint import write_atomic
+    from stanhop_app.files import write_atomic
     from stanhop_app.forecasting.memory_comparison import (
         ablation_table,
         compare_memory,

@@ -62,8 +62,8 @@ def command(
     """
     import pandas as pd
 
-    from stanhop_app.checkpoint import write_atomic
     from stanhop_app.errors import ArtefactError
+    from stanhop_app.files import write_atomic
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
     check_outputs(output, plot, force=force)

@@ -144,7 +144,7 @@ def run_table(run: Path, data: str | None, options: dict[str, Any], command: str
     """
     from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.forecasting.artefact import read_config
+    from stanhop_app.forecasting.folder import read_config
 
     source = read_config(run).get("source") or {}
     if data is None:

@@ -43,7 +43,7 @@ def command(
     \b
     stanhop outliers runs/etth1-h24 --modules ffn+norm --plot outliers.html
     """
-    from stanhop_app.checkpoint import to_json, write_text
+    from stanhop_app.files import to_json, write_text
     from stanhop_app.forecasting.analysis import run_parts, window_outliers
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.outlier_log import OUTLIERS, read_outliers

@@ -188,8 +188,8 @@ def command(
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:
     """Refuse to take a finished run of other options or other data for this one."""
-    from stanhop_app.checkpoint import to_json
-    from stanhop_app.forecasting.artefact import read_config
+    from stanhop_app.files import to_json
+    from stanhop_app.forecasting.folder import read_config
 
     config = read_config(output)
     saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from stanhop_app.checkpoint import write_csv
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import write_csv
 from stanhop_app.outliers import Modules, record
 
 OUTLIERS = "outliers.csv"

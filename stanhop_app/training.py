@@ -29,12 +29,11 @@ from stanhop_app.checkpoint import (
     load_weights,
     optimizer_tensors,
     save_tensors,
-    to_json,
     with_prefix,
     without_prefix,
-    write_csv,
 )
 from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.files import to_json, write_csv
 
 Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]

@@ -149,7 +149,7 @@ def test_what_is_damaged_or_foreign_is_named(folder, name):
 
 def test_nothing_in_an_artefact_is_executed(folder):
     """A pickle in the place of the weights is refused by its checksum, then by its form."""
-    from stanhop_app.checkpoint import sha256
+    from stanhop_app.files import sha256
 
     torch.save({"x": torch.ones(1)}, folder / "model.safetensors")
     with pytest.raises(ArtefactError, match="checksum"):

@@ -19,7 +19,8 @@ from stanhop_app.forecasting.baselines import (
     seasonal_naive,
 )
 from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.windows import Scaler, Windows
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Windows
 
 
 def wave_windows(first, last):

@@ -10,14 +10,11 @@ from stanhop_app.checkpoint import (
     load_weights,
     optimizer_tensors,
     save_tensors,
-    sha256,
     with_prefix,
     without_prefix,
-    write_atomic,
-    write_csv,
-    write_json,
 )
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256, write_atomic, write_csv, write_json
 
 
 def test_tensors_and_header_come_back_to_the_bit(tmp_path):

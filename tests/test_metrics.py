@@ -7,7 +7,8 @@ import torch
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import last_value, seasonal_naive
 from stanhop_app.forecasting.evaluation import score, score_all, score_table, variate_table
-from stanhop_app.forecasting.windows import Scaler, Split, Windows
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Split, Windows
 from stanhop_app.metrics import mae, mase, mse, seasonal_error, smape
 
 TRUTH = np.array([[1.0, 10.0], [2.0, 0.0], [3.0, -10.0]])

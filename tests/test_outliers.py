@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stanhop_app.checkpoint import to_json
+from stanhop_app.files import to_json
 from stanhop_app.layers import Hopfield, HopfieldPooling
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.outliers import ROOT, OutlierReport, find_modules, kurtosis, record

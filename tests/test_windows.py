@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.windows import Scaler, Split, Windows, split_rows, split_windows
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Split, Windows, split_rows, split_windows
 
 
 def test_the_default_split_of_etth1():

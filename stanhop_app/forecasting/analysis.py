@@ -10,15 +10,11 @@ from torch import Tensor, nn
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.forecaster import (
-    DEEP,
-    WHOLE,
-    STanHopForecaster,
-    match_columns,
-    match_frequency,
-)
+from stanhop_app.forecasting.forecaster import DEEP, WHOLE, STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint
-from stanhop_app.forecasting.windows import Scaler, Windows, split_windows
+from stanhop_app.forecasting.match import match_columns, match_frequency
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Windows, split_windows
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record
 from stanhop_app.quantization import QuantizationConfig, quantize

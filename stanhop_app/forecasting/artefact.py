@@ -4,36 +4,33 @@
 last rows of the history. Nothing is pickled, nothing in it is executed, and its checksum is verified.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
-from pandas.tseries.frequencies import to_offset
 
 from stanhop_app.checkpoint import (
     load_tensors,
     load_weights,
     save_tensors,
-    sha256,
     with_prefix,
     without_prefix,
-    write_json,
 )
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256, write_json
 from stanhop_app.forecasting.combination import Combination
-from stanhop_app.forecasting.windows import Scaler, Split
+from stanhop_app.forecasting.folder import CONFIG, FORMATS, RUN, read_config, stamp, stamped_context
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Split
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.version import __version__
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-FORMAT, FORMAT_VERSION = "stanhop-forecaster", 2
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
 
 
 def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
@@ -43,11 +40,11 @@ def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     context = torch.from_numpy(forecaster.context_.to_numpy(dtype=np.float64).copy())
     tensors = {**with_prefix("network", forecaster.network_.state_dict()), "context": context}
-    save_tensors(folder / WEIGHTS, tensors, {"format": FORMAT})
+    save_tensors(folder / WEIGHTS, tensors, {"format": RUN})
     combination = forecaster.combination_
     config = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format": RUN,
+        "format_version": FORMATS[RUN],
         "package_version": __version__,
         "seed": forecaster.seed,
         "split": forecaster.split,
@@ -55,7 +52,7 @@ def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
         "rows": forecaster.num_rows_,
         "columns": forecaster.columns_,
         "frequency": forecaster.frequency_,
-        "context_end": _stamp(forecaster.context_),
+        "context_end": stamp(forecaster.context_),
         "scaler": asdict(forecaster.scaler_),
         "parameters": {
             **{k: v for k, v in forecaster.get_params().items() if k != "progress"},
@@ -108,7 +105,7 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
         forecaster.history_ = config["history"]
         forecaster.combination_ = _combination(config["combination"], network)
         forecaster.linear_ = config.get("linear")
-        forecaster.context_ = _context(tensors["context"].numpy(), config)
+        forecaster.context_ = stamped_context(tensors["context"].numpy(), config)
         forecaster.metrics_ = config["metrics"]
         forecaster.source_ = config["source"]
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -119,60 +116,6 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
     if forecaster.frequency_ is not None:
         forecaster.feature_names_in_ = np.array(forecaster.columns_, dtype=object)
     return forecaster
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """``config.json`` of an artefact, its format checked.
-
-    Raises:
-        ArtefactError: saying what is wrong with the folder.
-    """
-    path = folder / CONFIG
-    if not path.exists():
-        hint = "no such folder" if not folder.exists() else f"holds no {CONFIG}"
-        raise ArtefactError(f"{folder}: not a run ({hint}); make one with `stanhop train`.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}).") from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ArtefactError(f"{path}: not an artefact of stanhop.")
-    if config.get("format_version") != FORMAT_VERSION:
-        raise ArtefactError(
-            f"{path}: format version {config.get('format_version')}, this package "
-            f"({__version__}) reads {FORMAT_VERSION}; update stanhop-app."
-        )
-    return config
-
-
-def _stamp(context: pd.DataFrame) -> dict[str, Any] | None:
-    """The last time stamp of a context with what is needed to rebuild its index."""
-    index = context.index
-    if not isinstance(index, pd.DatetimeIndex):
-        return None
-    return {
-        "time": index[-1].isoformat(),
-        "zone": None if index.tz is None else str(index.tz),
-        "unit": index.unit,
-        "name": index.name,
-    }
-
-
-def _context(values: np.ndarray, config: dict[str, Any]) -> pd.DataFrame:
-    stamp = config["context_end"]
-    if stamp is None:
-        return pd.DataFrame(values, columns=config["columns"])
-    end = pd.Timestamp(stamp["time"])
-    if stamp["zone"] is not None:
-        end = end.tz_convert(stamp["zone"])
-    index = pd.date_range(
-        end=end,
-        periods=len(values),
-        freq=to_offset(config["frequency"]),
-        unit=stamp["unit"],
-        name=stamp["name"],
-    )
-    return pd.DataFrame(values, columns=config["columns"], index=index)
 
 
 def _combination(saved: dict[str, Any] | None, network: STanHopNet) -> Combination | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from stanhop_app.checkpoint import write_json
+from stanhop_app.files import write_json
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.results import open_results

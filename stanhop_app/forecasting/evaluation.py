@@ -13,7 +13,8 @@ from torch import Tensor
 
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import Baseline
-from stanhop_app.forecasting.windows import Scaler, Split, Windows
+from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.windows import Split, Windows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,9 +10,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor
 
-from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.combination import Combination, join
 from stanhop_app.forecasting.evaluation import score_all
@@ -20,13 +18,14 @@ from stanhop_app.forecasting.frame import (
     Missing,
     fingerprint,
     frame_frequency,
-    time_index,
     to_frame,
 )
-from stanhop_app.forecasting.frequency import future_index
 from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.match import match_columns, match_frequency
+from stanhop_app.forecasting.rolling import forecast_after
+from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Scaler, Split, Windows, split_rows, split_windows
+from stanhop_app.forecasting.windows import Split, Windows, split_rows, split_windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.training import Loss, TrainingConfig, train
@@ -234,20 +233,13 @@ class STanHopForecaster(BaseEstimator):
             DataError: if columns or frequency differ from the trained ones, or rows are too few.
         """
         check_is_fitted(self)
-        horizon = self.horizon if horizon is None else horizon
-        if horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {horizon}.")
-        context = self.context_ if X is None else self._read(X, fitted=True)
-        if len(context) < self.lookback:
-            raise DataError(
-                f"too few rows: {len(context)}, but a forecast needs the last {self.lookback} (lookback)."
-            )
-        recent = self.scaler_.transform(context.to_numpy(dtype=np.float64)[-self.lookback :])
-        forecast = self.scaler_.inverse(self._roll(torch.from_numpy(recent), horizon))
-        index = time_index(context)
-        if index is None:
-            return forecast
-        return pd.DataFrame(forecast, index=future_index(index, horizon), columns=self.columns_)
+        return forecast_after(
+            self.context_ if X is None else self._read(X, fitted=True),
+            self._predict_window,
+            self.scaler_,
+            lookback=self.lookback,
+            horizon=self.horizon if horizon is None else horizon,
+        )
 
     def score(self, X: Table, y: object = None) -> float:
         """Negative mean squared error in scaled units over all stride-1 windows of a table."""
@@ -289,15 +281,11 @@ class STanHopForecaster(BaseEstimator):
         return load(Path(path), device=device)
 
     @torch.no_grad()
-    def _roll(self, recent: Tensor, horizon: int) -> np.ndarray:
-        """(T, C) scaled -> (horizon, C), feeding forecasts back beyond the trained horizon."""
-        context, steps = recent[None], 0
-        while steps < horizon:
-            forecast = self.network_(context[:, -self.lookback :])
-            context = torch.cat([context, forecast], dim=1)
-            steps += forecast.shape[1]
-        rolled: np.ndarray = context[0, len(recent) : len(recent) + horizon].numpy()
-        return rolled
+    def _predict_window(self, window: np.ndarray) -> np.ndarray:
+        """(1, T, C) -> (1, L, C), scaled."""
+        # In memory of torch's own: how numpy's is aligned would change the last bit.
+        forecast: np.ndarray = self.network_(torch.from_numpy(window).clone()).numpy()
+        return forecast
 
     def _read(self, X: Table, *, fitted: bool) -> pd.DataFrame:
         """Check a table and return it with its columns in the network's order."""
@@ -320,37 +308,6 @@ class STanHopForecaster(BaseEstimator):
             )
         names = self.columns_ if fitted else [f"x{i}" for i in range(array.shape[1])]
         return pd.DataFrame(array, columns=names)
-
-
-def match_columns(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Columns of a frame in the trained order, by name.
-
-    Raises:
-        DataError: naming the columns that are missing or unexpected.
-    """
-    absent = [c for c in columns if c not in frame.columns]
-    extra = [c for c in frame.columns if c not in columns]
-    if not absent and not extra:
-        return frame[columns]
-    said = [f"missing: {', '.join(absent)}"] if absent else []
-    said += [f"unexpected: {', '.join(extra)}"] if extra else []
-    raise DataError(
-        f"the columns differ from the trained ones ({'; '.join(said)}); the forecaster was trained on "
-        f"{', '.join(columns)}; choose with columns (--columns)."
-    )
-
-
-def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
-    """Refuse a table of another frequency than the trained one.
-
-    Raises:
-        DataError: naming both.
-    """
-    if frequency is not None and frame_frequency(frame) not in (None, frequency):
-        raise DataError(
-            f"the table has frequency {frame_frequency(frame)}, but the forecaster was trained on "
-            f"{frequency}; resample it."
-        )
 
 
 def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataFrame:

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.checkpoint import write_json
 from stanhop_app.errors import TrainingError
+from stanhop_app.files import write_json
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import score
@@ -21,8 +21,9 @@ from stanhop_app.forecasting.forecaster import DEEP, WHOLE
 from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.linear import LinearFit, fit_linear
 from stanhop_app.forecasting.results import open_results
+from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Scaler, Windows, split_rows, split_windows
+from stanhop_app.forecasting.windows import Windows, split_rows, split_windows
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.memory_cost import count_cost

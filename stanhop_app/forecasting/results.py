@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.checkpoint import to_json
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import to_json
 from stanhop_app.version import __version__
 
 

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stanhop_app.checkpoint import sha256
 from stanhop_app.errors import ArtefactError
-from stanhop_app.forecasting.artefact import CONFIG, read_config
+from stanhop_app.files import sha256
 from stanhop_app.forecasting.baselines import (
     Baseline,
     fit_baselines,
@@ -24,14 +23,11 @@ from stanhop_app.forecasting.baselines import (
     save_baselines,
 )
 from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
-from stanhop_app.forecasting.forecaster import (
-    WHOLE,
-    STanHopForecaster,
-    match_columns,
-    match_frequency,
-)
+from stanhop_app.forecasting.folder import CONFIG, read_config
+from stanhop_app.forecasting.forecaster import WHOLE, STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint, frame_frequency
 from stanhop_app.forecasting.frequency import season_length
+from stanhop_app.forecasting.match import match_columns, match_frequency
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.outlier_log import OUTLIERS

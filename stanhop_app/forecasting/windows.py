@@ -1,4 +1,4 @@
-"""Splits, scaling and windows over one float32 array; a batch is gathered by index.
+"""Splits and windows over one float32 array; a batch is gathered by index.
 
 Shape letters: B batch, T lookback, L horizon, C variates, N rows.
 """
@@ -6,7 +6,6 @@ Shape letters: B batch, T lookback, L horizon, C variates, N rows.
 import re
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,37 +60,6 @@ def split_rows(rows: int, split: str = "14/5/5") -> Split:
         )
     whole = a + b + c
     return Split(train=rows * a // whole, validation=rows * (a + b) // whole, test=rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scaler:
-    """Standardisation per variate: ``(x - mean) / scale``."""
-
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-
-    @classmethod
-    def fit(cls, rows: np.ndarray) -> "Scaler":
-        """Mean and deviation of (N, C) rows; a constant column gets scale 1."""
-        deviation = rows.std(axis=0)
-        deviation = np.where(deviation > 1e-12 * np.abs(rows).max(axis=0), deviation, 1.0)
-        return cls(
-            mean=tuple(rows.mean(axis=0).tolist()), scale=tuple(deviation.astype(float).tolist())
-        )
-
-    def transform(self, values: np.ndarray) -> np.ndarray:
-        """(..., C) original units -> (..., C) float32 scaled units."""
-        scaled: np.ndarray = ((values - np.array(self.mean)) / np.array(self.scale)).astype(
-            np.float32
-        )
-        return scaled
-
-    def inverse(self, values: np.ndarray) -> np.ndarray:
-        """(..., C) scaled units -> (..., C) float64 original units."""
-        original: np.ndarray = values.astype(np.float64) * np.array(self.scale) + np.array(
-            self.mean
-        )
-        return original
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

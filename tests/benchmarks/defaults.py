@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from stanhop_app import STanHopForecaster, datasets
-from stanhop_app.checkpoint import write_json
+from stanhop_app.files import write_json
 
 HORIZONS = (24, 96)
 TRIALS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,9 @@ import time
 import torch
 
 from stanhop_app import datasets
+from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Scaler, split_rows, split_windows
+from stanhop_app.forecasting.windows import split_rows, split_windows
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
 from stanhop_app.training import TrainingConfig, train
 
