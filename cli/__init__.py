@@ -17,6 +17,7 @@ COMMANDS = {
     "benchmark": "Train and score horizons and splits; write one table.",
     "outliers": "Measure the outliers of a run's activations.",
     "quantize": "Score a run in simulated low-bit arithmetic.",
+    "export": "Write a run as ONNX, int8 ONNX or torch.export.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",
@@ -96,13 +97,13 @@ def run(arguments: list[str] | None = None) -> int:
 
 def exit_code(error: Exception) -> int | None:
     """Exit code of an error that a user can mend, or None for a defect of ours."""
-    from stanhop_app.errors import ArtefactError, DataError, TrainingError
+    from stanhop_app.errors import ArtefactError, DataError, ExportError, TrainingError
 
     if isinstance(error, DataError):
         return EXIT_DATA
     if isinstance(error, ArtefactError):
         return EXIT_ARTEFACT
-    if isinstance(error, TrainingError | OSError):
+    if isinstance(error, TrainingError | ExportError | OSError):
         return EXIT_FAILURE
     if isinstance(error, ValueError):
         return EXIT_USAGE

@@ -51,7 +51,7 @@ def command(
     force: bool,
     **options: Any,
 ) -> None:
-    """Forecast the steps after the last row of DATA with the model in RUN.
+    """Forecast the steps after the last row of DATA with the model in RUN, or in an exported folder.
 
     DATA is a name, a CSV or Parquet file, or - for standard input; it is read as the table of the
     training was. Default: the last rows of that table, which RUN keeps.
@@ -64,14 +64,14 @@ def command(
 
     from stanhop_app.errors import ArtefactError
     from stanhop_app.files import write_atomic
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.forecasting.exported import load_forecaster
 
     check_outputs(output, plot, force=force)
     ending = output.suffix.lstrip(".") if output is not None else "csv"
     if format_ is None and ending not in FORMATS:
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
-    forecaster = STanHopForecaster.load(run)
+    forecaster = load_forecaster(run)
     options = as_trained(forecaster.source_ or {}, options)
     table = None if data is None else read_data(data, options)
     if table is None:

@@ -11,3 +11,7 @@ class ArtefactError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+class ExportError(RuntimeError):
+    """A network that cannot be exported as asked, or whose export does not forecast what it does."""

@@ -30,6 +30,10 @@ def look_up(
     if _is_sparse_faster(scores, table):
         out: Tensor = _LookUp.apply(rows, scores, table)
         return out
+    if (
+        torch.compiler.is_exporting()
+    ):  # ONNX has no weighted embedding_bag; here it may be (N, K, F)
+        return (F.embedding(rows, table) * scores[..., None]).sum(-2)
     return F.embedding_bag(rows, table, mode="sum", per_sample_weights=scores)
 
 

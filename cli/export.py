@@ -1,0 +1,75 @@
+"""stanhop export RUN [DATA]."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import config_option, data_options, echo, run_table
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option(
+    "--to",
+    type=click.Choice(["onnx", "onnx-int8", "torch-export"]),
+    default="onnx",
+    show_default=True,
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Folder. Default: RUN-KIND beside RUN."
+)
+@data_options
+@click.option("--force", is_flag=True, help="Overwrite an earlier export.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def command(
+    run: Path,
+    data: str | None,
+    to: str,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write RUN as a folder that stanhop forecast reads, and other programs too.
+
+    onnx and onnx-int8 forecast without torch (pip install "stanhop-app[export]"). onnx-int8 is calibrated
+    on training windows and refused if validation windows show it to be more than 1% worse. DATA is the
+    table of the training, needed for onnx-int8 and for the errors; it may be left out if that is a
+    data set with a name.
+
+    \b
+    stanhop export runs/etth1-h24 --to onnx-int8
+    stanhop forecast runs/etth1-h24-onnx-int8
+    """
+    from stanhop_app.datasets import DATASETS
+
+    from stanhop_app.files import to_json
+    from stanhop_app.forecasting.exporting import export_run
+    from stanhop_app.forecasting.folder import read_config
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    output = output or run.with_name(f"{run.name}-{to}")
+    source = read_config(run).get("source") or {}
+    frame = None
+    if data is not None or source.get("data") in DATASETS or to == "onnx-int8":
+        frame = run_table(run, data, options, "export")
+    report = export_run(STanHopForecaster.load(run), output, to=to, frame=frame, force=force)
+    if as_json:
+        click.echo(to_json({"folder": str(output), **asdict(report)}, indent=2))
+        return
+    click.echo(f"largest difference from the network, relative: {report.difference:.1e}")
+    for part, of in report.errors.items():
+        click.echo(
+            f"MSE on {part} windows, scaled units: network {of['network']:.5f}, export "
+            f"{of['export']:.5f} ({of['export'] / of['network'] - 1:+.2%})"
+        )
+    for size, of in report.milliseconds.items():
+        click.echo(
+            f"{size} windows at once: PyTorch {of['PyTorch']:.1f} ms, export {of['export']:.1f} ms"
+        )
+    if report.layers:
+        click.echo(f"{report.layers} linear layers in int8")
+    echo(f"\nExported to {output}\nNext: stanhop forecast {output}")
