@@ -18,6 +18,7 @@ COMMANDS = {
     "outliers": "Measure the outliers of a run's activations.",
     "quantize": "Score a run in simulated low-bit arithmetic.",
     "export": "Write a run as ONNX, int8 ONNX or torch.export.",
+    "compare": "Compare attention variants: errors, outliers, bits, speed.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",

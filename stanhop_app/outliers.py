@@ -92,6 +92,17 @@ class OutlierReport:
         """Maximum over modules of the mean over sequences of ``max |x|``."""
         return max(row.max_inf_norm for row in self.rows)
 
+    def restrict(self, names: Sequence[str], label: str) -> "OutlierReport":
+        """The report of those modules alone that have one of these names.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        rows = tuple(row for row in self.rows if row.module in set(names))
+        if not rows:
+            raise ValueError(f"the report over {self.modules!r} has no module of {label!r}.")
+        return OutlierReport(modules=label, samples=self.samples, rows=rows)
+
     def table(self) -> pd.DataFrame:
         """One row a module, with its kurtosis, max_inf_norm and what caused them."""
         rows = [

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -264,10 +265,133 @@ def norm_figure(table: pd.DataFrame, *, title: str = "", most: int = 8) -> go.Fi
     return figure
 
 
-def html_page(figures: Sequence[go.Figure]) -> str:
-    """Figures one below the other, as one page that needs no network."""
-    parts = [
+def curves_figure(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+) -> go.Figure:
+    """Lines by name.
+
+    Args:
+        curves: x and y values of every line.
+        x: label of the horizontal axis.
+        y: label of the vertical axis, with unit.
+        title: of the figure.
+    """
+    figure = go.Figure()
+    for number, (name, (xs, ys)) in enumerate(curves.items()):
+        figure.add_trace(
+            go.Scatter(x=list(xs), y=list(ys), name=name, mode="lines+markers", line=_line(number))
+        )
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y, rangemode="tozero")
+    figure.update_layout(
+        title=title,
+        height=440,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 50},
+    )
+    return figure
+
+
+def bits_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
+    """Error against bits, a line a variant, a panel a group: where variants differ.
+
+    Args:
+        table: index (group, variant), a column a number of bits, the columns in the order drawn.
+        title: of the figure.
+    """
+    groups = list(dict.fromkeys(table.index.get_level_values(0)))
+    figure = make_subplots(
+        rows=len(groups), cols=1, subplot_titles=[str(g) for g in groups], vertical_spacing=0.12
+    )
+    for row, group in enumerate(groups, start=1):
+        for number, (name, values) in enumerate(table.loc[group].iterrows()):
+            figure.add_trace(
+                go.Scatter(
+                    x=list(table.columns),
+                    y=values,
+                    name=str(name),
+                    legendgroup=str(name),
+                    showlegend=row == 1,
+                    mode="lines+markers",
+                    line=_line(number),
+                ),
+                row=row,
+                col=1,
+            )
+        figure.update_yaxes(title_text="test MSE, scaled units", type="log", row=row, col=1)
+    figure.update_layout(
+        title=title,
+        height=340 * len(groups) + 120,
+        template="plotly_white",
+        margin={"l": 80, "r": 20, "t": 90, "b": 50},
+    )
+    return figure
+
+
+def component_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
+    """Maximum infinity norm by module, a line a variant: the papers' figures 3 and 4."""
+    figure = go.Figure()
+    for number, name in enumerate(table.columns):
+        figure.add_trace(
+            go.Scatter(
+                x=[str(module) for module in table.index],
+                y=table[name],
+                name=str(name),
+                mode="lines+markers",
+                line=_line(number),
+            )
+        )
+    figure.update_yaxes(title_text="maximum infinity norm", rangemode="tozero")
+    figure.update_layout(
+        title=title,
+        height=460,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 140},
+    )
+    return figure
+
+
+def _line(number: int) -> dict[str, Any]:
+    """Colour of a line, dashed where colours begin anew."""
+    dash = ("solid", "dash", "dot")[number // len(COLOURS) % 3]
+    return {"color": COLOURS[number % len(COLOURS)], "dash": dash, "width": 1.8}
+
+
+STYLE = """
+body { font-family: sans-serif; margin: 2em auto; max-width: 1100px; color: #222; background: #fff; }
+table { border-collapse: collapse; margin: 1em 0 2em; font-size: 14px; }
+th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid #ddd; }
+th { background: #f4f4f4; }
+.wide { overflow-x: auto; }
+"""
+
+
+def html_page(
+    figures: Sequence[go.Figure],
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    title: str = "",
+) -> str:
+    """Tables and figures one below the other, as one page that needs no network.
+
+    Args:
+        figures: drawn in this order, below the tables.
+        tables: by heading.
+        title: of the page.
+    """
+    parts = [f"<!doctype html>\n<meta charset='utf-8'>\n<title>{escape(title)}</title>"]
+    parts.append(f"<style>{STYLE}</style>")
+    if title:
+        parts.append(f"<h1>{escape(title)}</h1>")
+    for heading, table in (tables or {}).items():
+        parts.append(f"<h2>{escape(heading)}</h2>")
+        html = table.to_html(float_format=lambda v: f"{v:.4f}", na_rep="", border=0)
+        parts.append(f"<div class='wide'>{html}</div>")
+    parts += [
         figure.to_html(full_html=False, include_plotlyjs=number == 0)
         for number, figure in enumerate(figures)
     ]
-    return "<!doctype html>\n<meta charset='utf-8'>\n" + "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n"

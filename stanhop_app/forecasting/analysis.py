@@ -56,9 +56,15 @@ def calibration_batches(train: Windows, seed: int = 0) -> list[Tensor]:
 
 
 def window_outliers(
-    network: nn.Module, windows: Windows, modules: Modules = "all"
+    network: nn.Module, windows: Windows, modules: Modules = "all", most: int | None = None
 ) -> OutlierReport:
-    """Outliers of a network over all windows of a part; sample numbers are window numbers.
+    """Outliers of a network over the windows of a part.
+
+    Args:
+        network: of scaled units.
+        windows: the part.
+        modules: a preset or patterns of names.
+        most: at most so many windows, evenly spaced; None: all. Sample numbers are counted among these.
 
     Raises:
         ValueError: if no module matches.
@@ -66,7 +72,10 @@ def window_outliers(
     """
     if len(windows) == 0:
         raise DataError("this part of the split holds no window.")
-    batches = (windows.gather(batch)[0] for batch in windows.batches())
+    count = len(windows) if most is None else min(most, len(windows))
+    chosen = torch.arange(count) * len(windows) // count
+    size = len(windows.batches()[0])
+    batches = (windows.gather(batch)[0] for batch in chosen.split(size))
     return record(network, batches, modules=modules)
 
 

@@ -21,9 +21,9 @@ from stanhop_app.forecasting.forecaster import DEEP, WHOLE
 from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.linear import LinearFit, fit_linear
 from stanhop_app.forecasting.results import open_results
-from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.forecasting.study import Study
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Windows, split_rows, split_windows
+from stanhop_app.forecasting.windows import Windows
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.memory_cost import count_cost
@@ -126,7 +126,7 @@ def compare_memory(
         raise ValueError("horizons and seeds must name at least one number each.")
     study = _Study(frame, split, lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
-        study.network(Variant(), horizon, seeds[0])
+        study.build(Variant(), horizon, seeds[0])
         study.parts(horizon)
     main = [(k, v, h, s) for s in seeds for h in horizons for k, v in KINDS.items()]
     cells = [cell for cell in main if cell[0] in (DENSE, MEMORY) or cell[3] == seeds[0]]
@@ -140,7 +140,7 @@ def compare_memory(
     cells += [cell for cell in main if cell not in cells]
     if "speed" not in content:
         say("speed")
-        content["speed"] = speed({k: study.network(v, horizons[0], 0) for k, v in KINDS.items()})
+        content["speed"] = speed({k: study.build(v, horizons[0], 0) for k, v in KINDS.items()})
         write_json(results, content)
     for name, variant, horizon, seed in cells:
         key = f"{name}, horizon {horizon}, seed {seed}"
@@ -161,31 +161,16 @@ def compare_memory(
     return content
 
 
-class _Study:
-    """One table, split and scaled, and the linear parts, which all variants of a horizon share."""
+class _Study(Study):
+    """With the linear parts, which all variants of a horizon share."""
 
     def __init__(self, frame: pd.DataFrame, split: str, lookback: int):
-        array = frame.to_numpy(dtype=np.float64)
-        self.borders, self.lookback = split_rows(len(frame), split), lookback
-        self.scaler = Scaler.fit(array[: max(self.borders.train, 1)])
-        self.scaled = torch.from_numpy(self.scaler.transform(array))
+        super().__init__(frame, split, lookback)
         self.linear: dict[int, list[LinearFit]] = {}
 
-    def parts(self, horizon: int) -> tuple[Windows, Windows, Windows]:
-        """Train, validation and test windows."""
-        return split_windows(self.scaled, self.borders, self.lookback, horizon)
-
-    def network(self, variant: Variant, horizon: int, seed: int) -> STanHopNet:
+    def build(self, variant: Variant, horizon: int, seed: int) -> STanHopNet:
         """The untrained network of a variant."""
-        config = STanHopConfig(
-            num_variates=self.scaled.shape[1],
-            horizon=horizon,
-            lookback=self.lookback,
-            **variant.network,
-        )
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            network = STanHopNet(config)
+        network = self.network(variant.network, horizon, seed)
         if variant.gelu:
             for block in _all(network, MemoryBlock):
                 block.activation = nn.GELU()
@@ -196,7 +181,7 @@ class _Study:
     def fit(self, variant: Variant, horizon: int, training: TrainingConfig) -> dict[str, Any]:
         """Train one variant; errors, costs and occupancy of its buckets, as JSON values."""
         learn, validation, test = self.parts(horizon)
-        network = self.network(variant, horizon, training.seed)
+        network = self.build(variant, horizon, training.seed)
         history = train(network.deep, ForecastTask(learn, validation), training)
         if horizon not in self.linear:
             self.linear[horizon] = fit_linear(learn, validation)

@@ -1,0 +1,256 @@
+"""Attention variants side by side: errors, outliers, errors at fewer bits, cost.
+
+The deep network does the forecasting here, without the linear part: with it, differences between variants
+would be those of a small share of the forecast.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from stanhop_app.errors import TrainingError
+from stanhop_app.files import write_json
+from stanhop_app.forecasting.analysis import BITS, quantized_errors, window_outliers
+from stanhop_app.forecasting.baselines import Baseline
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.forecasting.results import open_results
+from stanhop_app.forecasting.study import Study
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.forecasting.windows import Windows
+from stanhop_app.layers.association import find_association
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.outliers import PRESETS, OutlierReport, find_modules
+from stanhop_app.quantization import QuantizationConfig, parse_bits
+from stanhop_app.training import TrainingConfig, train
+
+FORMAT = 1
+"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+VARIANTS = ("softmax", "softmax1", "softmax+clip", "softmax1+clip", "softmax+gate", "softmax1+gate")
+"""The six rows of the paper's table 1: vanilla, OutEffHop, clipped, clipped OutEffHop, gated, gated
+OutEffHop."""
+RECORDED = 512
+"""Test windows, evenly spaced, over which outliers are measured."""
+LOOKS = 25
+"""Measurements of outliers during a training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """What all cells of a comparison have in common."""
+
+    split: str = "14/5/5"
+    """By name or ratio."""
+    lookback: int = 336
+    """Time steps read."""
+    max_epochs: int = 6
+    """Passes over the training windows."""
+    learning_rate: float = 3e-3
+    """Top of the one-cycle schedule."""
+    clip: tuple[float, float] = (-0.025, 1.0)
+    """(gamma, zeta) of the clipped variants; the papers' for BERT."""
+    gate: str = "linear"
+    """Kind of gate of the gated variants."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `STanHopConfig`, such as dim and num_layers."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `TrainingConfig`, such as max_steps."""
+
+
+def parse_variant(name: str, config: ComparisonConfig) -> dict[str, Any]:
+    """Options of the network of a variant such as "softmax1+clip+memory".
+
+    The first word is an association; "clip", "gate" and "memory" (feed-forward networks) may follow.
+
+    Raises:
+        ValueError: for other words, naming them.
+    """
+    association, *words = name.split("+")
+    find_association(association)
+    known: dict[str, dict[str, Any]] = {
+        "clip": {"clip": tuple(config.clip)},
+        "gate": {"gate": config.gate},
+        "memory": {"feed_forward": "memory"},
+    }
+    options: dict[str, Any] = {"association": association, "linear_skip": False, **config.network}
+    for word in words:
+        if word not in known:
+            raise ValueError(
+                f"variant {name!r}: unknown word {word!r}; write an association and any of "
+                f"{', '.join(known)}, as in softmax1+clip."
+            )
+        options |= known[word]
+    return options
+
+
+def compare(
+    frame: pd.DataFrame,
+    config: ComparisonConfig,
+    *,
+    variants: Sequence[str],
+    horizons: Sequence[int],
+    seeds: Sequence[int],
+    results: Path,
+    say: Callable[[str], None] = lambda text: None,
+    progress: bool | None = False,
+) -> dict[str, Any]:
+    """Fill the cells that are missing in a results file, and return its content.
+
+    A cell that was interrupted goes on from its checkpoint, which lies in the folder ``<results>.cells``
+    until the cell is done.
+
+    Args:
+        frame: regular frame.
+        config: what is common to all cells.
+        variants: names (`parse_variant`).
+        horizons: steps forecast.
+        seeds: of the networks.
+        results: JSON file; a cell is written when it is done.
+        say: told of every cell that begins.
+        progress: whether to draw a bar for every training.
+
+    Raises:
+        ArtefactError: if the file holds results of other options or other data.
+        ValueError: for variants that cannot be, before anything is trained.
+        TrainingError: if no cell could be trained.
+    """
+    if not (variants and horizons and seeds):
+        raise ValueError("variants, horizons and seeds must name at least one each.")
+    identity = {"format": FORMAT, "options": asdict(config), "data_sha256": fingerprint(frame)}
+    content = open_results(results, identity)
+    study = Study(frame, config.split, config.lookback)
+    for horizon in horizons:  # whatever cannot be is said before the first cell is trained
+        study.parts(horizon)
+        for variant in variants:
+            study.network(parse_variant(variant, config), horizon, seeds[0])
+    scratch = results.with_name(f"{results.name}.cells")
+    for seed in seeds:
+        for horizon in horizons:
+            for variant in variants:
+                key = f"{variant}, horizon {horizon}, seed {seed}"
+                if key in content["cells"]:
+                    continue
+                say(key)
+                folder = scratch / f"{variant}-{horizon}-{seed}"
+                cell = {"variant": variant, "horizon": horizon, "seed": seed}
+                try:
+                    done = _cell(study, config, variant, horizon, seed, folder, progress)
+                except TrainingError as error:  # the other variants go on
+                    say(f"{key}: {error}")
+                    done = {"failed": str(error)}
+                content["cells"][key] = {**cell, **done}
+                write_json(results, content)
+                shutil.rmtree(folder, ignore_errors=True)
+    if scratch.exists() and not any(scratch.iterdir()):
+        scratch.rmdir()
+    if not trained_cells(content):
+        raise TrainingError(f"no cell could be trained; {results} says why.")
+    return content
+
+
+def _cell(
+    study: Study,
+    config: ComparisonConfig,
+    variant: str,
+    horizon: int,
+    seed: int,
+    folder: Path,
+    progress: bool | None,
+) -> dict[str, Any]:
+    """Train and measure one network; JSON values."""
+    learn, validation, test = study.parts(horizon)
+    network = study.network(parse_variant(variant, config), horizon, seed)
+    training = TrainingConfig(
+        max_epochs=config.max_epochs,
+        learning_rate=config.learning_rate,
+        seed=seed,
+        **config.training,
+    )
+    steps = min(
+        training.max_epochs * -(-len(learn) // training.batch_size), training.max_steps or 10**9
+    )
+    batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
+    log = OutlierLog(
+        batch,
+        max(steps // LOOKS, 1),
+        modules=_logged(network),
+        file=folder / OUTLIERS,
+    )
+    history = train(
+        network.deep,
+        ForecastTask(learn, validation),
+        training,
+        folder=folder,
+        resume=True,
+        identity={"variant": variant, "horizon": horizon, **asdict(network.config)},
+        progress=progress,
+        watch=log,
+    )
+    report = window_outliers(network.deep, test, most=RECORDED)
+    configs = [
+        QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
+    ]
+    low_bits = quantized_errors(network, learn, test, study.scaler, configs).loc[WHOLE]
+    seen = score(Baseline(predict=network, lookback=study.lookback), validation, study.scaler)
+    left = [row.no_op for row in report.rows if row.no_op is not None]
+    return {
+        "validation_mse": seen.mse,
+        "test_mse": low_bits.loc["float", "mse"],
+        "test_mae": low_bits.loc["float", "mae"],
+        "bits": {bits: low_bits.loc[bits, "mse"] for bits in BITS},
+        "outliers": {name: _outliers(report, network, name) for name in PRESETS},
+        "modules": {
+            row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
+        },
+        "no_op": sum(left) / len(left),
+        "steps": _norms(log.table()),
+        "parameters": sum(p.numel() for p in network.deep.parameters()),
+        "epochs": len(history),
+        "training_windows_per_second": history[-1]["samples_per_second"],
+        "one_window_ms": _milliseconds(network, test),
+    }
+
+
+def _logged(network: STanHopNet) -> list[str]:
+    """Whole blocks, whose norms are followed during training."""
+    return list(find_modules(network.deep, "layer-outputs"))
+
+
+def _outliers(report: OutlierReport, network: STanHopNet, modules: str) -> dict[str, float]:
+    """The two metrics over a set of modules."""
+    of = report.restrict(list(find_modules(network.deep, modules)), modules)
+    return {"kurtosis": of.average_kurtosis, "max_inf_norm": of.max_inf_norm}
+
+
+def _norms(table: pd.DataFrame) -> dict[str, list[float]]:
+    """Maximum infinity norm over the modules of every measured step, and their mean kurtosis."""
+    by_step = table.groupby("step")
+    return {
+        "step": sorted(set(table["step"].tolist())),
+        "max_inf_norm": by_step["max_inf_norm"].max().round(4).tolist(),
+        "kurtosis": by_step["kurtosis"].mean().round(4).tolist(),
+    }
+
+
+@torch.no_grad()
+def _milliseconds(network: STanHopNet, test: Windows, rounds: int = 10) -> float:
+    """Least of several rounds for one window."""
+    window, best = test.gather(torch.arange(1))[0], float("inf")
+    for _ in range(rounds):
+        started = time.perf_counter()
+        network(window)
+        best = min(best, time.perf_counter() - started)
+    return round(1e3 * best, 3)
+
+
+def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cells whose training did not fail."""
+    return [cell for cell in content["cells"].values() if "failed" not in cell]
