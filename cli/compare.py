@@ -92,8 +92,8 @@ def command(
     from stanhop_app.forecasting.comparison_report import (
         bits_table,
         comparison_figures,
-        comparison_table,
         rank_table,
+        readable_table,
     )
     from stanhop_app.plots import html_page
 
@@ -114,16 +114,14 @@ def command(
         progress=False if quiet else None,
     )
     tables = {
-        f"Means over seeds; kurtosis and max norm over {modules}": comparison_table(
-            content, modules
-        ),
+        f"Means over seeds; kurtosis and max norm over {modules}": readable_table(content, modules),
         "Ranks (1: least), mean over horizons": rank_table(content, modules),
         "Test MSE against bits": bits_table(content),
     }
     if report is not None:
         title = f"Attention variants on {data}, split {config.split}, lookback {config.lookback}"
         write_text(report, html_page(comparison_figures(content, modules), tables, title))
-        echo(f"drawn in {report}")
+        echo(f"\nreport in {report}")
     if as_json:
         click.echo(json.dumps(content, indent=2))
         return

@@ -26,6 +26,7 @@ from stanhop_app.forecasting.comparison_report import (
     comparison_table,
     component_norms,
     rank_table,
+    readable_table,
 )
 
 NETWORK = {"patch_length": 12, "dim": 8, "num_heads": 2, "hidden_dim": 8}
@@ -125,6 +126,9 @@ def test_tables_are_means_over_seeds(compared):
     assert row["W4A4"] == pytest.approx(np.mean([cell["bits"]["W4A4"] for cell in cells]))
     other = comparison_table(content, "ffn+norm").loc[(12, "softmax")]
     assert other["kurtosis"] != row["kurtosis"]
+    shown = readable_table(content).loc[(12, "softmax")]
+    assert shown["test_mse"] == f"{row['test_mse']:.4f} ± {row['test_mse_sd']:.4f}"
+    assert shown["parameters"] == f"{cells[0]['parameters']:,}"
     assert list(bits_table(content).columns) == ["float", "W8A8", "W6A6", "W4A8", "W4A4"]
 
 

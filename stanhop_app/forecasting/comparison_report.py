@@ -45,6 +45,27 @@ def comparison_table(content: Mapping[str, Any], modules: str = "all") -> pd.Dat
     return table.join(several.add_suffix("_sd"))
 
 
+def readable_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """`comparison_table` as text: mean and deviation in one column, whole numbers whole."""
+    table = comparison_table(content, modules)
+    digits = {"kurtosis": 3, "max_inf_norm": 3, "no_op": 3, "one_window_ms": 2}
+    whole = ("parameters", "windows_per_second")
+    shown = {"seeds": table["seeds"].astype(str)}
+    for name in table.columns.drop("seeds"):
+        if name.endswith("_sd"):
+            continue
+        places = 0 if name in whole else digits.get(name, 4)
+        deviations = table.get(f"{name}_sd", pd.Series(np.nan, table.index))
+        shown[name] = pd.Series(
+            [
+                f"{mean:,.{places}f}" + ("" if np.isnan(sd) else f" ± {sd:.{places}f}")
+                for mean, sd in zip(table[name], deviations, strict=True)
+            ],
+            index=table.index,
+        )
+    return pd.DataFrame(shown)
+
+
 def rank_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
     """Rank of every variant (1: least) by what `RANKED` names, mean over horizons; the best first."""
     table = comparison_table(content, modules)[list(RANKED)]
