@@ -92,6 +92,7 @@ def command(
     from stanhop_app.forecasting.comparison_report import (
         bits_table,
         comparison_figures,
+        failed_table,
         rank_table,
         readable_table,
     )
@@ -106,7 +107,7 @@ def command(
     content = compare(
         read_data(data, read),
         config,
-        variants=variants.split(","),
+        variants=[name.strip() for name in variants.split(",")],
         horizons=horizons,
         seeds=seeds,
         results=output,
@@ -118,6 +119,8 @@ def command(
         "Ranks (1: least), mean over horizons": rank_table(content, modules),
         "Test MSE against bits": bits_table(content),
     }
+    if len(failed := failed_table(content)):
+        tables["Not trained"] = failed
     if report is not None:
         title = f"Attention variants on {data}, split {config.split}, lookback {config.lookback}"
         write_text(report, html_page(comparison_figures(content, modules), tables, title))

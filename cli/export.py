@@ -36,25 +36,22 @@ def command(
     """Write RUN as a folder that stanhop forecast reads, and other programs too.
 
     onnx and onnx-int8 forecast without torch (pip install "stanhop-app[export]"). onnx-int8 is calibrated
-    on training windows and refused if validation windows show it to be more than 1% worse. DATA is the
-    table of the training, needed for onnx-int8 and for the errors; it may be left out if that is a
-    data set with a name.
+    on training windows and refused if validation windows show it to be more than 1% worse: it needs
+    DATA, the table of the training, which may be left out if that is a data set with a name. The others show
+    errors if DATA is given.
 
     \b
     stanhop export runs/etth1-h24 --to onnx-int8
     stanhop forecast runs/etth1-h24-onnx-int8
     """
-    from stanhop_app.datasets import DATASETS
-
     from stanhop_app.files import to_json
     from stanhop_app.forecasting.exporting import export_run
-    from stanhop_app.forecasting.folder import read_config
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
+    run = run.resolve() if run.name in ("", "..") else run
     output = output or run.with_name(f"{run.name}-{to}")
-    source = read_config(run).get("source") or {}
     frame = None
-    if data is not None or source.get("data") in DATASETS or to == "onnx-int8":
+    if data is not None or to == "onnx-int8":
         frame = run_table(run, data, options, "export")
     report = export_run(STanHopForecaster.load(run), output, to=to, frame=frame, force=force)
     if as_json:

@@ -14,4 +14,8 @@ class TrainingError(RuntimeError):
 
 
 class ExportError(RuntimeError):
-    """A network that cannot be exported as asked, or whose export does not forecast what it does."""
+    """An export that is not possible: what is missing, or what the export does that the network does not."""
+
+
+class ConversionError(ExportError):
+    """A network that an exporter cannot express."""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.errors import ExportError
+from stanhop_app.errors import ConversionError, ExportError
 from stanhop_app.files import write_atomic
 from stanhop_app.quantization import FLOAT_PARTS
 
@@ -50,7 +50,7 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
                 verbose=False,
             )
         except Exception as error:  # the exporter raises whatever the model made it stumble over
-            raise ExportError(f"cannot be expressed in ONNX ({_first_line(error)})") from error
+            raise ConversionError(f"cannot be expressed in ONNX ({_first_line(error)})") from error
         assert program is not None
         write_atomic(path, lambda file: program.save(file))
 
@@ -66,7 +66,7 @@ def export_program(model: nn.Module, example: Tensor, path: Path) -> None:
                 model.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
             )
         except Exception as error:
-            raise ExportError(f"cannot be exported by torch ({_first_line(error)})") from error
+            raise ConversionError(f"cannot be exported by torch ({_first_line(error)})") from error
         program._example_inputs = None
         # The archive holds the name of its file, so that this is the final one from the start.
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
@@ -98,10 +98,10 @@ def quantize_onnx(source: Path, target: Path, calibration: Iterable[np.ndarray])
     model = onnx.load(source)
     names = _linear_nodes(model)
     if not names:
-        raise ExportError("has no linear layer that could be in int8")
+        raise ExportError("the network has no linear layer that could be in int8.")
     reader = _Reader(calibration)
     if reader.empty:
-        raise ExportError("cannot be calibrated without data")
+        raise ExportError("int8 cannot be calibrated without data.")
     with _quiet():
         write_atomic(
             target,
@@ -158,7 +158,7 @@ def _need(package: str) -> None:
         __import__(package)
     except ImportError:
         raise ExportError(
-            f"needs {package}, which is not installed: pip install 'stanhop-app[export]'"
+            f"the export needs {package}, which is not installed: pip install 'stanhop-app[export]'"
         ) from None
 
 

@@ -38,9 +38,17 @@ class OutlierLog:
         self.rows: list[dict[str, float | str]] = []
 
     def load(self) -> None:
-        """Take up the rows of the file, for a training that is resumed."""
+        """Take up the rows of the file, for a training that is resumed.
+
+        Raises:
+            ArtefactError: if it is damaged or was made with another ``every``.
+        """
         if self.file is not None and self.file.exists():
-            self.rows = _read(self.file)
+            self.rows = read_outliers(self.file).to_dict("records")  # type: ignore[assignment]
+            if any(int(row["step"]) % self.every for row in self.rows):
+                raise ArtefactError(
+                    f"{self.file}: measured at other steps than every {self.every}; resume with the same."
+                )
 
     def __call__(self, model: nn.Module, step: int) -> None:
         """Measure the model after this step."""

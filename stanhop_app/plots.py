@@ -220,7 +220,7 @@ def _histogram_figure(rows: Sequence[Any], title: str) -> go.Figure:
                 line={"shape": "hv", "color": COLOURS[number % len(COLOURS)], "width": 1.6},
             )
         )
-    top = max((row.largest for row in rows), default=1.0)
+    top = max([row.largest for row in rows] + [0.01])  # nothing but zeros has no logarithm
     figure.update_xaxes(title_text="|activation|", type="log", range=[-3, math.log10(top) + 0.1])
     figure.update_yaxes(title_text="count per octave", type="log")
     figure.update_layout(

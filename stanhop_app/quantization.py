@@ -3,8 +3,8 @@
 Weights are symmetric per tensor, activations asymmetric per tensor with static ranges: a running
 minimum and maximum over calibration batches. Every number of the quantised network lies on the grid of
 its bits, so
-that its accuracy is that of integer arithmetic with wide sums; its speed is not. For speed there is
-`stanhop_app.export`.
+that its accuracy is that of integer arithmetic with wide sums (what stays in float aside: see `quantize`);
+its speed is not. For speed there is `stanhop_app.export`.
 
 References:
     Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, appendix C; Hu et al., arXiv 2404.03828, section 4.
@@ -24,7 +24,7 @@ from stanhop_app.layers.block import Residual
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer, swap_modules
 from stanhop_app.layers.retrieval import Retrieval
-from stanhop_app.outliers import Batch, call
+from stanhop_app.outliers import Batch, call, num_samples
 
 WeightRange = Literal["minmax", "mse"]
 FLOAT_PARTS = ("gate", "head", "heads", "lm_head", "cls", "classifier")
@@ -194,8 +194,10 @@ def quantize(
     layers, normalisations and activation functions; queries, keys, values, scores, weights and results of
     retrievals; sums
     of residual streams. In float stay what ``config.keep`` names, what is computed outside modules (instance
-    normalisation, the linear part of the forecaster), and biases. Attention of other libraries is seen
-    from outside only. Ranges are of the float network's activations.
+    normalisation, the linear part of the forecaster), biases, PyTorch's own `nn.MultiheadAttention` and
+    layers of
+    other libraries' own kinds (the Conv1D of GPT-2). Attention of other libraries is seen from outside
+    only. Ranges are of the float network's activations.
 
     Args:
         model: any module; it is not changed.
@@ -213,6 +215,9 @@ def quantize(
         for name, module in quantized.named_modules()
         if not set(name.split(".")) & set(config.keep)
     }
+    for name, module in quantized.named_modules():
+        if isinstance(module, nn.MultiheadAttention):  # reads its parts' weights, calls none
+            chosen = {n: m for n, m in chosen.items() if not n.startswith(f"{name}.")}
     new: dict[int, nn.Module] = {}
     for module in chosen.values():
         if type(module) is Retrieval:
@@ -225,8 +230,9 @@ def quantize(
         raise ValueError("the model has no layer that could be quantised.")
     empty = True
     for batch in batches:
-        call(quantized, batch)
-        empty = False
+        if num_samples(batch):
+            call(quantized, batch)
+            empty = False
     if empty:
         raise ValueError("there is no calibration batch.")
     for quantizer in quantizers:
@@ -241,17 +247,23 @@ def _prepare(module: nn.Module, config: QuantizationConfig) -> None:
     norm = NORM.search(type(module).__name__) is not None
     if isinstance(module, WEIGHTED) or norm:
         module.input_quantizer = ActivationQuantizer(config)
-        module.register_forward_pre_hook(_round_input)
+        module.register_forward_pre_hook(_round_input, with_kwargs=True)
     if isinstance(module, (*WEIGHTED, *ACTIVATIONS, nn.Embedding, Residual)) or norm:
         module.output_quantizer = ActivationQuantizer(config)
         module.register_forward_hook(_round_output)
 
 
-def _round_input(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    x = given[0]
+def _round_input(
+    module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    name = None if given else next(iter(named))
+    x = given[0] if name is None else named[name]
     if isinstance(x, Hashed):  # codes, no numbers
-        return given
-    return (module.input_quantizer(x), *given[1:])  # type: ignore[operator]
+        return given, named
+    rounded = module.input_quantizer(x)  # type: ignore[operator]
+    if name is None:
+        return (rounded, *given[1:]), named
+    return given, {**named, name: rounded}
 
 
 def _round_output(module: nn.Module, given: Any, output: Tensor) -> Tensor:

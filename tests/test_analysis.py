@@ -14,6 +14,7 @@ from stanhop_app.forecasting.analysis import (
 )
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.windows import split_windows
 from stanhop_app.quantization import ActivationQuantizer, QuantizationConfig, quantize
 
 SMALL = {"dim": 16, "num_heads": 2, "hidden_dim": 16, "deep_lookback": 48}
@@ -37,8 +38,33 @@ def test_parts_are_those_of_the_training(forecaster, frame):
     borders = forecaster.borders_
     assert parts["train"].last == borders.train
     assert (parts["test"].first, parts["test"].last) == (borders.validation, borders.test)
-    with pytest.raises(DataError, match="not the one that the run was trained on"):
-        run_parts(forecaster, frame.iloc[1:])
+    for other in (frame.iloc[1:], frame + 1e-3):
+        with pytest.raises(DataError, match="not the one that the run was trained on"):
+            run_parts(forecaster, other)
+
+
+def test_a_split_without_test_rows_cannot_judge_bits(frame):
+    fitted = STanHopForecaster(
+        horizon=12,
+        lookback=48,
+        max_epochs=1,
+        split="8/2/0",
+        network=SMALL,
+        training={"max_steps": 1},
+    ).fit(frame)
+    parts = run_parts(fitted, frame)
+    with pytest.raises(DataError, match="holds no window"):
+        quantized_errors(fitted.network_, parts["train"], parts["test"], fitted.scaler_, [])
+    with pytest.raises(DataError, match="holds no window"):
+        window_outliers(fitted.network_, parts["test"])
+
+
+def test_bits_are_named_once(forecaster, frame):
+    parts, twice = run_parts(forecaster, frame), [QuantizationConfig()] * 2
+    with pytest.raises(ValueError, match="named once, got W8A8, W8A8"):
+        quantized_errors(
+            forecaster.network_, parts["train"], parts["test"], forecaster.scaler_, twice
+        )
 
 
 def test_calibration_never_sees_validation_or_test_rows(forecaster, frame):
@@ -47,7 +73,9 @@ def test_calibration_never_sees_validation_or_test_rows(forecaster, frame):
     spoiled.iloc[forecaster.borders_.train :] = 1e6
     twins = []
     for table in (frame, spoiled):
-        batches = calibration_batches(run_parts(forecaster, table)["train"])
+        scaled = torch.from_numpy(forecaster.scaler_.transform(table.to_numpy(dtype=np.float64)))
+        train, _, _ = split_windows(scaled, forecaster.borders_, 48, 12)
+        batches = calibration_batches(train)
         assert sum(len(batch) for batch in batches) <= 16 * 32
         twins.append(quantize(forecaster.network_, batches).state_dict())
     assert twins[0].keys() == twins[1].keys()

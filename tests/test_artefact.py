@@ -119,6 +119,10 @@ BROKEN = {
     "half a config": (lambda f: (f / "config.json").write_text('{"format": '), "damaged"),
     "a list": (lambda f: (f / "config.json").write_text("[1]"), "not an artefact of stanhop"),
     "foreign": (lambda f: edit(f, format="prophet"), "not an artefact of stanhop"),
+    "older": (
+        lambda f: edit(f, format_version=1),
+        "format version 1, this package .* reads 2; train or export it again",
+    ),
     "newer": (
         lambda f: edit(f, format_version=99),
         "format version 99, this package .* reads 2; update",

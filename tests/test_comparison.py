@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from stanhop_app.cli import run
+from stanhop_app.cli.compare import SIX
 
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.forecasting import comparison
@@ -25,6 +28,7 @@ from stanhop_app.forecasting.comparison_report import (
     comparison_frame,
     comparison_table,
     component_norms,
+    failed_table,
     rank_table,
     readable_table,
 )
@@ -185,8 +189,65 @@ def test_a_variant_that_cannot_be_trained_does_not_stop_the_others(weather, tmp_
     content = compare(weather, CONFIG, variants=["softmax", "softmax1"], **one, results=path)
     assert content["cells"]["softmax, horizon 12, seed 0"]["failed"].startswith("the training")
     assert list(comparison_table(content).index) == [(12, "softmax1")]
+    assert list(failed_table(content).index) == ["softmax, horizon 12, seed 0"]
     with pytest.raises(TrainingError, match="no cell could be trained"):
         compare(weather, CONFIG, variants=["softmax"], **one, results=tmp_path / "b.json")
+
+
+def test_a_cell_that_was_begun_on_other_data_is_not_taken_up(weather, tmp_path, monkeypatch):
+    """Killed in the first cell: there is no results file yet that could tell."""
+    one = {"variants": ["softmax"], "horizons": [12], "seeds": [0]}
+    path, steps = tmp_path / "a.json", CONFIG.training["max_steps"]
+    config = replace(CONFIG, training={"max_steps": 2 * steps}, max_epochs=9)
+    look = comparison.OutlierLog.__call__
+
+    def killed(self, model, step):
+        if step == 2 * steps:
+            raise RuntimeError("killed")
+        look(self, model, step)
+
+    monkeypatch.setattr(comparison, "train", partial(comparison.train, checkpoint_steps=3))
+    monkeypatch.setattr(comparison.OutlierLog, "__call__", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        compare(weather, config, **one, results=path)
+    monkeypatch.setattr(comparison.OutlierLog, "__call__", look)
+    assert not path.exists()
+    assert (tmp_path / "a.json.cells" / "softmax-12-0" / "checkpoint.safetensors").exists()
+    with pytest.raises(ArtefactError, match="data_sha256"):
+        compare(weather + 1.0, config, **one, results=path)
+    with pytest.raises(ArtefactError, match="split was"):
+        compare(weather, replace(config, split="12/4/4"), **one, results=path)
+    done = compare(weather, config, **one, results=path)
+    fresh = compare(weather, config, **one, results=tmp_path / "b.json")
+    assert untimed(done) == untimed(fresh)
+
+
+def test_variants_are_compared_over_the_modules_that_all_have(compared):
+    cells = compared[1]["cells"]
+    plain, gated = (
+        set(cells[f"{name}, horizon 12, seed 0"]["modules"])
+        for name in ("softmax", "entmax15+gate+memory")
+    )
+    assert plain != gated
+    row = comparison_frame(compared[1]).iloc[0]
+    modules = cells["softmax, horizon 12, seed 0"]["modules"]
+    wanted = np.mean([modules[name][0] for name in plain & gated])
+    assert row["kurtosis"] == pytest.approx(wanted)
+
+
+def test_blocks_are_drawn_in_their_order():
+    names = [f"blocks.{i}" for i in range(12)] + ["readers.0"]
+    cell = {"variant": "a", "horizon": 1, "seed": 0, "modules": {n: [3.0, 1.0] for n in names}}
+    cell["modules"]["blocks.11.time"] = [3.0, 2.0]
+    content = {"cells": {"a": cell}}
+    assert list(component_norms(content, "layer").index) == names
+    assert list(component_norms(content, "component").index) == ["blocks.11.time"]
+
+
+def test_a_split_without_test_rows_is_refused_before_anything_is_trained(weather, tmp_path):
+    with pytest.raises(ValueError, match="split 8/2/0 has no test part"):
+        compare(weather, replace(CONFIG, split="8/2/0"), **GRID, results=tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_of_variants():
@@ -201,6 +262,7 @@ def test_names_of_variants():
     }
     for name in VARIANTS:
         parse_variant(name, config)
+    assert ",".join(VARIANTS) == SIX
     with pytest.raises(ValueError, match="variant 'softmax\\+clipped': unknown word 'clipped'"):
         parse_variant("softmax+clipped", config)
     with pytest.raises(ValueError, match="unknown association 'soft'"):

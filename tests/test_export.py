@@ -1,6 +1,8 @@
 """Exported folders: parity, forecasts without torch, int8 that is checked, damage that is named."""
 
+import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -145,9 +147,20 @@ def test_an_int8_export_that_is_too_much_worse_is_refused(
     forecaster, weather, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("stanhop_app.forecasting.exporting.LARGEST_LOSS", -0.5)
+    export_run(forecaster, tmp_path / "x", to="onnx")
+    before = {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()}
     with pytest.raises(ExportError, match="refused: its error on validation windows is .*above"):
-        export_run(forecaster, tmp_path / "x", to="onnx-int8", frame=weather)
-    assert not list((tmp_path / "x").iterdir())
+        export_run(forecaster, tmp_path / "x", to="onnx-int8", frame=weather, force=True)
+    assert {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()} == before
+    assert [f.name for f in tmp_path.iterdir()] == ["x"]
+
+
+def test_an_export_that_forecasts_no_number_is_refused(forecaster, tmp_path, monkeypatch):
+    nothing = np.full((5, 12, 3), np.nan, dtype="f4")
+    monkeypatch.setattr(ExportedForecaster, "predict_windows", lambda self, x: nothing[: len(x)])
+    with pytest.raises(ExportError, match="refused: its forecasts differ by inf"):
+        export_run(forecaster, tmp_path / "x", to="torch-export")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_onnx_folder_forecasts_without_torch(exports, trained, forecaster):
@@ -174,13 +187,51 @@ def test_the_onnx_folder_forecasts_without_torch(exports, trained, forecaster):
 
 
 def test_no_file_holds_a_pickle(exports):
-    for path in exports[0].rglob("*"):
-        if path.is_file():
-            assert b"\x80\x02" not in path.read_bytes()[:4]
+    assert np.load(exports[0] / "onnx" / "context.npy", allow_pickle=False).shape == (36, 3)
     with zipfile.ZipFile(exports[0] / "torch-export" / "model.pt2") as archive:
         pickles = [i for i in archive.infolist() if i.filename.endswith((".pt", ".pkl"))]
         assert all(i.file_size == 0 for i in pickles)
         assert not any("part" in name for name in archive.namelist())
+
+
+@pytest.mark.parametrize("how", ["member", "flag", "object", "twice"])
+def test_an_archive_that_would_be_unpickled_is_refused(exports, tmp_path, how, recwarn):
+    """torch.export.load runs what such an archive holds; this one would write a file."""
+
+    class Attack:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    folder = tmp_path / "x"
+    shutil.copytree(exports[0] / "torch-export", folder)
+    path = folder / "model.pt2"
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    payload = io.BytesIO()
+    torch.save(Attack(), payload)
+    root = next(iter(entries)).split("/")[0]
+    config = f"{root}/data/weights/model_weights_config.json"
+    weights = json.loads(entries[config])
+    first = next(iter(weights["config"].values()))
+    if how == "member":
+        entries[f"{root}/data/sample_inputs/model.pt"] = payload.getvalue()
+    elif how == "flag":
+        first["use_pickle"] = True
+        entries[f"{root}/data/weights/{first['path_name']}"] = payload.getvalue()
+    elif how == "object":
+        first["path_name"] = "opaque_obj_0"
+    entries[config] = json.dumps(weights).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+        if how == "twice":
+            archive.writestr(config, entries[config])
+    told = json.loads((folder / "config.json").read_text())
+    told["sha256"]["model.pt2"] = sha256(path)
+    (folder / "config.json").write_text(json.dumps(told))
+    with pytest.raises(ArtefactError, match="could run code|two entries of one name"):
+        ExportedForecaster.load(folder)
+    assert not (tmp_path / "owned").exists()
 
 
 def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monkeypatch):
@@ -190,14 +241,12 @@ def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monk
     monkeypatch.setitem(ASSOCIATIONS, "stubborn", stubborn)
     forecaster = fitted(weather, association="stubborn")
     for to, hint in (("onnx", "try --to torch-export"), ("torch-export", "train with association")):
-        with pytest.raises(ExportError, match=f"association 'stubborn' cannot be .*{hint}"):
+        with pytest.raises(ExportError, match=f"association 'stubborn' cannot be .*data-dependent.*{hint}"):
             export_run(forecaster, tmp_path / to, to=to)
         assert not (tmp_path / to / "config.json").exists()
 
 
 def test_damage_is_named(exports, tmp_path, stanhop):
-    import shutil
-
     def fresh():
         shutil.rmtree(tmp_path / "x", ignore_errors=True)
         return shutil.copytree(exports[0] / "onnx", tmp_path / "x")
@@ -228,6 +277,8 @@ def test_damage_is_named(exports, tmp_path, stanhop):
     folder = fresh()
     with pytest.raises(ArtefactError, match="is an exported model"):
         STanHopForecaster.load(folder)
+    (folder / "config.json").write_text('{"format": []}')
+    assert_damaged(folder, "not an artefact of stanhop")
 
 
 def test_an_export_is_kept_unless_forced(forecaster, exports, tmp_path):
@@ -253,9 +304,9 @@ def test_what_is_missing_is_said(forecaster, weather, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="no linear layer"):
         quantize_onnx(tmp_path / "c.onnx", tmp_path / "d.onnx", [np.zeros((2, 3), "f4")])
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ExportError, match="needs onnxscript.*stanhop-app\\[export\\]"):
-        export_onnx(layer, torch.randn(2, 3), tmp_path / "e.onnx")
-    assert not (tmp_path / "e.onnx").exists()
+    with pytest.raises(ExportError, match="^the export needs onnxscript.*stanhop-app\\[export\\]"):
+        export_run(forecaster, tmp_path / "e", to="onnx")
+    assert not (tmp_path / "e").exists()
 
 
 def test_a_program_takes_any_batch(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from stanhop_app.errors import ArtefactError
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.training import TrainingConfig, train
 
@@ -81,6 +82,18 @@ def test_a_file_of_an_earlier_training_is_not_taken_up(tmp_path):
     (tmp_path / OUTLIERS).write_text("step,module,kurtosis,max_inf_norm\n0,old,1.0,1.0\n")
     _, log = run(tmp_path)
     assert "old" not in set(log.table()["module"])
+
+
+def test_a_resumed_training_must_be_measured_as_before(tmp_path):
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path, fail_at=12)
+    model, task = network(), Copy()
+    log = OutlierLog(task.x[:8], 3, file=tmp_path / OUTLIERS)
+    with pytest.raises(ArtefactError, match="other steps than every 3"):
+        train(model, task, config(), folder=tmp_path, resume=True, progress=False, watch=log)
+    (tmp_path / OUTLIERS).write_text("step,module\n0,a\n")
+    with pytest.raises(ArtefactError, match="damaged"):
+        OutlierLog(task.x[:8], 5, file=tmp_path / OUTLIERS).load()
 
 
 def test_steps_must_be_at_least_one():

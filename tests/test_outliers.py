@@ -1,15 +1,18 @@
 """Outlier metrics: golden values, streaming, presets, what caused what."""
 
 import json
+import weakref
 
 import pytest
 import torch
 from torch import nn
 
+from stanhop_app.errors import TrainingError
 from stanhop_app.files import to_json
 from stanhop_app.layers import Hopfield, HopfieldPooling
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.outliers import ROOT, OutlierReport, find_modules, kurtosis, record
+from stanhop_app.quantization import quantize
 
 
 class Same(nn.Module):
@@ -75,17 +78,73 @@ def test_batches_do_not_matter(modules):
         assert a.max_inf_norm == pytest.approx(b.max_inf_norm, rel=1e-5)
         assert a.quantiles == pytest.approx(b.quantiles, rel=1e-3)
         assert a.largest == pytest.approx(b.largest, rel=1e-5)
+        assert (a.no_op or 0) == pytest.approx(b.no_op or 0, rel=1e-5, abs=1e-7)
+        for name in ("top_channels", "top_steps"):
+            ours, theirs = (dict(getattr(row, name)) for row in (a, b))
+            assert sorted(ours.values()) == pytest.approx(sorted(theirs.values()), rel=1e-5)
 
 
 def test_memory_does_not_grow_with_batches():
-    """What is kept of a module is a fixed number of numbers."""
-    net = small_net()
-    few = record(net, [torch.randn(4, 24, 3)])
-    many = record(net, (torch.randn(4, 24, 3) for _ in range(20)))
-    assert many.samples == 80
-    for a, b in zip(few.rows, many.rows, strict=True):
-        assert len(b.top_channels) == len(a.top_channels) <= 5
-        assert len(b.histogram) <= 4096
+    """No activation lives longer than its batch."""
+    alive = weakref.WeakSet()
+
+    class Watched(nn.Module):
+        def forward(self, x):
+            out = x + 1
+            alive.add(out)
+            return out
+
+    def batches():
+        for _ in range(20):
+            yield torch.randn(8, 50)
+            assert len(alive) <= 2
+
+    assert record(Watched(), batches()).samples == 160
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (6, 5, 7), (6, 2, 5, 7), (6, 2, 3, 5, 7)])
+def test_outputs_of_every_rank(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x[4, ..., 3] = 50.0
+    row = record(Same(), x.split(4)).rows[0]
+    assert row.top_channels[0][0] == 3
+    assert (row.sample, row.largest, row.sequences) == (4, 50.0, 6)
+    assert (len(row.top_steps) > 0) == (len(shape) > 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_double(dtype):
+    x = torch.full((9000, 4), 10.0, dtype=dtype)
+    x[:, 1] = 8.0
+    whole, split = record(Same(), [x]), record(Same(), x.split(7))
+    assert whole.max_inf_norm == split.max_inf_norm == 10.0
+    assert whole.average_kurtosis == pytest.approx(split.average_kurtosis, rel=1e-6)
+
+
+def test_large_numbers_have_a_kurtosis():
+    x = torch.randn(3, 1000, generator=torch.Generator().manual_seed(0))
+    for scale in (1e-3, 1e3, 1e10, 1e30):
+        assert kurtosis(scale * x).isfinite().all()
+    torch.testing.assert_close(kurtosis(1e12 * x), kurtosis(1e3 * x), rtol=1e-4, atol=0)
+    exact = kurtosis((1e-1 * x).double())
+    torch.testing.assert_close(kurtosis(1e-1 * x).double(), exact, rtol=1e-5, atol=0)
+
+
+def test_quantiles_of_one_value_are_that_value():
+    row = record(Same(), [torch.ones(3, 10)]).rows[0]
+    assert all(0.9375 <= value <= 1.0 for value in row.quantiles.values())
+
+
+def test_a_module_with_two_names_is_measured_once_under_the_first_that_is_asked_for():
+    model = nn.Sequential(linear := nn.Linear(4, 4), linear)
+    assert [row.module for row in record(model, [torch.randn(3, 4)]).rows] == [ROOT, "0"]
+    assert [row.module for row in record(model, [torch.randn(3, 4)], modules="1").rows] == ["1"]
+
+
+def test_a_quantised_model_is_measured_over_the_same_modules():
+    net, x = small_net().eval(), torch.randn(4, 24, 3)
+    names = [row.module for row in record(net, [x]).rows]
+    assert [row.module for row in record(quantize(net, [x]), [x]).rows] == names
 
 
 def test_a_planted_outlier_is_named():
@@ -167,7 +226,7 @@ def test_hooks_and_modes_are_left_as_they_were():
     assert net.training
     assert not net.deep.embedding.training
     assert all(not module._forward_hooks for module in net.modules())
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(TrainingError, match="not finite; lower the learning rate"):
         record(net, [torch.full((2, 24, 3), float("nan"))])
     assert all(not module._forward_hooks for module in net.modules())
 
@@ -192,7 +251,56 @@ def test_what_cannot_be_recorded_is_said():
     net = small_net()
     with pytest.raises(ValueError, match="no module matches 'encoder.*'.*all, ffn\\+norm"):
         record(net, [torch.randn(2, 24, 3)], modules="encoder*")
-    with pytest.raises(ValueError, match="no batch"):
-        record(net, [])
+    for empty in ([], [torch.zeros(0, 24, 3)]):
+        with pytest.raises(ValueError, match="no batch"):
+            record(net, empty)
     with pytest.raises(ValueError, match="puts out a tensor"):
         record(net, [torch.randn(2, 24, 3)], modules=["deep.blocks"])
+
+
+@pytest.mark.parametrize("family", ["bert", "opt", "vit"])
+def test_models_of_transformers_can_be_recorded_and_quantised(family):
+    """Outputs of two, three and four dimensions, arguments by keyword, tuples and model outputs."""
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
+    torch.manual_seed(0)
+    if family == "vit":
+        config = transformers.ViTConfig(**small, intermediate_size=32, image_size=8, patch_size=4)
+        model = transformers.ViTForImageClassification(config)
+        batch = {"pixel_values": torch.randn(3, 3, 8, 8)}
+    else:
+        batch = {"input_ids": torch.randint(3, 90, (3, 7))}
+        if family == "bert":
+            config = transformers.BertConfig(**small, vocab_size=99, intermediate_size=32)
+            model = transformers.BertForMaskedLM(config)
+        else:
+            config = transformers.OPTConfig(
+                **small, vocab_size=99, ffn_dim=32, word_embed_proj_dim=16
+            )
+            model = transformers.OPTForCausalLM(config)
+    model.eval()
+    everything = record(model, [batch])
+    assert len(everything.rows) > 15
+    norms = record(model, [batch], modules="ffn+norm")
+    assert any(row.kind == "LayerNorm" for row in norms.rows)
+    layers = record(model, [batch], modules="layer-outputs")
+    assert len(layers.rows) == 2
+    with torch.no_grad():
+        exact = model(**batch).logits
+        rounded = quantize(model, [batch])(**batch).logits
+    assert 0 < (rounded - exact).norm() < 0.2 * exact.norm()
+
+
+def test_the_papers_set_for_bert_is_among_ffn_and_norm():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        hidden_size=16,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        intermediate_size=32,
+        vocab_size=9,
+    )
+    names = set(find_modules(transformers.BertModel(config), "ffn+norm"))
+    for layer in (0, 1):
+        assert {f"encoder.layer.{layer}.output.{n}" for n in ("dense", "LayerNorm")} <= names
+        assert f"encoder.layer.{layer}.attention.output.dense" not in names

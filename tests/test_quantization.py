@@ -209,9 +209,34 @@ def test_bits_by_name():
             parse_bits(text)
 
 
+def test_layers_called_by_keyword_and_attention_of_pytorch():
+    class Keyword(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 8)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            h = self.linear(input=x)
+            return self.attention(h, h, h)[0]
+
+    torch.manual_seed(0)
+    model, x = Keyword().eval(), torch.randn(3, 5, 4)
+    quantized = quantize(model, [x], QuantizationConfig(weight_bits=3, activation_bits=3))
+    assert len(quantized.linear.weight.unique()) <= 7
+    for name in ("in_proj_weight", "out_proj.weight"):
+        assert torch.equal(
+            quantized.attention.get_parameter(name), model.attention.get_parameter(name)
+        )
+    quantizers = [m for m in quantized.modules() if isinstance(m, ActivationQuantizer)]
+    assert len(quantizers) == 2
+    assert not any(q.calibrating for q in quantizers)
+
+
 def test_what_cannot_be_quantised_is_said():
-    with pytest.raises(ValueError, match="no calibration batch"):
-        quantize(small_net(), [])
+    for empty in ([], [torch.zeros(0, 24, 3)]):
+        with pytest.raises(ValueError, match="no calibration batch"):
+            quantize(small_net(), empty)
     with pytest.raises(ValueError, match="no layer"):
         quantize(nn.Flatten(), [torch.randn(2, 3)])
     for options in (

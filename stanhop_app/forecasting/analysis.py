@@ -35,7 +35,8 @@ def run_parts(forecaster: STanHopForecaster, frame: pd.DataFrame) -> dict[str, W
     frame = match_columns(frame, forecaster.columns_)
     match_frequency(frame, forecaster.frequency_)
     source = getattr(forecaster, "source_", None) or {}
-    same = source.get("sha256") in (None, fingerprint(frame))
+    trained_on = source.get("sha256", getattr(forecaster, "fingerprint_", None))
+    same = trained_on in (None, fingerprint(frame))
     if not same or len(frame) != forecaster.num_rows_:
         raise DataError(
             "the table is not the one that the run was trained on, so that its training rows cannot be "
@@ -97,7 +98,16 @@ def quantized_errors(
 
     Returns:
         Index (model, bits), columns mse, mae in scaled units, and change of the mse against float.
+
+    Raises:
+        DataError: if there is no test window.
+        ValueError: if two configs have the same bits.
     """
+    names = [config.name for config in configs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"each number of bits must be named once, got {', '.join(names)}.")
+    if len(test) == 0:
+        raise DataError("this part of the split holds no window; bits are judged on test windows.")
     batches = calibration_batches(train)
     networks = {"float": network}
     networks |= {config.name: quantize(network, batches, config) for config in configs}  # type: ignore[misc]

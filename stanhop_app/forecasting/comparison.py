@@ -124,11 +124,15 @@ def compare(
     """
     if not (variants and horizons and seeds):
         raise ValueError("variants, horizons and seeds must name at least one each.")
-    identity = {"format": FORMAT, "options": asdict(config), "data_sha256": fingerprint(frame)}
+    data_sha256 = fingerprint(frame)
+    identity = {"format": FORMAT, "options": asdict(config), "data_sha256": data_sha256}
     content = open_results(results, identity)
     study = Study(frame, config.split, config.lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
-        study.parts(horizon)
+        if not len(study.parts(horizon)[2]):
+            raise ValueError(
+                f"split {config.split} has no test part, on which variants are compared."
+            )
         for variant in variants:
             study.network(parse_variant(variant, config), horizon, seeds[0])
     scratch = results.with_name(f"{results.name}.cells")
@@ -136,13 +140,14 @@ def compare(
         for horizon in horizons:
             for variant in variants:
                 key = f"{variant}, horizon {horizon}, seed {seed}"
+                folder = scratch / f"{variant}-{horizon}-{seed}"
                 if key in content["cells"]:
+                    shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
                     continue
                 say(key)
-                folder = scratch / f"{variant}-{horizon}-{seed}"
                 cell = {"variant": variant, "horizon": horizon, "seed": seed}
                 try:
-                    done = _cell(study, config, variant, horizon, seed, folder, progress)
+                    done = _cell(study, config, cell, data_sha256, folder, progress)
                 except TrainingError as error:  # the other variants go on
                     say(f"{key}: {error}")
                     done = {"failed": str(error)}
@@ -159,13 +164,13 @@ def compare(
 def _cell(
     study: Study,
     config: ComparisonConfig,
-    variant: str,
-    horizon: int,
-    seed: int,
+    cell: Mapping[str, Any],
+    data_sha256: str,
     folder: Path,
     progress: bool | None,
 ) -> dict[str, Any]:
     """Train and measure one network; JSON values."""
+    variant, horizon, seed = cell["variant"], cell["horizon"], cell["seed"]
     learn, validation, test = study.parts(horizon)
     network = study.network(parse_variant(variant, config), horizon, seed)
     training = TrainingConfig(
@@ -190,7 +195,10 @@ def _cell(
         training,
         folder=folder,
         resume=True,
-        identity={"variant": variant, "horizon": horizon, **asdict(network.config)},
+        identity={
+            **{"variant": variant, "split": config.split, "data_sha256": data_sha256},
+            **asdict(network.config),
+        },
         progress=progress,
         watch=log,
     )

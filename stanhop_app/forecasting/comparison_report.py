@@ -1,6 +1,6 @@
 """Tables, ranks and figures of a comparison of attention variants."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,24 @@ RANKED = ("test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4")
 
 
 def comparison_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
-    """One row a cell: variant, horizon, seed, errors, outliers over a set of modules, bits, cost."""
+    """One row a cell: variant, horizon, seed, errors, outliers over a set of modules, bits, cost.
+
+    Of the set "all" those modules count that every variant in the file has.
+    """
+    cells = trained_cells(content)
+    shared = _shared(cells)
     rows = [
         {
             **{name: cell[name] for name in ("variant", "horizon", "seed")},
             **{name: cell[name] for name in ("validation_mse", "test_mse", "test_mae")},
-            **cell["outliers"][modules],
+            **_outliers(cell, modules, shared),
             **cell["bits"],
             "no_op": cell["no_op"],
             "parameters": cell["parameters"],
             "windows_per_second": cell["training_windows_per_second"],
             "one_window_ms": cell["one_window_ms"],
         }
-        for cell in trained_cells(content)
+        for cell in cells
     ]
     return pd.DataFrame(rows)
 
@@ -123,7 +128,7 @@ def component_norms(content: Mapping[str, Any], kind: str) -> pd.DataFrame:
         kind: "layer" for whole blocks, "component" for what the last block of the encoder is made of.
     """
     cells = _first_cells(content)
-    blocks = sorted({n for cell in cells for n in cell["modules"] if _is_block(n)})
+    blocks = sorted({n for cell in cells for n in cell["modules"] if _is_block(n)}, key=_order)
     encoder = [name for name in blocks if name.startswith("blocks.")]
     if kind == "layer":
         names = blocks
@@ -140,6 +145,29 @@ def component_norms(content: Mapping[str, Any], kind: str) -> pd.DataFrame:
 
 def _is_block(name: str) -> bool:
     return name.count(".") == 1 and name.split(".")[0] in ("blocks", "readers")
+
+
+def _order(name: str) -> tuple[str, int]:
+    kind, number = name.split(".")
+    return kind, int(number)
+
+
+def failed_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """Cells that could not be trained, with the reason; they are in no mean."""
+    rows = {key: cell["failed"] for key, cell in content["cells"].items() if "failed" in cell}
+    return pd.DataFrame({"reason": rows})
+
+
+def _shared(cells: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Modules that every variant has: gates and tables of some would move an unweighted mean."""
+    return set.intersection(*(set(cell["modules"]) for cell in cells))
+
+
+def _outliers(cell: Mapping[str, Any], modules: str, shared: set[str]) -> dict[str, float]:
+    if modules != "all":
+        return dict(cell["outliers"][modules])
+    values = np.array([cell["modules"][name] for name in sorted(shared)])
+    return {"kurtosis": float(values[:, 0].mean()), "max_inf_norm": float(values[:, 1].max())}
 
 
 def _first_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:

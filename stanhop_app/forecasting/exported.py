@@ -1,6 +1,8 @@
 """Forecast with an exported folder. ONNX kinds need onnxruntime and no torch."""
 
+import json
 import logging
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,10 +134,27 @@ def _session(path: Path) -> Predict:
     return predict
 
 
+def _refuse_pickles(path: Path) -> None:
+    """Raise ValueError for an archive in which torch would unpickle something: ours hold none."""
+    with zipfile.ZipFile(path) as archive:
+        if len(set(archive.namelist())) < len(archive.namelist()):
+            raise ValueError("it holds two entries of one name")
+        for entry in archive.infolist():
+            name = entry.filename
+            if name.endswith((".pt", ".pkl", ".pickle")) and entry.file_size:
+                raise ValueError(f"it holds {name}, which could run code")
+            if name.endswith(("weights_config.json", "constants_config.json")):
+                for of in json.loads(archive.read(name))["config"].values():
+                    plain = of["path_name"].startswith(("weight_", "tensor_"))
+                    if of["use_pickle"] or not plain:
+                        raise ValueError(f"{name} names pickled tensors, which could run code")
+
+
 def _program(path: Path) -> Predict:
     import torch
 
     try:
+        _refuse_pickles(path)
         module = torch.export.load(path).module()
     except Exception as error:  # whatever a damaged archive makes it raise
         raise ArtefactError(f"{path}: torch cannot read it ({error}).") from None

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stanhop_app.errors import ExportError
+from stanhop_app.errors import ConversionError, ExportError
 from stanhop_app.export import export_onnx, export_program, quantize_onnx
 from stanhop_app.files import sha256, write_atomic, write_json
 from stanhop_app.forecasting.analysis import calibration_batches, run_parts
@@ -21,6 +21,7 @@ from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.exported import CONTEXT, KINDS, ExportedForecaster
 from stanhop_app.forecasting.folder import CONFIG, EXPORT, FORMATS, stamp
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.windows import Windows
 from stanhop_app.version import __version__
 
 LARGEST_DIFFERENCE = 1e-4
@@ -78,39 +79,60 @@ def export_run(
         )
     _check_folder(folder, force)
     parts = None if frame is None else run_parts(forecaster, frame)
-    network, path = forecaster.network_, folder / KINDS[to]
-    window = _window(forecaster)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).unlink(missing_ok=True)
-    layers = 0
-    try:
-        if to == "onnx":
-            export_onnx(network, window, path)
-        elif to == "torch-export":
-            export_program(network, window, path)
-        else:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, so that an earlier export stays whole until this one is accepted.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        scratch, window = Path(name), _window(forecaster)
+        layers = _convert(forecaster, scratch, to, window, parts)
+        exported = _finish(forecaster, scratch, to)
+        difference = _difference(forecaster, exported, window)
+        errors = {}
+        for part in ("validation", "test") if parts is not None else ():
             assert parts is not None
-            with tempfile.TemporaryDirectory() as scratch:
-                export_onnx(network, window, Path(scratch) / path.name)
-                batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
-                layers = quantize_onnx(Path(scratch) / path.name, path, batches)
-    except ExportError as error:
-        raise ExportError(_explain(forecaster, to, str(error))) from error
-    exported = _finish(forecaster, folder, to)
-    difference = _difference(forecaster, exported, window)
-    errors = {}
-    if parts is not None:
-        for part in ("validation", "test"):
             if len(parts[part]):
                 errors[part] = _errors(forecaster, exported, parts[part])
-    _accept(folder, to, difference, errors)
+        _accept(to, difference, errors)
+        milliseconds = _milliseconds(forecaster, exported, window)
+        _move(scratch, folder, to)
     return ExportReport(
         kind=to,
         difference=difference,
         errors=errors,
-        milliseconds=_milliseconds(forecaster, exported, window),
+        milliseconds=milliseconds,
         layers=layers,
     )
+
+
+def _convert(
+    forecaster: STanHopForecaster,
+    scratch: Path,
+    to: str,
+    window: Tensor,
+    parts: Mapping[str, Windows] | None,
+) -> int:
+    """Write the model; how many layers are in int8."""
+    network, path = forecaster.network_, scratch / KINDS[to]
+    try:
+        if to == "torch-export":
+            export_program(network, window, path)
+            return 0
+        export_onnx(network, window, path)
+    except ConversionError as error:
+        raise ExportError(_explain(forecaster, to, str(error))) from error
+    if to == "onnx":
+        return 0
+    assert parts is not None
+    batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
+    return quantize_onnx(path, path, batches)
+
+
+def _move(scratch: Path, folder: Path, to: str) -> None:
+    """Put the files of an accepted export in their place, ``config.json`` last."""
+    folder.mkdir(exist_ok=True)
+    for name in {CONFIG, CONTEXT, *KINDS.values()}:
+        (folder / name).unlink(missing_ok=True)
+    for name in (KINDS[to], CONTEXT, CONFIG):
+        (scratch / name).replace(folder / name)
 
 
 def _check_folder(folder: Path, force: bool) -> None:
@@ -164,18 +186,21 @@ def _finish(forecaster: STanHopForecaster, folder: Path, to: str) -> ExportedFor
 def _difference(
     forecaster: STanHopForecaster, exported: ExportedForecaster, window: Tensor
 ) -> float:
-    """Over batches of one, two and five windows."""
-    worst = 0.0
+    """Over batches of one, two and five windows; infinite where the export forecasts no number."""
+    differences = []
     for batch in (window[:1], window, window.repeat(3, 1, 1)[:5]):
         with torch.no_grad():
             wanted = forecaster.network_(batch).numpy()
         found = exported.predict_windows(batch.numpy())
-        worst = max(worst, float(np.abs(found - wanted).max() / np.abs(wanted).max()))
-    return worst
+        if not np.isfinite(found).all():
+            return float("inf")
+        largest = max(float(np.abs(wanted).max()), float(np.finfo(np.float32).tiny))
+        differences.append(float(np.abs(found - wanted).max()) / largest)
+    return max(differences)
 
 
 def _errors(
-    forecaster: STanHopForecaster, exported: ExportedForecaster, windows: Any
+    forecaster: STanHopForecaster, exported: ExportedForecaster, windows: Windows
 ) -> dict[str, float]:
     predictors: dict[str, Callable[[Tensor], Tensor]] = {
         "network": forecaster.network_,
@@ -189,36 +214,34 @@ def _errors(
     }
 
 
-def _accept(
-    folder: Path, to: str, difference: float, errors: Mapping[str, Mapping[str, float]]
-) -> None:
-    """Take back an export that is not the network."""
+def _accept(to: str, difference: float, errors: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse an export that is not the network."""
     if to != "onnx-int8":
         if difference <= LARGEST_DIFFERENCE:
             return
         reason = f"its forecasts differ by {difference:.1e} of the largest value"
     else:
         of = errors["validation"]
-        loss = of["export"] / of["network"] - 1
-        if loss <= LARGEST_LOSS:
+        if of["export"] <= (1 + LARGEST_LOSS) * of["network"]:
             return
-        reason = f"its error on validation windows is {loss:.1%} above the network's"
-    for name in (CONFIG, CONTEXT, KINDS[to]):
-        (folder / name).unlink(missing_ok=True)
-    raise ExportError(f"{folder}: the export was refused: {reason}; try another --to.")
+        reason = (
+            f"its error on validation windows is {of['export']:.5f}, more than {LARGEST_LOSS:.0%} above "
+            f"the network's {of['network']:.5f}"
+        )
+    raise ExportError(f"the export was refused: {reason}; try another --to.")
 
 
 def _explain(forecaster: STanHopForecaster, to: str, reason: str) -> str:
     """What could not be exported, and what to do."""
     config = forecaster.network_.config
     what = f"association {config.association!r}"
+    other = "association softmax1, softmax, sparsemax or entmax15"
     if "memory" in (config.feed_forward, config.projection):
         what += " with memory layers"
-    hint = (
-        "train with association softmax1, softmax, sparsemax or entmax15"
-        if to == "torch-export"
-        else "try --to torch-export, or train with another association"
-    )
+        other += ", or dense layers"
+    hint = f"train with {other}"
+    if to != "torch-export":
+        hint = f"try --to torch-export, or {hint}"
     return f"a network of {what} {reason}; {hint}."
 
 

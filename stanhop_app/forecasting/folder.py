@@ -31,17 +31,20 @@ def read_config(folder: Path, *formats: str) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtefactError(f"{path}: damaged ({error}).") from None
-    if not isinstance(config, dict) or config.get("format") not in FORMATS:
+    if not isinstance(config, dict) or str(config.get("format")) not in FORMATS:
         raise ArtefactError(f"{path}: not an artefact of stanhop.")
     if config["format"] not in (formats or (RUN,)):
-        raise ArtefactError(
-            f"{folder}: is an exported model, which can forecast and nothing else; name the run."
-        )
+        said = "an exported model, which can forecast and nothing else; name the run"
+        if config["format"] == RUN:
+            said = "a run and no exported model; export it with `stanhop export`"
+        raise ArtefactError(f"{folder}: is {said}.")
     wanted = FORMATS[config["format"]]
     if config.get("format_version") != wanted:
+        version = config.get("format_version")
+        old = isinstance(version, int) and version < wanted
         raise ArtefactError(
-            f"{path}: format version {config.get('format_version')}, this package "
-            f"({__version__}) reads {wanted}; update stanhop-app."
+            f"{path}: format version {version}, this package ({__version__}) reads {wanted}; "
+            + ("train or export it again." if old else "update stanhop-app.")
         )
     return config
 

@@ -190,6 +190,7 @@ class STanHopForecaster(BaseEstimator):
         self.scaler_, self.borders_ = scaler, borders
         self.context_ = table.iloc[-self.lookback :].copy()
         self.num_rows_ = len(table)
+        self.fingerprint_ = identity["data_sha256"]
         self.n_features_in_ = len(self.columns_)
         if isinstance(X, pd.DataFrame):
             self.feature_names_in_ = np.array(self.columns_, dtype=object)

@@ -139,6 +139,10 @@ def make_run(
     if force and not resume and is_main_process():  # only now that nothing can be refused
         for name in (CHECKPOINT, CONFIG, OUTLIERS):
             (folder / name).unlink(missing_ok=True)
+    if outlier_steps is None and is_main_process():
+        (folder / OUTLIERS).unlink(
+            missing_ok=True
+        )  # of an earlier training that was asked for them
     forecaster.fit(frame, run_folder=folder, resume=resume, outlier_steps=outlier_steps)
     report, baselines = fit_and_score(forecaster, frame, season)
     if is_main_process():
