@@ -145,7 +145,7 @@ def test_ranks_are_of_the_means():
             **dict.fromkeys(("validation_mse", "test_mae", "no_op", "parameters"), 1.0),
             **dict.fromkeys(TIMED, 1.0),
             "test_mse": mse,
-            "outliers": {"all": {"kurtosis": 3.0, "max_inf_norm": mse}},
+            "modules": {"block": [3.0, mse]},
             "bits": {"W8A8": -mse, "W6A6": 1.0, "W4A8": 1.0, "W4A4": 1.0},
         }
         for horizon in (1, 2)
