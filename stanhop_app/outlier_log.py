@@ -19,8 +19,8 @@ class OutlierLog:
     """Kurtosis and maximum infinity norm of every module on one batch, at regular steps of a training.
 
     What `stanhop_app.training.train` takes as ``watch``. Rows that lie ahead of the training are dropped
-    when it
-    gets there again, so that a training that was killed and resumed leaves the file of one that was not.
+    when it gets there again, so that a training that was killed and resumed leaves the file of one that
+    was not.
 
     Args:
         batch: what is measured on, always the same, the leading dimension samples.

@@ -38,12 +38,11 @@ PRESETS: dict[str, Callable[[str, nn.Module], bool]] = {
     ),
     "layer-outputs": lambda name, module: bool(LAYER.search(name)),
 }
-"""Sets of modules, by name. "all": every module that puts out a tensor, containers and the model too, as the
-papers' code hooks STanHop. "ffn+norm": feed-forward networks and every normalisation; for a Hugging Face
-BERT that is the
-paper's set and the norms after attention, embedding and head besides. "layer-outputs": whole blocks, the
-set that the paper's figures for
-OPT agree with. Which set the paper's table shows for STanHop is not known."""
+"""Sets of modules, by name. "all": every module that puts out a tensor, containers and the model too, as
+the papers' code hooks STanHop. "ffn+norm": feed-forward networks and every normalisation; for a Hugging
+Face BERT that is the paper's set and the norms after attention, embedding and head besides.
+"layer-outputs": whole blocks, the set that the paper's figures for OPT agree with. Which set the paper's
+table shows for STanHop is not known."""
 Modules = str | Sequence[str]
 Batch = Tensor | Sequence[Any] | Mapping[str, Any]
 

@@ -355,6 +355,36 @@ def component_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     return figure
 
 
+def heat_figure(table: pd.DataFrame, *, x: str, y: str, label: str, title: str = "") -> go.Figure:
+    """A matrix in colours that colour-blind readers can order.
+
+    Args:
+        table: rows from top to bottom.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        label: of the values, with unit.
+        title: of the figure.
+    """
+    figure = go.Figure(
+        go.Heatmap(
+            z=table.to_numpy(),
+            x=[str(name) for name in table.columns],
+            y=[str(name) for name in table.index],
+            colorscale="Viridis",
+            colorbar={"title": label},
+        )
+    )
+    figure.update_xaxes(title_text=x, type="category")
+    figure.update_yaxes(title_text=y, type="category", autorange="reversed")
+    figure.update_layout(
+        title=title,
+        height=max(30 * len(table), 160) + 170,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 50},
+    )
+    return figure
+
+
 def _line(number: int) -> dict[str, Any]:
     """Colour of a line, dashed where colours begin anew."""
     dash = ("solid", "dash", "dot")[number // len(COLOURS) % 3]

@@ -1,10 +1,9 @@
 """Simulated low-bit networks: post-training quantisation by the protocol of the outlier papers.
 
-Weights are symmetric per tensor, activations asymmetric per tensor with static ranges: a running
-minimum and maximum over calibration batches. Every number of the quantised network lies on the grid of
-its bits, so
-that its accuracy is that of integer arithmetic with wide sums (what stays in float aside: see `quantize`);
-its speed is not. For speed there is `stanhop_app.export`.
+Weights are symmetric per tensor, activations asymmetric per tensor with static ranges: a running minimum
+and maximum over calibration batches. Every number of the quantised network lies on the grid of its bits,
+so that its accuracy is that of integer arithmetic with wide sums (what stays in float aside: see
+`quantize`); its speed is not. For speed there is `stanhop_app.export`.
 
 References:
     Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, appendix C; Hu et al., arXiv 2404.03828, section 4.
@@ -87,9 +86,8 @@ def weight_scale(weight: Tensor, bits: int, weight_range: WeightRange = "minmax"
     """Step of the symmetric grid of a weight tensor, a scalar.
 
     The grid is ``-(2^(b-1) - 1) .. 2^(b-1) - 1`` steps, or ``0 .. 2^b - 1`` where no weight is negative.
-    "minmax": the
-    largest weight is the last point. "mse": of 1%, 2%, ..., 100% of that, the step with the least
-    squared error.
+    "minmax": the largest weight is the last point. "mse": of 1%, 2%, ..., 100% of that, the step with
+    the least squared error.
     """
     low, high = _weight_grid(weight, bits)
     top = (weight.abs().max() / high).clamp_min(torch.finfo(weight.dtype).tiny)
@@ -191,13 +189,11 @@ def quantize(
     """A copy of a model in simulated low-bit arithmetic, calibrated on batches.
 
     On the grid are: weights, embeddings and tables; inputs and outputs of linear, convolution and memory
-    layers, normalisations and activation functions; queries, keys, values, scores, weights and results of
-    retrievals; sums
-    of residual streams. In float stay what ``config.keep`` names, what is computed outside modules (instance
-    normalisation, the linear part of the forecaster), biases, PyTorch's own `nn.MultiheadAttention` and
-    layers of
-    other libraries' own kinds (the Conv1D of GPT-2). Attention of other libraries is seen from outside
-    only. Ranges are of the float network's activations.
+    layers, normalisations and activation functions; queries, keys, values, scores, weights and results
+    of retrievals; sums of residual streams. In float stay what ``config.keep`` names, what is computed
+    outside modules (instance normalisation, the linear part of the forecaster), biases, PyTorch's own
+    `nn.MultiheadAttention` and layers of other libraries' own kinds (the Conv1D of GPT-2). Attention of
+    other libraries is seen from outside only. Ranges are of the float network's activations.
 
     Args:
         model: any module; it is not changed.

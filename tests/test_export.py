@@ -241,7 +241,9 @@ def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monk
     monkeypatch.setitem(ASSOCIATIONS, "stubborn", stubborn)
     forecaster = fitted(weather, association="stubborn")
     for to, hint in (("onnx", "try --to torch-export"), ("torch-export", "train with association")):
-        with pytest.raises(ExportError, match=f"association 'stubborn' cannot be .*data-dependent.*{hint}"):
+        with pytest.raises(
+            ExportError, match=f"association 'stubborn' cannot be .*data-dependent.*{hint}"
+        ):
             export_run(forecaster, tmp_path / to, to=to)
         assert not (tmp_path / to / "config.json").exists()
 

@@ -18,7 +18,7 @@ def blocks(project, language):
 def test_its_python_runs(project, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = blocks(project, "python")
-    assert len(found) == 6
+    assert len(found) == 7
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out

@@ -1,0 +1,52 @@
+"""stanhop dashboard."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+from stanhop_app.cli.options import config_option, echo
+
+UPLOAD_MEGABYTES = 200
+"""Largest file that the server takes."""
+
+
+@click.command("dashboard")
+@config_option
+@click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of runs and of compare results; nothing outside it can be opened.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser.")
+def command(runs: Path, host: str, port: int, browser: bool) -> None:
+    """Open the dashboard on this machine.
+
+    It shows the runs in --runs, and the embedded sample where there is none yet. Stop it with Ctrl-C.
+
+    \b
+    stanhop dashboard --port 8600 --no-browser
+    """
+    app = Path(__file__).resolve().parents[1] / "ui" / "app.py"
+    settings = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": str(not browser).lower(),
+        "server.maxUploadSize": str(UPLOAD_MEGABYTES),
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+    }
+    flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        echo(f"anybody who reaches {host}:{port} can use this dashboard; it asks for no password.")
+    environment = {**os.environ, "STANHOP_RUNS": str(runs.resolve())}
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit", "run", str(app), *flags], env=environment
+    )
+    sys.exit(done.returncode)

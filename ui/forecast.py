@@ -1,0 +1,99 @@
+"""Forecast: a run and a table in, history and forecast out, and where the run errs."""
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.ui import parts
+
+from stanhop_app.forecasting.analysis import run_parts
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.residuals import Residuals, residuals
+from stanhop_app.plots import curves_figure, forecast_figure, heat_figure
+
+LONGEST = 20_000
+"""Rows that are drawn; of longer histories the latest."""
+
+
+def show() -> None:
+    """The page."""
+    st.title("Forecast")
+    name, forecaster = parts.choose_run()
+    options = (forecaster.source_ or {}).get("options", {})
+    table = parts.upload("Forecast another table (CSV or Parquet) with this run", options)
+    left, middle, right = st.columns(3)
+    horizon = left.number_input(
+        "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
+    )
+    shown = middle.number_input("History shown (steps)", 1, LONGEST, 14 * 24, key="history")
+    variates = right.multiselect(
+        "Variates", forecaster.columns_, default=forecaster.columns_[:1], key="variates"
+    )
+    try:
+        prediction = forecaster.predict(table, int(horizon))
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    assert isinstance(prediction, pd.DataFrame)
+    history = forecaster.context_ if table is None else table
+    known = parts.own_frame(forecaster)
+    if table is None and known is not None:
+        history = known
+    chosen = variates or forecaster.columns_[:1]
+    data = (forecaster.source_ or {}).get("data", "an array")
+    title = (
+        f"{int(horizon)} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
+        f"trained on {data}, split {forecaster.split}"
+    )
+    figure = forecast_figure(history[chosen].iloc[-int(shown) :], prediction[chosen], title=title)
+    parts.show(figure, "forecast")
+    st.download_button(
+        "Download the forecast (CSV)",
+        prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),
+        file_name="forecast.csv",
+        mime="text/csv",
+        key="download",
+    )
+    with st.expander("Table"):
+        st.dataframe(prediction)
+    if known is not None:
+        _errors(name, forecaster, known, chosen)
+    run = "sample" if name == parts.SAMPLE else f"runs/{name}"
+    parts.reproduce(
+        f"stanhop forecast {run} --horizon {int(horizon)} --plot forecast.html",
+        "from stanhop_app import STanHopForecaster\n\n"
+        f'forecaster = STanHopForecaster.load("{run}")\nprint(forecaster.predict(horizon={int(horizon)}))',
+    )
+
+
+def _errors(
+    name: str, forecaster: STanHopForecaster, frame: pd.DataFrame, variates: list[str]
+) -> None:
+    """Errors on the test part by step, hour and weekday."""
+    if not st.toggle("Where it errs: all test windows", key="errors"):
+        return
+    try:
+        found = _residuals(name, forecaster, frame)
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    curves = {v: (list(found.by_step.index), list(found.by_step[v])) for v in variates}
+    title = f"Mean absolute error by step, {found.windows:,} test windows, split {forecaster.split}"
+    parts.show(
+        curves_figure(curves, x="step of the horizon", y="error, original units", title=title),
+        "by_step",
+    )
+    variate = variates[0]
+    parts.show(
+        heat_figure(
+            found.by_hour[variate],
+            x="hour of the day",
+            y="",
+            label="error",
+            title=f"Mean absolute error of {variate} by hour and weekday, original units",
+        ),
+        "by_hour",
+    )
+
+
+@st.cache_data(show_spinner="Forecasting all test windows…", max_entries=8)
+def _residuals(name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> Residuals:
+    return residuals(_forecaster, _frame, run_parts(_forecaster, _frame)["test"])

@@ -1,0 +1,122 @@
+"""Outliers: what every module of a run puts out, which window caused it, and what bits cost."""
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.ui import parts, runs
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.analysis import BITS, quantized_errors, run_parts, window_outliers
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.outlier_log import OUTLIERS, read_outliers
+from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
+from stanhop_app.plots import forecast_figure, norm_figure, outlier_figures
+from stanhop_app.quantization import QuantizationConfig, parse_bits
+
+MOST = 512
+"""Windows measured, evenly spaced."""
+
+
+def show() -> None:
+    """The page."""
+    st.title("Outliers")
+    name, forecaster = parts.choose_run()
+    frame = parts.own_frame(forecaster)
+    if frame is None:
+        options = (forecaster.source_ or {}).get("options", {})
+        frame = parts.upload("The table that the run was trained on", options)
+    if frame is None:
+        st.info("Bring the table that the run was trained on.")
+        return
+    modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+    try:
+        report = _report(name, forecaster, frame, modules)
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    left, right, third = st.columns(3)
+    left.metric("Average kurtosis (3: Gaussian)", f"{report.average_kurtosis:.2f}")
+    right.metric("Maximum infinity norm", f"{report.max_inf_norm:.2f}")
+    third.metric("Test windows", f"{report.samples:,}")
+    title = f"{name}, {forecaster.association}, test windows, split {forecaster.split}"
+    for number, figure in enumerate(outlier_figures(report.table(), report.rows, title=title)):
+        parts.show(figure, f"outliers-{number}")
+    st.download_button(
+        "Download the table (CSV)",
+        report.table().to_csv(),
+        file_name="outliers.csv",
+        mime="text/csv",
+        key="download",
+    )
+    _cause(forecaster, frame, report)
+    if name != parts.SAMPLE and (runs.inside(name) / OUTLIERS).exists():
+        log = read_outliers(runs.inside(name) / OUTLIERS)
+        parts.show(norm_figure(log, title=f"{name}: norms during training"), "training")
+    _bits(name, forecaster, frame)
+    parts.reproduce(
+        f"stanhop outliers runs/{name} --modules {modules} --plot outliers.html",
+        "from stanhop_app.forecasting.analysis import run_parts, window_outliers\n\n"
+        "windows = run_parts(forecaster, frame)['test']\n"
+        f"print(window_outliers(forecaster.network_.deep, windows, {modules!r}).table())",
+    )
+
+
+def _cause(forecaster: STanHopForecaster, frame: pd.DataFrame, report: OutlierReport) -> None:
+    """The window that caused the largest activation of a module."""
+    st.subheader("Which window caused it")
+    ranked = sorted(report.rows, key=lambda row: row.largest, reverse=True)
+    by_name: dict[str, ModuleOutliers] = {row.module: row for row in ranked}
+    row = by_name[st.selectbox("Module", list(by_name), key="module")]
+    channels = ", ".join(f"{channel} ({value:.2f})" for channel, value in row.top_channels)
+    steps = ", ".join(f"{step} ({value:.2f})" for step, value in row.top_steps)
+    st.write(
+        f"Largest activation {row.largest:.2f}. Top channels: {channels}."
+        + (f" Top positions: {steps}." if steps else "")
+    )
+    if row.sample is None:
+        st.write("Its leading dimension is none of windows.")
+        return
+    test = run_parts(forecaster, frame)["test"]
+    origin = max(test.first, test.lookback) + row.sample * len(test) // min(MOST, len(test))
+    window = frame.iloc[origin - forecaster.lookback : origin]
+    target = frame.iloc[origin : origin + forecaster.horizon]
+    variates = forecaster.columns_[:3]
+    prediction = forecaster.predict(window)
+    assert isinstance(prediction, pd.DataFrame)
+    figure = forecast_figure(
+        window[variates],
+        prediction[variates],
+        actual=target[variates],
+        title=f"The window up to {window.index[-1]}, its forecast and what came",
+    )
+    parts.show(figure, "cause")
+
+
+def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame) -> None:
+    """Before and after quantisation, on request: it takes a while."""
+    if not st.toggle("Errors at fewer bits (simulated)", key="bits"):
+        return
+    try:
+        table = _quantized(name, forecaster, frame)
+    except DataError as error:
+        st.error(str(error))
+        return
+    st.dataframe(table.rename(columns={"change": "MSE against float"}))
+
+
+@st.cache_data(show_spinner="Running the test windows…", max_entries=8)
+def _report(
+    name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, modules: str
+) -> OutlierReport:
+    test = run_parts(_forecaster, _frame)["test"]
+    return window_outliers(_forecaster.network_.deep, test, modules, most=MOST)
+
+
+@st.cache_data(show_spinner="Quantising…", max_entries=8)
+def _quantized(name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> pd.DataFrame:
+    found = run_parts(_forecaster, _frame)
+    configs = [
+        QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
+    ]
+    return quantized_errors(
+        _forecaster.network_, found["train"], found["test"], _forecaster.scaler_, configs
+    )

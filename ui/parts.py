@@ -1,0 +1,131 @@
+"""What pages share: choosing a run and a table, figures, downloads, lines that reproduce a page."""
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from stanhop_app.datasets import DATASETS
+from stanhop_app.ui import runs
+
+from stanhop_app.errors import ArtefactError, DataError, TrainingError
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.frame import fingerprint, read_frame
+from stanhop_app.forecasting.run import choose_season
+
+SAMPLE = "sample (trained here)"
+"""What is shown where there is no run yet."""
+ERRORS = (DataError, ArtefactError, TrainingError, ValueError)
+"""What a user can mend; shown as one line."""
+
+
+@st.cache_resource(show_spinner="Training on the embedded sample…")
+def sample_forecaster() -> STanHopForecaster:
+    """A small forecaster of the embedded sample, so that no page is empty."""
+    frame = sample_frame()
+    network = {"dim": 32, "num_heads": 4, "hidden_dim": 64}
+    forecaster = STanHopForecaster(
+        horizon=24, lookback=168, max_epochs=1, network=network, progress=False
+    )
+    forecaster.fit(frame)
+    forecaster.source_ = {
+        "data": "sample",
+        "options": {},
+        "sha256": fingerprint(frame),
+        "season": choose_season(frame, forecaster.borders_, None),
+    }
+    return forecaster
+
+
+@st.cache_data(show_spinner=False)
+def sample_frame() -> pd.DataFrame:
+    """The embedded sample."""
+    return read_frame(DATASETS["sample"].locate())
+
+
+@st.cache_resource(show_spinner="Reading the run…", max_entries=8)
+def _load(name: str, modified: float) -> STanHopForecaster:
+    return STanHopForecaster.load(runs.inside(name))
+
+
+def choose_run() -> tuple[str, STanHopForecaster]:
+    """A widget for the run; its name and the forecaster. Stops the page with an error where it is damaged."""
+    names = [*runs.run_names(), SAMPLE]
+    asked = st.query_params.get("run")
+    chosen = st.sidebar.selectbox(
+        "Run", names, index=names.index(asked) if asked in names else 0, key="run"
+    )
+    if asked is not None and asked not in names:
+        st.sidebar.error(f"{asked!r} is no run in {runs.root()}.")
+    try:
+        return chosen, open_run(chosen)
+    except ERRORS as error:
+        st.error(str(error))
+        st.stop()
+
+
+def open_run(name: str) -> STanHopForecaster:
+    """A run of the run folder, or the sample's.
+
+    Raises:
+        ArtefactError: if it is damaged, or lies outside of the folder.
+    """
+    if name == SAMPLE:
+        return sample_forecaster()
+    path = runs.inside(name)
+    return _load(name, (path / "config.json").stat().st_mtime)
+
+
+def own_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
+    """The table that a run was trained on, if it is a data set with a name."""
+    source = forecaster.source_ or {}
+    name = source.get("data")
+    return None if name not in DATASETS else _dataset(name)
+
+
+@st.cache_data(show_spinner="Reading the data…")
+def _dataset(name: str) -> pd.DataFrame:
+    return read_frame(DATASETS[name].locate())
+
+
+@st.cache_data(show_spinner="Reading the upload…", max_entries=4)
+def _parse(content: bytes, name: str, digest: str, options: dict[str, Any]) -> pd.DataFrame:
+    stream = io.BytesIO(content)
+    stream.name = name
+    return read_frame(stream, **options)
+
+
+def upload(label: str, options: dict[str, Any]) -> pd.DataFrame | None:
+    """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
+    file = st.file_uploader(label, type=["csv", "parquet", "gz", "txt", "tsv"])
+    if file is None:
+        return None
+    content = file.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        return _parse(content, file.name, digest, options)
+    except ERRORS as error:
+        st.error(f"{file.name}: {error}")
+        return None
+
+
+def numbered(values: np.ndarray) -> pd.DataFrame:
+    """A matrix with rows and columns counted from 1."""
+    rows, columns = (pd.RangeIndex(1, size + 1) for size in values.shape)
+    return pd.DataFrame(values, index=rows, columns=columns)
+
+
+def show(figure: go.Figure, key: str) -> None:
+    """Draw a figure in the colours of the theme."""
+    figure.update_layout(template=None)
+    st.plotly_chart(figure, key=key, theme="streamlit", width="stretch")
+
+
+def reproduce(command: str, python: str) -> None:
+    """The lines that make what the page shows."""
+    with st.expander("Reproduce this"):
+        st.code(command, language="bash")
+        st.code(python, language="python")

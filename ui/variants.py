@@ -1,0 +1,115 @@
+"""Attention variants: results of ``stanhop compare``, and two runs side by side on one window."""
+
+import json
+from typing import Any
+
+import streamlit as st
+import torch
+from stanhop_app.ui import parts, runs
+
+from stanhop_app.forecasting.comparison_report import (
+    bits_table,
+    comparison_figures,
+    failed_table,
+    rank_table,
+    readable_table,
+)
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.layers.observe import record_weights
+from stanhop_app.outliers import PRESETS
+from stanhop_app.plots import heat_figure
+
+COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
+
+
+def show() -> None:
+    """The page."""
+    st.title("Attention variants")
+    names = runs.result_names()
+    if names:
+        _results(st.selectbox("Results", names, key="results"))
+    else:
+        st.info(f"No results in {runs.root()} yet. Make some with the command below.")
+        parts.reproduce(COMMAND, "# see stanhop_app.forecasting.comparison.compare")
+    st.header("Two runs on one window")
+    _side_by_side()
+
+
+def _results(name: str) -> None:
+    try:
+        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+        tables = {
+            "Means over seeds": readable_table(content, modules),
+            "Ranks (1: least), mean over horizons": rank_table(content, modules).round(2),
+            "Test MSE against bits": bits_table(content).round(4),
+        }
+        if len(failed := failed_table(content)):
+            tables["Not trained"] = failed
+        figures = comparison_figures(content, modules)
+    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+        st.error(f"{name}: damaged ({error!r}).")
+        return
+    for heading, table in tables.items():
+        st.subheader(heading)
+        st.dataframe(table)
+    for number, figure in enumerate(figures):
+        parts.show(figure, f"comparison-{number}")
+    st.download_button(
+        "Download the results (JSON)",
+        json.dumps(content, indent=2),
+        file_name=name,
+        mime="application/json",
+        key="download",
+    )
+    parts.reproduce(
+        COMMAND,
+        "import json\n\nfrom stanhop_app.forecasting.comparison_report import rank_table\n\n"
+        f'print(rank_table(json.load(open("runs/{name}"))))',
+    )
+
+
+def _side_by_side() -> None:
+    """Attention maps of two runs on the last window of the first one's history."""
+    names = [*runs.run_names(), parts.SAMPLE]
+    columns = st.columns(2)
+    for side, column in enumerate(columns):
+        with column:
+            name = st.selectbox("Run", names, index=min(side, len(names) - 1), key=f"run-{side}")
+            try:
+                forecaster = parts.open_run(name)
+            except parts.ERRORS as error:
+                st.error(str(error))
+                continue
+            _attention(name, forecaster, side)
+
+
+def _attention(name: str, forecaster: STanHopForecaster, side: int) -> None:
+    """One retrieval of one run: weights of a head, and what they leave to the no-op."""
+    rows = forecaster.context_.to_numpy(dtype=float)[-forecaster.lookback :]
+    window = torch.from_numpy(forecaster.scaler_.transform(rows))[None]
+    deep = forecaster.network_.deep
+    with torch.no_grad(), record_weights(deep) as weights:
+        deep(window)
+    module = st.selectbox("Retrieval", list(weights), key=f"module-{side}")
+    found = weights[module]
+    variates = forecaster.columns_
+    row = 0
+    if len(found) == len(variates):
+        row = variates.index(st.selectbox("Variate", variates, key=f"variate-{side}"))
+    elif len(found) > 1:
+        row = st.slider("Patch", 1, len(found), 1, key=f"patch-{side}") - 1
+    head = (
+        st.slider("Head", 1, found.shape[1], 1, key=f"head-{side}") - 1 if found.shape[1] > 1 else 0
+    )
+    shown = found[row, head]
+    left = 1 - found[row].sum(-1)
+    figure = heat_figure(
+        parts.numbered(shown.numpy()),
+        x="stored pattern",
+        y="query",
+        label="weight",
+        title=f"{name}: {module}, head {head + 1}",
+    )
+    parts.show(figure, f"attention-{side}")
+    st.metric("Left to the no-op, mean over heads", f"{max(100 * left.mean().item(), 0):.1f}%")
