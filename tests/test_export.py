@@ -63,9 +63,7 @@ def exports(forecaster, weather, tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "network"),
     [
-        ({"association": "softmax"}, {}),
         ({"association": "sparsemax"}, {}),
-        ({"association": "entmax15"}, {}),
         ({"clip": (-0.03, 1.0), "gate": "linear"}, {"num_layers": 2}),
         ({"linear_skip": False}, {"feed_forward": "memory", "projection": "memory", "bits": 3}),
     ],
@@ -79,12 +77,14 @@ def test_every_kind_of_network_becomes_onnx_for_any_batch(weather, tmp_path, opt
     np.testing.assert_allclose(exported.predict_windows(x.numpy()), wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_learned_alphas_become_onnx(tmp_path):
-    """A layer alone: its bisection is fifty steps, which take the exporter long."""
+@pytest.mark.parametrize("association", ASSOCIATIONS)
+def test_every_association_becomes_onnx(tmp_path, association):
+    """A layer alone: the bisection of entmax is fifty steps, which take the exporter long."""
     import onnxruntime
 
-    layer, x = Hopfield(8, 2, association="entmax"), torch.randn(5, 4, 8)
-    nn.init.normal_(layer.alpha_logit)
+    layer, x = Hopfield(8, 2, association=association), torch.randn(5, 4, 8)
+    if association == "entmax":
+        nn.init.normal_(layer.alpha_logit)
     export_onnx(layer, x[:2], tmp_path / "a.onnx")
     found = onnxruntime.InferenceSession(tmp_path / "a.onnx").run(None, {"window": x.numpy()})[0]
     np.testing.assert_allclose(found, layer(x).detach().numpy(), rtol=1e-4, atol=1e-5)

@@ -24,13 +24,13 @@ class Regression:
 
     train_size, validation_size = 70, 30
 
-    def __init__(self, fail_at=None, interrupt_at=None, poison=False):
+    def __init__(self, fail_at=None, interrupt_at=None, poison=False, number=signal.SIGINT):
         generator = torch.Generator().manual_seed(0)
         self.x = torch.randn(100, 4, generator=generator)
         noise = 0.1 * torch.randn(100, 1, generator=generator)
         self.y = self.x @ torch.tensor([[1.0], [-2.0], [0.5], [3.0]]) + noise
         self.fail_at, self.interrupt_at, self.poison = fail_at, interrupt_at, poison
-        self.calls = itertools.count()
+        self.calls, self.number = itertools.count(), number
 
     def to(self, device):
         self.x, self.y = self.x.to(device), self.y.to(device)
@@ -41,7 +41,7 @@ class Regression:
             if call == self.fail_at:
                 raise RuntimeError("killed")
             if call == self.interrupt_at:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self.number)
         rows = indices + 70 if validation else indices
         factor = math.nan if self.poison else 1.0
         return factor * nn.functional.mse_loss(model(self.x[rows]), self.y[rows])
@@ -105,11 +105,13 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, fail_at):
         assert [row[name] for row in history] == [row[name] for row in wanted]
 
 
-def test_an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on(tmp_path, number):
     undisturbed = network()
     train(undisturbed, Regression(), config(), progress=False)
     with pytest.raises(KeyboardInterrupt):
-        train(network(), Regression(interrupt_at=8), config(), folder=tmp_path, progress=False)
+        task = Regression(interrupt_at=8, number=number)
+        train(network(), task, config(), folder=tmp_path, progress=False)
     _, header = load_tensors(tmp_path / CHECKPOINT)
     assert header["position"]["step"] == 9
     resumed = network()
@@ -121,7 +123,7 @@ def test_an_interrupt_while_validating_is_not_lost(tmp_path):
     class Interrupted(Regression):
         def loss(self, model, indices, *, validation):
             if validation:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self.number)
             return super().loss(model, indices, validation=validation)
 
     options = {"folder": tmp_path, "progress": False}
