@@ -109,8 +109,8 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, fail_at):
 def test_an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on(tmp_path, number):
     undisturbed = network()
     train(undisturbed, Regression(), config(), progress=False)
+    task = Regression(interrupt_at=8, number=number)
     with pytest.raises(KeyboardInterrupt):
-        task = Regression(interrupt_at=8, number=number)
         train(network(), task, config(), folder=tmp_path, progress=False)
     _, header = load_tensors(tmp_path / CHECKPOINT)
     assert header["position"]["step"] == 9
