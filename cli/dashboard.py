@@ -1,7 +1,6 @@
 """stanhop dashboard."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -46,7 +45,8 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
     if host not in ("127.0.0.1", "localhost", "::1"):
         echo(f"anybody who reaches {host}:{port} can use this dashboard; it asks for no password.")
     environment = {**os.environ, "STANHOP_RUNS": str(runs.resolve())}
-    done = subprocess.run(
-        [sys.executable, "-m", "streamlit", "run", str(app), *flags], env=environment
+    # In this process's place: who stops the command stops the server.
+    sys.stdout.flush()
+    os.execve(
+        sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags], environment
     )
-    sys.exit(done.returncode)

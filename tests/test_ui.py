@@ -292,4 +292,6 @@ def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     finally:
         process.terminate()
         process.wait(timeout=20)
+    with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", port)):
+        pass
     assert list(tmp_path.iterdir()) == []
