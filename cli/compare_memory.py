@@ -45,7 +45,7 @@ def command(
     \b
     stanhop compare-memory etth1 --output memory.json --plot memory.html
     """
-    from stanhop_app.files import write_atomic
+    from stanhop_app.files import write_text
     from stanhop_app.forecasting.memory_comparison import (
         ablation_table,
         compare_memory,
@@ -60,8 +60,7 @@ def command(
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = compare_memory(frame, **options, results=output, say=echo)
     if plot is not None:
-        page = html_page(memory_figures(content))
-        write_atomic(plot, lambda file: file.write_text(page, encoding="utf-8"))
+        write_text(plot, html_page(memory_figures(content)))
         echo(f"drawn in {plot}")
     if as_json:
         click.echo(json.dumps(content, indent=2))

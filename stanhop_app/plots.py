@@ -241,28 +241,11 @@ def norm_figure(table: pd.DataFrame, *, title: str = "", most: int = 8) -> go.Fi
         most: modules drawn, those with the largest norm at the last step.
     """
     last = table[table["step"] == table["step"].max()]
-    names = last.nlargest(most, "max_inf_norm")["module"]
-    figure = go.Figure()
-    for number, name in enumerate(names):
+    curves = {}
+    for name in last.nlargest(most, "max_inf_norm")["module"]:
         rows = table[table["module"] == name]
-        figure.add_trace(
-            go.Scatter(
-                x=rows["step"],
-                y=rows["max_inf_norm"],
-                name=str(name),
-                mode="lines+markers",
-                line={"color": COLOURS[number % len(COLOURS)]},
-            )
-        )
-    figure.update_xaxes(title_text="optimiser step")
-    figure.update_yaxes(title_text="maximum infinity norm", rangemode="tozero")
-    figure.update_layout(
-        title=title,
-        height=420,
-        template="plotly_white",
-        margin={"l": 70, "r": 20, "t": 80, "b": 50},
-    )
-    return figure
+        curves[str(name)] = (list(rows["step"]), list(rows["max_inf_norm"]))
+    return curves_figure(curves, x="optimiser step", y="maximum infinity norm", title=title)
 
 
 def curves_figure(
