@@ -64,9 +64,8 @@ def command(
             f"{of['export']:.5f} ({of['export'] / of['network'] - 1:+.2%})"
         )
     for size, of in report.milliseconds.items():
-        click.echo(
-            f"{size} windows at once: PyTorch {of['PyTorch']:.1f} ms, export {of['export']:.1f} ms"
-        )
+        times = ", ".join(f"{name} {value:.1f} ms" for name, value in of.items())
+        click.echo(f"{size} windows at once: {times}")
     if report.layers:
         click.echo(f"{report.layers} linear layers in int8")
     echo(f"\nExported to {output}\nNext: stanhop forecast {output}")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -34,66 +34,13 @@ from stanhop_app.checkpoint import (
 )
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.files import to_json, write_csv
+from stanhop_app.training_config import TrainingConfig, one_cycle
 
-Loss = Literal["mse", "mae", "huber"]
-Precision = Literal["32-true", "bf16-mixed"]
 CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.csv"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How a model is trained."""
-
-    loss: Loss = "mse"
-    """What is minimised, in scaled units, also on validation: "mse", "mae" or "huber" (delta 1)."""
-    max_epochs: int = 6
-    """Passes over the training windows; the learning-rate cycle spans all of them."""
-    max_steps: int | None = None
-    """Optimiser steps after which training ends in any case; shortens the cycle too."""
-    batch_size: int = 64
-    """Windows in an optimiser step, over all devices together."""
-    learning_rate: float = 3e-3
-    """Top of the one-cycle schedule. On ETTh1's validation rows better than .001 at 24, 96, 336 and 720."""
-    warmup: float = 0.3
-    """Share of the steps in which the learning rate rises."""
-    weight_decay: float = 0.01
-    """Decoupled weight decay of AdamW."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    average_decay: float = 0.99
-    """Decay of the running average of the weights that is validated and kept; 0 keeps the last."""
-    patience: int = 3
-    """Epochs without a better validation loss after which training stops."""
-    seed: int = 0
-    """Fixes initial weights, order and dropout; on CPU, the result to the bit."""
-    device: str = "auto"
-    """Accelerator: "auto", "cpu", "cuda", "mps"."""
-    devices: int = 1
-    """Processes, one device each; more than one trains data-parallel (DDP)."""
-    precision: Precision = "32-true"
-    """Precision of Lightning Fabric: "32-true" or "bf16-mixed"."""
-
-    def __post_init__(self) -> None:
-        if self.loss not in get_args(Loss):
-            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {self.loss!r}.")
-        if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
-            )
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2**32), got {self.seed}.")
-        for name in ("max_epochs", "batch_size", "patience", "devices"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}.")
-        for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name in ("warmup", "average_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+STEPS = "steps.csv"
+STEPS_PER_ROW = 20
+"""Optimiser steps that a row of `STEPS` is the mean of; the file is written anew with every row."""
 
 
 class Task(Protocol):
@@ -133,26 +80,15 @@ class Position:
     """Batches of the current epoch done."""
     loss_sum: float = 0.0
     """Sum of the losses of the current epoch, weighted by samples."""
+    logged_sum: float = 0.0
+    """``loss_sum`` at the last row of ``steps``, or at the start of the epoch."""
+    logged_batch: int = 0
+    """``batch`` at the same time."""
     best: float = math.inf
     best_epoch: int = -1
     finished: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
-
-
-def one_cycle(step: int, total: int, warmup: float) -> float:
-    """Factor of the learning rate at a step: cosine from 1/25 up to 1, then down to 4e-6.
-
-    References:
-        Smith and Topin, arXiv 1708.07120; shape and constants as in PyTorch's OneCycleLR.
-    """
-
-    def cosine(start: float, end: float, share: float) -> float:
-        return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
-
-    top = max(warmup * total - 1, 0.0)
-    if step <= top and top > 0:
-        return cosine(1 / 25, 1.0, step / top)
-    return cosine(1.0, 4e-6, min((step - top) / max(total - 1 - top, 1), 1.0))
+    steps: list[dict[str, float]] = field(default_factory=list)
 
 
 def is_main_process() -> bool:
@@ -178,14 +114,14 @@ def train(
         model: any module; ``task.loss`` calls it.
         task: samples and loss.
         config: how.
-        folder: where ``checkpoint.safetensors`` and ``history.csv`` are kept; None writes nothing.
+        folder: where ``checkpoint.safetensors``, ``history.csv`` (a row an epoch) and ``steps.csv`` (a row
+            every 20 steps, for who watches) are kept; None writes nothing.
         resume: go on from the checkpoint in ``folder`` if there is one.
         identity: what besides ``config`` must be equal on resuming (network, data), JSON values.
         progress: whether to draw a bar on standard error; None: only if that is a terminal.
         checkpoint_steps: optimiser steps between checkpoints (and one at the end of every epoch).
         watch: looks at the model every so many steps, such as `stanhop_app.outlier_log.OutlierLog`; on
-        the main
-            process only.
+            the main process only.
 
     Returns:
         One row per epoch: epoch, step, train_loss, validation_loss, learning_rate, samples_per_second.
@@ -230,12 +166,15 @@ def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_ste
         loop.step(batch)
         samples += len(batch)
         bar.update()
+        if position.step % STEPS_PER_ROW == 0:
+            loop.log(batches)
         if loop.anywhere(interrupted.is_set()):
             loop.save()
             raise KeyboardInterrupt
         if position.step % checkpoint_steps == 0:
             loop.save()
     seconds = time.perf_counter() - started
+    loop.log(batches)
     validation = loop.validate()
     seen = sum(len(batch) for batch in batches[: position.batch])
     position.history.append(
@@ -253,6 +192,7 @@ def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_ste
         loop.best = loop.averaged_weights()
     bar.set_postfix(epoch=position.epoch + 1, validation=f"{validation:.4f}", refresh=False)
     position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
+    position.logged_batch, position.logged_sum = 0, 0.0
     position.finished = (
         position.step >= loop.total_steps
         or position.epoch - 1 - position.best_epoch >= config.patience
@@ -353,6 +293,27 @@ class _Loop:
         position.loss_sum = self.loss_sum.item() if self.check_every == 1 else position.loss_sum
         if self.watch is not None and position.step % self.watch.every == 0:
             self.watch(self.model, position.step)
+
+    def log(self, batches: tuple[Tensor, ...]) -> None:
+        """Add a row to ``steps``, unless no step was done since the last one."""
+        position = self.position
+        done = batches[position.logged_batch : position.batch]
+        if not done:
+            return
+        total = self.loss_sum.item()
+        mean = (total - position.logged_sum) / sum(len(batch) for batch in done)
+        position.logged_sum, position.logged_batch = total, position.batch
+        position.steps.append(
+            {
+                "step": position.step,
+                "total_steps": self.total_steps,
+                "train_loss": mean,
+                "learning_rate": self.learning_rate(),
+            }
+        )
+        if self.folder is not None and self.fabric.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_csv(self.folder / STEPS, position.steps)
 
     def _update_average(self) -> None:
         # The average of the first steps is that of a shorter memory, or it would hold the start.

@@ -16,7 +16,7 @@ from stanhop_app.cli.train import NETWORK, TRAINING, command
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.models.stanhop import STanHopConfig
-from stanhop_app.training import TrainingConfig
+from stanhop_app.training_config import TrainingConfig
 
 SMALL = "--horizon 12 --lookback 48 --patch-length 12 --dim 16 --num-heads 2 --hidden-dim 16 "
 SMALL = (SMALL + "--num-prototypes 2 --max-steps 3").split()

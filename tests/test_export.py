@@ -116,8 +116,11 @@ def test_int8_is_in_int8_and_close(forecaster, exports):
     int8 = [i for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8]
     assert len([i for i in int8 if len(i.dims) == 2]) >= report.layers
     assert reports["onnx"].layers == 0
-    for of in reports.values():
+    for kind, of in reports.items():
         assert set(of.milliseconds) == {"1", "64"}
+        timed = {"PyTorch", "export"} | ({"float ONNX"} if kind == "onnx-int8" else set())
+        assert all(set(row) == timed for row in of.milliseconds.values())
+        assert not (root / kind / "float.onnx").exists()
         assert all(v > 0 for row in of.milliseconds.values() for v in row.values())
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from stanhop_app.errors import ArtefactError
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
-from stanhop_app.training import TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import TrainingConfig
 
 
 class Copy:

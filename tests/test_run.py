@@ -48,7 +48,13 @@ def test_a_run_scores_the_network_its_parts_and_four_baselines(run):
 def test_the_folder_holds_the_artefact_the_baselines_and_the_history(run):
     folder, report = run
     names = sorted(p.name for p in folder.iterdir())
-    assert names == ["baselines.safetensors", "config.json", "history.csv", "model.safetensors"]
+    assert names == [
+        "baselines.safetensors",
+        "config.json",
+        "history.csv",
+        "model.safetensors",
+        "steps.csv",
+    ]
     config = json.loads((folder / "config.json").read_text())
     assert config["metrics"]["scores"]["ridge"]["test_mse"] == report.table.loc["ridge", "test_mse"]
     assert config["source"]["data"] == "sample"

@@ -1,5 +1,6 @@
 """The training loop: exact, resumable, interruptible, the same on several processes."""
 
+import csv
 import itertools
 import json
 import math
@@ -16,7 +17,8 @@ from torch import nn
 
 from stanhop_app.checkpoint import load_tensors
 from stanhop_app.errors import ArtefactError, TrainingError
-from stanhop_app.training import CHECKPOINT, HISTORY, TrainingConfig, one_cycle, train
+from stanhop_app.training import CHECKPOINT, HISTORY, STEPS, train
+from stanhop_app.training_config import TrainingConfig, one_cycle
 
 
 class Regression:
@@ -105,6 +107,26 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, fail_at):
         assert [row[name] for row in history] == [row[name] for row in wanted]
 
 
+@pytest.mark.parametrize("fail_at", [7, 12, 29])
+def test_losses_by_step_are_those_of_an_undisturbed_run(tmp_path, monkeypatch, fail_at):
+    monkeypatch.setattr("stanhop_app.training.STEPS_PER_ROW", 2)
+    options = {"checkpoint_steps": 3, "progress": False}
+    history = train(network(), Regression(), config(), folder=tmp_path / "whole", **options)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(
+            network(), Regression(fail_at=fail_at), config(), folder=tmp_path / "killed", **options
+        )
+    train(network(), Regression(), config(), folder=tmp_path / "killed", resume=True, **options)
+    wanted = (tmp_path / "whole" / STEPS).read_text()
+    assert (tmp_path / "killed" / STEPS).read_text() == wanted
+    rows = list(csv.DictReader(wanted.splitlines()))
+    assert [int(row["step"]) for row in rows[:4]] == [2, 4, 5, 6]  # an epoch has five steps
+    assert {int(row["total_steps"]) for row in rows} == {history[-1]["step"]}
+    # Batches of 16, 16, 16, 16 and 6 samples: the rows of an epoch average to its training loss.
+    mean = sum(n * float(row["train_loss"]) for n, row in zip((32, 32, 6), rows[:3], strict=True))
+    assert mean / 70 == pytest.approx(history[0]["train_loss"], rel=1e-12)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on(tmp_path, number):
     undisturbed = network()
@@ -170,7 +192,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_the_folder_holds_a_checkpoint_and_the_history_and_no_pickle(tmp_path):
     history = train(network(), Regression(), config(), folder=tmp_path, progress=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKPOINT, HISTORY]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [CHECKPOINT, HISTORY, STEPS]
     lines = (tmp_path / HISTORY).read_text().splitlines()
     assert lines[0].startswith("epoch,step,train_loss,validation_loss,learning_rate")
     assert len(lines) == 1 + len(history)

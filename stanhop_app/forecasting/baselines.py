@@ -22,7 +22,8 @@ from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import LinearPart
-from stanhop_app.training import TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

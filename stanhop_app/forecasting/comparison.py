@@ -30,7 +30,8 @@ from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import PRESETS, OutlierReport, find_modules
 from stanhop_app.quantization import QuantizationConfig, parse_bits
-from stanhop_app.training import TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import TrainingConfig
 
 FORMAT = 1
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""

@@ -73,7 +73,7 @@ class ExportedForecaster:
                     raise ArtefactError(f"{file}: checksum does not match {CONFIG}; it is damaged.")
             values = np.load(folder / CONTEXT, allow_pickle=False)
             context = stamped_context(values, config)
-            predict = _session(path) if path.suffix == ".onnx" else _program(path)
+            predict = onnx_session(path) if path.suffix == ".onnx" else _program(path)
             return cls(config, context, predict)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
@@ -113,7 +113,12 @@ def load_forecaster(folder: Path) -> "STanHopForecaster | ExportedForecaster":
     return STanHopForecaster.load(folder)
 
 
-def _session(path: Path) -> Predict:
+def onnx_session(path: Path) -> Predict:
+    """Windows to forecasts, through ONNX Runtime.
+
+    Raises:
+        ArtefactError: if it is not installed or cannot read the file.
+    """
     try:
         import onnxruntime
     except ImportError:

@@ -18,9 +18,15 @@ from stanhop_app.files import sha256, write_atomic, write_json
 from stanhop_app.forecasting.analysis import calibration_batches, run_parts
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.exported import CONTEXT, KINDS, ExportedForecaster
+from stanhop_app.forecasting.exported import (
+    CONTEXT,
+    KINDS,
+    ExportedForecaster,
+    onnx_session,
+)
 from stanhop_app.forecasting.folder import CONFIG, EXPORT, FORMATS, stamp
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.rolling import Predict
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.version import __version__
 
@@ -28,6 +34,8 @@ LARGEST_DIFFERENCE = 1e-4
 """Of a float export from the network, relative to the largest value forecast."""
 LARGEST_LOSS = 0.01
 """By which the validation error of an int8 export may exceed that of the network."""
+FLOAT = "float.onnx"
+"""What int8 is made from; it is timed beside it, and not kept."""
 BATCHES = (1, 64)
 """Of latencies."""
 
@@ -42,7 +50,7 @@ class ExportReport:
     errors: dict[str, dict[str, float]]
     """Mean squared error by part ("validation", "test") of the network and the export; empty without data."""
     milliseconds: dict[str, dict[str, float]]
-    """Least of several rounds in turn, by batch size, of PyTorch and the export."""
+    """Least of several rounds in turn, by batch size, of PyTorch, the export and, beside int8, float ONNX."""
     layers: int
     """Linear layers in int8."""
 
@@ -62,8 +70,7 @@ def export_run(
         folder: made if need be; holds ``config.json``, the model and the last rows of the history.
         to: "onnx", "onnx-int8" or "torch-export".
         frame: the table of the training. "onnx-int8" needs it: it is calibrated on training windows, and
-        refused
-            if its error on validation windows is more than 1% above the network's.
+            refused if its error on validation windows is more than 1% above the network's.
         force: overwrite an earlier export.
 
     Raises:
@@ -92,7 +99,10 @@ def export_run(
             if len(parts[part]):
                 errors[part] = _errors(forecaster, exported, parts[part])
         _accept(to, difference, errors)
-        milliseconds = _milliseconds(forecaster, exported, window)
+        predictors = {"PyTorch": _eager(forecaster), "export": exported.predict_windows}
+        if to == "onnx-int8":
+            predictors["float ONNX"] = onnx_session(scratch / FLOAT)
+        milliseconds = _milliseconds(predictors, window.numpy()[:1])
         _move(scratch, folder, to)
     return ExportReport(
         kind=to,
@@ -111,7 +121,8 @@ def _convert(
     parts: Mapping[str, Windows] | None,
 ) -> int:
     """Write the model; how many layers are in int8."""
-    network, path = forecaster.network_, scratch / KINDS[to]
+    network = forecaster.network_
+    path = scratch / (FLOAT if to == "onnx-int8" else KINDS[to])
     try:
         if to == "torch-export":
             export_program(network, window, path)
@@ -123,7 +134,7 @@ def _convert(
         return 0
     assert parts is not None
     batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
-    return quantize_onnx(path, path, batches)
+    return quantize_onnx(path, scratch / KINDS[to], batches)
 
 
 def _move(scratch: Path, folder: Path, to: str) -> None:
@@ -245,20 +256,25 @@ def _explain(forecaster: STanHopForecaster, to: str, reason: str) -> str:
     return f"a network of {what} {reason}; {hint}."
 
 
+def _eager(forecaster: STanHopForecaster) -> Predict:
+    def predict(windows: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            forecast: np.ndarray = forecaster.network_(torch.from_numpy(windows)).numpy()
+        return forecast
+
+    return predict
+
+
 def _milliseconds(
-    forecaster: STanHopForecaster, exported: ExportedForecaster, window: Tensor, rounds: int = 12
+    predictors: Mapping[str, Predict], window: np.ndarray, rounds: int = 12
 ) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for size in BATCHES:
-        x = window[:1].repeat(size, 1, 1)
-        array, best = x.numpy(), {"PyTorch": float("inf"), "export": float("inf")}
+        windows, best = window.repeat(size, axis=0), dict.fromkeys(predictors, float("inf"))
         for _ in range(rounds):
-            with torch.no_grad():
+            for name, predict in predictors.items():
                 started = time.perf_counter()
-                forecaster.network_(x)
-                best["PyTorch"] = min(best["PyTorch"], time.perf_counter() - started)
-            started = time.perf_counter()
-            exported.predict_windows(array)
-            best["export"] = min(best["export"], time.perf_counter() - started)
+                predict(windows)
+                best[name] = min(best[name], time.perf_counter() - started)
         found[str(size)] = {name: round(1e3 * seconds, 3) for name, seconds in best.items()}
     return found

@@ -28,7 +28,8 @@ from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Split, Windows, split_rows, split_windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
-from stanhop_app.training import Loss, TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import Loss, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
 WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"

@@ -30,7 +30,8 @@ from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.layers.occupancy import occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.plots import bucket_figure, error_figure
-from stanhop_app.training import TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import TrainingConfig
 
 FORMAT = 2
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""

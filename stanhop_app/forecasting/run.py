@@ -1,8 +1,8 @@
 """A run: train, score beside the baselines, and keep everything in one folder.
 
-The folder holds ``config.json`` and ``model.safetensors`` (the artefact), ``baselines.safetensors`` and
-``history.csv``, and ``outliers.csv`` if asked for; while training also ``checkpoint.safetensors``, from
-which it can be resumed.
+The folder holds ``config.json`` and ``model.safetensors`` (the artefact), ``baselines.safetensors``,
+``history.csv`` and ``steps.csv``, and ``outliers.csv`` if asked for; while training also
+``checkpoint.safetensors``, from which it can be resumed.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from stanhop_app.forecasting.match import match_columns, match_frequency
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.outlier_log import OUTLIERS
-from stanhop_app.training import CHECKPOINT, is_main_process
+from stanhop_app.training import CHECKPOINT, HISTORY, STEPS, is_main_process
 
 BASELINES = "baselines.safetensors"
 
@@ -137,7 +137,7 @@ def make_run(
     check_folder(folder, resume=resume, force=force)
     season = choose_season(frame, forecaster.check(frame), season)
     if force and not resume and is_main_process():  # only now that nothing can be refused
-        for name in (CHECKPOINT, CONFIG, OUTLIERS):
+        for name in (CHECKPOINT, CONFIG, OUTLIERS, HISTORY, STEPS):
             (folder / name).unlink(missing_ok=True)
     if outlier_steps is None and is_main_process():
         (folder / OUTLIERS).unlink(

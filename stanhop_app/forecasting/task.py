@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stanhop_app.forecasting.windows import Windows
-from stanhop_app.training import Loss
+from stanhop_app.training_config import Loss
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,

@@ -13,7 +13,8 @@ from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import split_rows, split_windows
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
-from stanhop_app.training import TrainingConfig, train
+from stanhop_app.training import train
+from stanhop_app.training_config import TrainingConfig
 
 LOOKBACK, HORIZON, STEPS = 336, 24, 60
 
