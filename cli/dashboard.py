@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 from stanhop_app.cli.options import config_option, echo
-
-UPLOAD_MEGABYTES = 200
-"""Largest file that the server takes."""
+from stanhop_app.ui import UPLOAD_MEGABYTES
 
 
 @click.command("dashboard")

@@ -1,6 +1,8 @@
 """The dashboard's pages: with the sample, with runs, with bad uploads."""
 
+import csv
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from stanhop_app.ui import runs
+from stanhop_app.ui import jobs, runs
 from stanhop_app.ui.pages import PAGES
 from streamlit.testing.v1 import AppTest
 
@@ -25,6 +27,12 @@ def forecast_page():
     from stanhop_app.ui import forecast
 
     forecast.show()
+
+
+def train_page():
+    from stanhop_app.ui import train
+
+    train.show()
 
 
 def variants_page():
@@ -81,7 +89,7 @@ def page(folder, monkeypatch):
 def figures(app):
     """Title and traces of every chart."""
     specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    return [(spec["layout"]["title"]["text"], spec["data"]) for spec in specs]
+    return [(spec["layout"]["title"]["text"].replace("<br>", " "), spec["data"]) for spec in specs]
 
 
 def errors(app):
@@ -261,6 +269,153 @@ def test_names_in_tables_are_shown_and_not_run(page, folder, tmp_path):
     app = page(forecast_page, root=tmp_path / "runs", run="evil")
     assert errors(app) == []
     assert not any(m.proto.allow_html for m in app.markdown)
+
+
+def choose(app, **values):
+    """Set widgets by key."""
+    kinds = {"data": "selectbox", "association": "selectbox", "gate": "selectbox"}
+    kinds |= {"name": "text_input", "split": "text_input"}
+    for key, value in values.items():
+        getattr(app, kinds.get(key, "number_input"))(key=key).set_value(value)
+    return app
+
+
+TINY = {"horizon": 12, "lookback": 48, "patch_length": 12, "dim": 16, "num_heads": 2}
+
+
+def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(page, tmp_path):
+    root = tmp_path / "runs"
+    app = page(train_page, root=root)
+    assert errors(app) == []
+    choose(app, data="sample", name="mine", gate="linear", max_steps=25, **TINY).run()
+    command = app.code[0].value
+    assert command == (
+        "stanhop train sample --output runs/mine --horizon 12 --lookback 48 --gate linear "
+        "--patch-length 12 --dim 16 --num-heads 2 --max-steps 25"
+    )
+    app.button(key="train").click().run()
+    assert errors(app) == []
+    assert app.query_params["training"] == "mine"
+    job = jobs.find("mine")
+    assert job.running
+    with pytest.raises(ValueError, match="running already"):
+        jobs.start("mine", ["--version"])
+    for _ in range(600):
+        if not job.running:
+            break
+        time.sleep(0.1)
+    again = page(train_page, root=root)  # a page that is loaded anew
+    assert errors(again) == []
+    assert [said.value for said in again.success] == ["mine is trained."]
+    assert "(./?run=mine)" in again.markdown[0].value
+    (title, traces), *_ = figures(again)
+    assert title.startswith("mine: loss")
+    assert [trace["name"] for trace in traces] == ["training", "validation"]
+    with (root / "mine" / "steps.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    np.testing.assert_allclose(numbers(traces[0]["y"]), [float(r["train_loss"]) for r in rows])
+    scores = again.dataframe[0].value
+    assert {"STanHop-Net", "ridge"} <= set(scores.index)
+
+    words = [sys.executable, "-m", "stanhop_app.cli", *shlex.split(command)[1:]]
+    (tmp_path / "same").mkdir()
+    subprocess.run(words, cwd=tmp_path / "same", check=True, capture_output=True)
+    for name in ("model.safetensors", "baselines.safetensors"):
+        same = tmp_path / "same" / "runs" / "mine" / name
+        assert same.read_bytes() == (root / "mine" / name).read_bytes()
+    choose(again, data="sample", name="mine").run()
+    again.button(key="train").click().run()
+    assert errors(again) == [
+        "%s: holds a finished run; choose another --output, or --force." % (root / "mine")
+    ]
+
+
+def test_a_training_is_stopped_and_goes_on(page, tmp_path):
+    root = tmp_path / "runs"
+    app = page(train_page, root=root)
+    choose(app, data="sample", name="long", max_epochs=50, **TINY).run()
+    app.button(key="train").click().run()
+    assert errors(app) == []
+    for _ in range(600):
+        if (root / "long" / "steps.csv").exists():
+            break
+        time.sleep(0.1)
+    app.run()
+    assert len(figures(app)) == 1
+    app.button(key="stop").click().run()
+    for _ in range(600):
+        if not jobs.find("long").running:
+            break
+        time.sleep(0.1)
+    app.run()
+    assert errors(app) == []
+    assert app.warning[0].value.startswith("long was stopped")
+    steps = len((root / "long" / "steps.csv").read_text().splitlines())
+    choose(app, max_epochs=60).run()
+    app.button(key="resume").click().run()  # other choices: refused, in one line
+    for _ in range(600):
+        if not jobs.find("long").running:
+            break
+        time.sleep(0.1)
+    assert "max_epochs was 50, is 60" in jobs.find("long").said()[-1]
+    choose(app, max_epochs=50).run()
+    app.button(key="resume").click().run()
+    for _ in range(600):
+        if len((root / "long" / "steps.csv").read_text().splitlines()) > steps + 2:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("it did not go on")
+    jobs.find("long").stop()
+
+
+def test_an_upload_is_trained_on_and_nowhere_kept(page, tmp_path):
+    root = tmp_path / "runs"
+    app = page(train_page, root=root)
+    choose(app, data="an upload").run()
+    assert app.button(key="train").disabled
+    content = datasets.load("sample").iloc[:700].to_csv().encode()
+    app.get("file_uploader")[0].set_value(("mine.csv", content, "text/csv"))
+    choose(app, name="upload", max_steps=3, **TINY).run()
+    app.button(key="train").click().run()
+    assert errors(app) == []
+    for _ in range(600):
+        if not jobs.find("upload").running:
+            break
+        time.sleep(0.1)
+    app.run()
+    assert [said.value for said in app.success] == ["upload is trained."]
+    assert (
+        STanHopForecaster.load(root / "upload").context_.index[-1]
+        == (datasets.load("sample").index[699])
+    )
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files >= {"upload.json", "upload.log", "config.json"}
+    assert not any(
+        name.endswith(".csv") and name not in ("history.csv", "steps.csv") for name in files
+    )
+    assert "FILE.csv" in app.code[1].value
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".jobs", "-o", "a" * 200])
+def test_a_run_cannot_be_called_anything(page, tmp_path, name):
+    app = page(train_page, root=tmp_path / "runs")
+    choose(app, data="sample", name=name).run()
+    app.button(key="train").click().run()
+    (said,) = errors(app)
+    assert "a name has letters" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_that_is_too_large_is_refused(page, monkeypatch, tmp_path):
+    monkeypatch.setattr("stanhop_app.ui.parts.UPLOAD_MEGABYTES", 1)
+    app = page(train_page, root=tmp_path / "runs")
+    choose(app, data="an upload").run()
+    app.get("file_uploader")[0].set_value(("big.csv", b"0," * 2**20, "text/csv"))
+    app.run()
+    assert errors(app) == [
+        "big.csv: has 2 MB, more than the 1 MB that the dashboard takes; use the command line."
+    ]
 
 
 def test_every_page_is_registered_once():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stanhop_app.ui import forecast, outliers, variants
+from stanhop_app.ui import forecast, outliers, train, variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,13 +12,14 @@ class Page:
 
     title: str
     path: str
-    """Last part of the URL."""
+    """Last part of the URL; of the first page none, which Streamlit serves at the root only."""
     icon: str
     show: Callable[[], None]
 
 
 PAGES = (
-    Page(title="Forecast", path="forecast", icon=":material/show_chart:", show=forecast.show),
+    Page(title="Forecast", path="", icon=":material/show_chart:", show=forecast.show),
+    Page(title="Train", path="train", icon=":material/model_training:", show=train.show),
     Page(
         title="Attention variants", path="variants", icon=":material/compare:", show=variants.show
     ),

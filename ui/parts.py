@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import runs
+from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 
 from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint, read_frame
 from stanhop_app.forecasting.run import choose_season
 
+TITLE_WIDTH = 44
+"""Characters of a figure's title in one line."""
 SAMPLE = "sample (trained here)"
 """What is shown where there is no run yet."""
 ERRORS = (DataError, ArtefactError, TrainingError, ValueError)
@@ -98,18 +101,32 @@ def _parse(content: bytes, name: str, digest: str, options: dict[str, Any]) -> p
     return read_frame(stream, **options)
 
 
-def upload(label: str, options: dict[str, Any]) -> pd.DataFrame | None:
-    """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
+def upload_content(label: str) -> Any:
+    """A widget for a CSV or Parquet file; the file, or None while there is none or it is too large."""
     file = st.file_uploader(label, type=["csv", "parquet", "gz", "txt", "tsv"])
-    if file is None:
+    if file is not None and file.size > UPLOAD_MEGABYTES * 2**20:
+        st.error(
+            f"{file.name}: has {file.size / 2**20:,.0f} MB, more than the {UPLOAD_MEGABYTES} MB that the "
+            "dashboard takes; use the command line."
+        )
         return None
+    return file
+
+
+def parse(file: Any, options: dict[str, Any]) -> pd.DataFrame | None:
+    """An uploaded table, read as asked; None where it cannot be, with the error shown."""
     content = file.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
     try:
-        return _parse(content, file.name, digest, options)
+        return _parse(content, file.name, hashlib.sha256(content).hexdigest(), options)
     except ERRORS as error:
         st.error(f"{file.name}: {error}")
         return None
+
+
+def upload(label: str, options: dict[str, Any]) -> pd.DataFrame | None:
+    """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
+    file = upload_content(label)
+    return None if file is None else parse(file, options)
 
 
 def numbered(values: np.ndarray) -> pd.DataFrame:
@@ -119,8 +136,15 @@ def numbered(values: np.ndarray) -> pd.DataFrame:
 
 
 def show(figure: go.Figure, key: str) -> None:
-    """Draw a figure in the colours of the theme."""
-    figure.update_layout(template=None)
+    """Draw a figure in the colours of the theme, its title in lines that a telephone shows whole."""
+    lines = textwrap.wrap(figure.layout.title.text or "", TITLE_WIDTH, break_on_hyphens=False)
+    top = 20 * (len(lines) - 1)
+    figure.update_layout(
+        template=None,
+        title={"text": "<br>".join(lines), "font": {"size": 14}, "yref": "container"},
+        margin={"t": (figure.layout.margin.t or 80) + top},
+        height=(figure.layout.height or 450) + top,
+    )
     st.plotly_chart(figure, key=key, theme="streamlit", width="stretch")
 
 

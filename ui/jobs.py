@@ -1,0 +1,126 @@
+"""Commands that run in processes of their own: started, watched and stopped from the dashboard.
+
+What is known of a job is kept in the run folder, in ``.jobs``: ``NAME.json`` and ``NAME.log``. A page that is
+loaded anew, or another browser, finds it there; a job also outlives the dashboard.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stanhop_app.ui import runs
+
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import write_json
+
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+"""Processes that this server started, by number; asked after, or they would stay as zombies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A command that was started."""
+
+    name: str
+    """Of the job and of the entry in the run folder that it writes."""
+    command: tuple[str, ...]
+    """Arguments of ``stanhop``."""
+    pid: int
+    started: float
+    """Seconds since the epoch."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        child = _children.get(self.pid)
+        if child is not None:
+            return child.poll() is None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # somebody else's: the number was given again
+            return False
+        return True
+
+    def said(self) -> list[str]:
+        """Lines of its standard error."""
+        try:
+            text = _file(self.name, "log").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        return [line for line in text.splitlines() if line.strip()]
+
+    def stop(self) -> None:
+        """Ask it to stop, as Ctrl-C does: a training leaves a checkpoint."""
+        if self.running:
+            os.kill(self.pid, signal.SIGINT)
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless the name can be that of a run and of files."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise ValueError(
+            f"{name!r}: a name has letters, digits, '-', '_' and '.' only, and begins with a letter or digit."
+        )
+    runs.inside(name)
+
+
+def start(name: str, command: list[str], table: bytes | None = None) -> Job:
+    """Run ``stanhop COMMAND`` in a process of its own.
+
+    Args:
+        name: of the job.
+        command: arguments of ``stanhop``.
+        table: what the process reads from standard input; it is never written under a name.
+
+    Raises:
+        ValueError: if the name cannot be one, or a job of this name runs.
+    """
+    check_name(name)
+    earlier = find(name)
+    if earlier is not None and earlier.running:
+        raise ValueError(f"{name}: is running already.")
+    _file(name, "log").parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile() as given, _file(name, "log").open("wb") as log:
+        given.write(table or b"")
+        given.seek(0)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "stanhop_app.cli", *command],
+            stdin=given,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd=runs.root().parent,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    job = Job(name=name, command=tuple(command), pid=child.pid, started=time.time())
+    write_json(_file(name, "json"), asdict(job))
+    return job
+
+
+def find(name: str) -> Job | None:
+    """The job of this name that was started last, or None."""
+    try:
+        content = json.loads(_file(name, "json").read_text(encoding="utf-8"))
+        return Job(**{**content, "command": tuple(content["command"])})
+    except (FileNotFoundError, ArtefactError, ValueError, KeyError, TypeError):
+        return None
+
+
+def jobs() -> list[Job]:
+    """All that are known, the latest first."""
+    files = (runs.root() / ".jobs").glob("*.json")
+    found = [job for job in (find(file.stem) for file in files) if job is not None]
+    return sorted(found, key=lambda job: job.started, reverse=True)
+
+
+def _file(name: str, kind: str) -> Path:
+    return runs.inside(f".jobs/{name}.{kind}")

@@ -1,0 +1,226 @@
+"""Train: choices in, ``stanhop train`` in a process of its own, its losses out while it runs."""
+
+import csv
+import json
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.datasets import DATASETS
+from stanhop_app.ui import jobs, parts, runs
+
+from stanhop_app.forecasting.folder import CONFIG
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.run import check_folder
+from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.models.stanhop import STanHopConfig
+from stanhop_app.plots import curves_figure
+from stanhop_app.training import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.training_config import TrainingConfig
+
+UPLOAD = "an upload"
+SECONDS = 1.0
+"""Between two looks at a running training."""
+
+
+def show() -> None:
+    """The page."""
+    st.title("Train")
+    source = st.selectbox("Data", [*DATASETS, UPLOAD], key="data")
+    table, reading = (None, {}) if source != UPLOAD else _upload()
+    chosen = _choices()
+    name = st.text_input("Name of the run", f"{Path(source).stem}-h{chosen['horizon']}", key="name")
+    data = "-" if source == UPLOAD else source
+    command = ["train", data, "--output", f"{runs.root().name}/{name}"]
+    command += flags({**changed(chosen), **reading})
+    left, right = st.columns(2)
+    if left.button("Train", type="primary", key="train", disabled=data == "-" and table is None):
+        _start(name, command, table)
+    if right.button("Go on with a run that was stopped", key="resume"):
+        _start(name, [*command, "--resume"], table)
+    watched = st.query_params.get("training")
+    known = [job.name for job in jobs.jobs() if job.command[0] == "train"]
+    if known:
+        index = known.index(watched) if watched in known else 0
+        _watch(st.selectbox("Training shown", known, index=index))
+    shown = shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
+    parts.reproduce(shown, _python(name, data, chosen))
+
+
+def changed(chosen: dict[str, Any]) -> dict[str, Any]:
+    """What differs from the defaults of forecaster, network and training."""
+    defaults: dict[str, Any] = {}
+    for config in (STanHopConfig, TrainingConfig):
+        defaults |= {field.name: field.default for field in fields(config)}
+    defaults |= STanHopForecaster().get_params()
+    return {name: value for name, value in chosen.items() if value != defaults[name]}
+
+
+def flags(options: dict[str, Any]) -> list[str]:
+    """Options as ``stanhop train`` is told them."""
+    words = []
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            words += [f"--{flag}", *map(str, value)]
+        elif value is not None:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def _upload() -> tuple[bytes | None, dict[str, Any]]:
+    """A table and how it is to be read; the table is None while there is none that can be."""
+    missing = st.selectbox(
+        "Missing values and time stamps", ["error", "interpolate", "ffill"], key="missing"
+    )
+    reading: dict[str, Any] = {} if missing == "error" else {"missing": missing}
+    with st.expander("How it is read"):
+        for name, label in (
+            ("time_column", "Column of time stamps"),
+            ("columns", "Columns to use, by name: OT,HUFL"),
+            ("frequency", "Frequency, such as h, 15min, D"),
+            ("decimal", "Decimal mark"),
+            ("thousands", "Mark that groups digits"),
+        ):
+            if said := st.text_input(label, placeholder="found by itself", key=name).strip():
+                reading[name] = said
+    given = dict(reading)
+    if "columns" in given:
+        given["columns"] = [column.strip() for column in given["columns"].split(",")]
+    content = parts.upload_content("A table (CSV or Parquet)")
+    if content is None:
+        return None, reading
+    frame = parts.parse(content, given)
+    if frame is None:
+        return None, reading
+    st.caption(f"{len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} on")
+    return content.getvalue(), reading
+
+
+def _choices() -> dict[str, Any]:
+    """Widgets of the options; their values by the names of the library."""
+    base, network, training = STanHopForecaster(), STanHopConfig(num_variates=1), TrainingConfig()
+    left, middle, right = st.columns(3)
+    number, text = st.number_input, st.selectbox
+    chosen: dict[str, Any] = {}
+    names = list(ASSOCIATIONS)
+    with left:
+        chosen["horizon"] = number("Horizon (steps)", 1, 10_000, base.horizon, key="horizon")
+        chosen["lookback"] = number("Lookback (steps)", 2, 100_000, base.lookback, key="lookback")
+        chosen["split"] = st.text_input("Split: A/B/C, or etth", base.split, key="split").strip()
+        chosen["seed"] = number("Seed", 0, 2**31, base.seed, key="seed")
+    with middle:
+        chosen["association"] = text(
+            "Association", names, names.index(base.association), key="association"
+        )
+        chosen["gate"] = text("Gate", [None, "linear", "mlp", "all_heads"], key="gate")
+        clip = st.toggle("Clipped to gamma -0.03, zeta 1", key="clip")
+        chosen["clip"] = (-0.03, 1.0) if clip else None
+        chosen["feed_forward"] = text("Feed-forward", ["dense", "memory"], key="feed_forward")
+        chosen["projection"] = text("Projections", ["dense", "memory"], key="projection")
+        chosen["linear_skip"] = st.toggle("Linear part", base.linear_skip, key="linear_skip")
+    with right:
+        for name, label, low in (
+            ("patch_length", "Patch length (steps)", 1),
+            ("dim", "Width", 2),
+            ("num_heads", "Heads", 1),
+            ("num_layers", "Blocks in the encoder", 1),
+        ):
+            chosen[name] = number(label, low, 4096, getattr(network, name), key=name)
+        chosen["max_epochs"] = number("Epochs", 1, 1000, training.max_epochs, key="max_epochs")
+        chosen["max_steps"] = number("Steps at most", 1, None, None, key="max_steps")
+    return chosen
+
+
+def _start(name: str, command: list[str], table: bytes | None) -> None:
+    try:
+        jobs.check_name(name)
+        check_folder(runs.inside(name), resume="--resume" in command, force=False)
+        jobs.start(name, command, table)
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    st.query_params["training"] = name
+
+
+def _watch(name: str) -> None:
+    """Losses of one training, by themselves anew while it runs."""
+    job = jobs.find(name)
+    every = SECONDS if job is not None and job.running else None
+    st.fragment(_losses, run_every=every)(name, every is not None)
+
+
+def _losses(name: str, was_running: bool) -> None:
+    job = jobs.find(name)
+    if job is None:
+        st.error(f"{name}: its record is gone.")
+        return
+    folder = runs.inside(name)
+    running = job.running
+    if was_running and not running:
+        st.rerun()
+    steps, epochs = _rows(folder / STEPS), _rows(folder / HISTORY)
+    if running:
+        share = steps["step"].iloc[-1] / steps["total_steps"].iloc[-1] if len(steps) else 0.0
+        done = f"step {steps['step'].iloc[-1]:.0f}" if len(steps) else "reading the data"
+        st.progress(share, f"{name} is training: {done}")
+        if st.button("Stop it", key="stop"):
+            job.stop()
+    elif (folder / CONFIG).exists():
+        st.success(f"{name} is trained.")
+        st.markdown(f"[Forecast with it](./?run={quote(name)})")
+    elif (folder / CHECKPOINT).exists():
+        st.warning(f"{name} was stopped; go on with it above, with the same choices.")
+    else:
+        st.error(f"{name} failed: {job.said()[-1] if job.said() else 'it said nothing'}")
+    if len(steps):
+        curves = {"training": (list(steps["step"]), list(steps["train_loss"]))}
+        if len(epochs):
+            curves["validation"] = (list(epochs["step"]), list(epochs["validation_loss"]))
+        title = f"{name}: loss in scaled units, mean of 20 steps; validation by epoch"
+        parts.show(curves_figure(curves, x="optimiser step", y="loss", title=title), "losses")
+        st.download_button(
+            "Download the losses (CSV)", steps.to_csv(index=False), f"{name}-steps.csv", "text/csv"
+        )
+    if not running and (folder / CONFIG).exists():
+        metrics = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["metrics"]
+        st.write(f"Scaled units, split {metrics['split']}")
+        st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
+
+
+def _rows(file: Path) -> pd.DataFrame:
+    """A CSV that the training writes; empty while there is none."""
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            return pd.DataFrame(
+                [{k: float(v) for k, v in r.items()} for r in csv.DictReader(stream)]
+            )
+    except FileNotFoundError:
+        return pd.DataFrame()
+
+
+def _python(name: str, data: str, chosen: dict[str, Any]) -> str:
+    own = set(STanHopForecaster().get_params())
+    of_network = {field.name for field in fields(STanHopConfig)} - own
+    options = changed(chosen)
+    arguments = {k: v for k, v in options.items() if k in own}
+    for group, names in (("network", of_network), ("training", {"max_steps"})):
+        if inside := {k: v for k, v in options.items() if k in names}:
+            arguments[group] = inside
+    arguments.setdefault("horizon", chosen["horizon"])
+    listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+    load = "datasets.load" if data in DATASETS else "pandas.read_csv"
+    source = data if data in DATASETS else "FILE.csv"
+    head = "import pandas\n" if data not in DATASETS else ""
+    imports = "STanHopForecaster, datasets" if data in DATASETS else "STanHopForecaster"
+    return (
+        f"{head}from stanhop_app import {imports}\n\n"
+        f"forecaster = STanHopForecaster({listed})\n"
+        f'forecaster.fit({load}("{source}"))\nforecaster.save("{runs.root().name}/{name}")'
+    )
