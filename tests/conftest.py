@@ -1,6 +1,11 @@
 """Fixtures that many tests share: small, real, seeded."""
 
 import os
+
+# One thread a process, here and in what tests start: the suite runs in as many processes as there are
+# cores, and threads that wait for each other would cost more than they give. Before torch is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable
 from pathlib import Path
 
