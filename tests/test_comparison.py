@@ -137,6 +137,17 @@ def test_tables_are_means_over_seeds(compared):
     assert list(bits_table(content).columns) == ["float", "W8A8", "W6A6", "W4A8", "W4A4"]
 
 
+def test_rows_stand_by_horizon_however_the_cells_were_trained(compared):
+    _, content = compared
+    cells = dict(content["cells"])
+    first = next(iter(cells.values()))
+    late = {"later": {**first, "horizon": 6}, "last": {**first, "variant": "entmax"}}
+    table = comparison_table({**content, "cells": {**cells, **late}})
+    horizons = list(table.index.get_level_values("horizon"))
+    assert horizons == [6, 12, 12, 12]
+    assert table.index[-1] == (12, "entmax")
+
+
 def test_ranks_are_of_the_means():
     cells = {
         f"{variant} {horizon}": {

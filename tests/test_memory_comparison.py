@@ -1,5 +1,6 @@
 """The comparison of dense and memory layers: cells, resuming, tables, figures."""
 
+import copy
 import json
 
 import pytest
@@ -157,6 +158,16 @@ def test_figures_show_every_cell(compared):
     hits = figures[2].data[0].y
     assert sum(hits) > 0
     assert len(hits) == 2**4
+
+
+def test_a_file_without_the_hits_of_some_cells_is_still_drawn(compared):
+    """The published file keeps those of one cell, for its size."""
+    content = copy.deepcopy(compared[1])
+    cells = [cell for cell in content["cells"].values() if cell["variant"] == "memory feed-forward"]
+    for table in cells[0]["occupancy"]:
+        table["hits"] = None
+    assert len(memory_figures(content)) == (4 if len(cells) > 1 else 3)
+    assert len(memory_figures(compared[1])) == 4
 
 
 def test_the_command_prints_tables_and_draws(compared, capsys, tmp_path, weather):

@@ -47,7 +47,8 @@ def comparison_table(content: Mapping[str, Any], modules: str = "all") -> pd.Dat
     table = groups[values].mean()
     table.insert(0, "seeds", groups.size())
     several = groups[["test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4"]].std(ddof=1)
-    return table.join(several.add_suffix("_sd"))
+    table = table.join(several.add_suffix("_sd"))
+    return table.sort_index(level="horizon", sort_remaining=False, kind="stable")
 
 
 def readable_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:

@@ -309,7 +309,8 @@ def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
                 **_means(tables),
             }
         )
-    return pd.DataFrame(rows).set_index(["horizon", "variant"])
+    table = pd.DataFrame(rows).set_index(["horizon", "variant"])
+    return table.sort_index(level="horizon", sort_remaining=False, kind="stable")
 
 
 def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -376,10 +377,12 @@ def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
         title = "Memory feed-forward networks, one option changed at a time"
         drawn.append(error_figure(ablations, value="deep_test_mse", label=label, title=title))
     for name in (MEMORY, "norm before the hash: no"):
-        cell = next((cell for cell in _trained(content) if cell["variant"] == name), None)
-        if cell is not None:
-            first = [o for o in cell["occupancy"] if o["layer"].startswith("blocks.0.")]
-            tables = [o for o in first if o["hits"] is not None]
+        of_name = (cell["occupancy"] for cell in _trained(content) if cell["variant"] == name)
+        first = ([o for o in all_ if o["layer"].startswith("blocks.0.")] for all_ in of_name)
+        counted = ([o for o in some if o["hits"] is not None] for some in first)
+        # Of the first cell that holds them: files are smaller without.
+        tables = next((tables for tables in counted if tables), None)
+        if tables is not None:
             title = f"Hits of every bucket in the first block, test windows: {name}"
             drawn.append(bucket_figure(tables, title=title))
     return drawn
