@@ -274,7 +274,7 @@ def test_names_in_tables_are_shown_and_not_run(page, folder, tmp_path):
 def choose(app, **values):
     """Set widgets by key."""
     kinds = {"data": "selectbox", "association": "selectbox", "gate": "selectbox"}
-    kinds |= {"name": "text_input", "split": "text_input"}
+    kinds |= {"name": "text_input", "split": "text_input", "seeds": "text_input"}
     for key, value in values.items():
         getattr(app, kinds.get(key, "number_input"))(key=key).set_value(value)
     return app
@@ -450,3 +450,94 @@ def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", port)):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def memory_page():
+    from stanhop_app.ui import memory
+
+    memory.show()
+
+
+def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path):
+    forecaster = STanHopForecaster(
+        horizon=12,
+        lookback=48,
+        linear_skip=False,
+        network={**SMALL, "feed_forward": "memory"},
+        training={"max_steps": 2},
+        progress=False,
+    ).fit(datasets.load("sample"))
+    forecaster.source_ = {"data": "sample", "options": {}}
+    forecaster.save(tmp_path / "runs" / "tables")
+    app = page(memory_page, root=tmp_path / "runs", run="tables")
+    assert errors(app) == []
+    titles = [title for title, _ in figures(app)]
+    assert titles[0].startswith("tables: share of buckets")
+    assert titles[1].startswith("tables: hits of every bucket")
+    hits = sum(numbers(trace["y"]).sum() for trace in figures(app)[1][1])
+    assert hits == 2 * 512 * 4 * 4  # both tables: windows x variates x patches
+    assert 0 <= float(app.metric[0].value.rstrip("%")) <= 100
+    assert 0 < float(app.metric[1].value) <= 1
+
+
+def test_a_dense_run_shows_what_memory_layers_would_cost(page):
+    app = page(memory_page, run="softmax1")
+    assert errors(app) == []
+    assert "has no memory layers" in app.info[0].value
+    costs = app.dataframe[0].value
+    assert list(costs.index) == ["dense", "memory feed-forward", "memory projections", "both"]
+    column = "multiply-adds of a window"
+    assert costs.loc["both", column] < costs.loc["dense", column]
+    assert costs.loc["dense", "look-ups of a window"] == 0
+
+
+def test_an_associative_memory_completes_what_was_damaged(page):
+    app = page(memory_page, run="softmax1")
+    assert errors(app) == []
+    app.select_slider(key="beta").set_value(100)
+    app.run()
+    (pictures, pixels), (title, traces) = figures(app)[-2:]
+    assert "50 stored, damage: mask 0.5, beta 100" in pictures
+    assert len(pixels) == 1 + 4 * 4
+    assert title.startswith("Energy of each association")
+    assert {t["name"] for t in traces} == {"softmax", "softmax1", "entmax15", "sparsemax"}
+    for trace in traces:
+        assert (np.diff(numbers(trace["y"])) <= 1e-6).all()
+    table = app.dataframe[-1].value
+    assert table["right"].all()
+    app.selectbox(key="patterns").set_value("windows of the run's table").run()
+    assert errors(app) == []
+    names = {trace["name"] for trace in figures(app)[-2][1]}
+    assert names >= {"stored", "damaged", "softmax1"}
+
+
+def test_activations_before_and_after_quantisation(page):
+    app = page(outliers_page, run="softmax")
+    app.toggle(key="bits").set_value(True).run()
+    app.radio(key="before-after").set_value("W4A4").run()
+    assert errors(app) == []
+    title, traces = figures(app)[-1]
+    assert "float and W4A4" in title
+    assert [trace["name"] for trace in traces] == ["float", "W4A4"]
+    assert not np.allclose(numbers(traces[0]["y"]), numbers(traces[1]["y"]), rtol=1e-3)
+
+
+def test_a_comparison_is_started_from_its_page(page, tmp_path):
+    root = tmp_path / "runs"
+    app = page(variants_page, root=root)
+    app.multiselect(key="variants").set_value(["softmax", "softmax1+gate"])
+    choose(app, data="sample", seeds="0", lookback=48, max_steps=2, name="both").run()
+    app.button(key="start").click().run()
+    assert errors(app) == []
+    for _ in range(1200):
+        if not jobs.find("both").running:
+            break
+        time.sleep(0.1)
+    again = page(variants_page, root=root)
+    assert errors(again) == []
+    content = json.loads((root / "both.json").read_text())
+    assert {cell["variant"] for cell in content["cells"].values()} == {"softmax", "softmax1+gate"}
+    assert any(caption.value.startswith("both ended") for caption in again.caption)
+    choose(again, name="../evil").run()
+    again.button(key="start").click().run()
+    assert "a name has letters" in errors(again)[0]

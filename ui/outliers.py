@@ -5,12 +5,18 @@ import streamlit as st
 from stanhop_app.ui import parts, runs
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.analysis import BITS, quantized_errors, run_parts, window_outliers
+from stanhop_app.forecasting.analysis import (
+    BITS,
+    calibration_batches,
+    quantized_errors,
+    run_parts,
+    window_outliers,
+)
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outlier_log import OUTLIERS, read_outliers
 from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
-from stanhop_app.plots import forecast_figure, norm_figure, outlier_figures
-from stanhop_app.quantization import QuantizationConfig, parse_bits
+from stanhop_app.plots import component_figure, forecast_figure, norm_figure, outlier_figures
+from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 
 MOST = 512
 """Windows measured, evenly spaced."""
@@ -101,6 +107,10 @@ def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame) -> None
         st.error(str(error))
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
+    bits = st.radio("Activations before and after", BITS, horizontal=True, key="before-after")
+    norms = _before_after(name, forecaster, frame, bits)
+    title = f"{name}: maximum infinity norm by module, float and {bits}, test windows"
+    parts.show(component_figure(norms, title=title), "low-bit")
 
 
 @st.cache_data(show_spinner="Running the test windows…", max_entries=8)
@@ -109,6 +119,23 @@ def _report(
 ) -> OutlierReport:
     test = run_parts(_forecaster, _frame)["test"]
     return window_outliers(_forecaster.network_.deep, test, modules, most=MOST)
+
+
+@st.cache_data(show_spinner="Quantising…", max_entries=8)
+def _before_after(
+    name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, bits: str
+) -> pd.DataFrame:
+    """Maximum infinity norm of every module of the deep part, in float and at these bits."""
+    found = run_parts(_forecaster, _frame)
+    weights, activations = parse_bits(bits)
+    config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
+    deep = _forecaster.network_.deep
+    low = quantize(deep, calibration_batches(found["train"]), config)
+    reports = {
+        label: window_outliers(network, found["test"], "ffn+norm", most=MOST)
+        for label, network in (("float", deep), (bits, low))
+    }
+    return pd.DataFrame({k: r.table()["max_inf_norm"] for k, r in reports.items()})
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stanhop_app.ui import forecast, outliers, train, variants
+from stanhop_app.ui import forecast, memory, outliers, train, variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,4 +24,5 @@ PAGES = (
         title="Attention variants", path="variants", icon=":material/compare:", show=variants.show
     ),
     Page(title="Outliers", path="outliers", icon=":material/crisis_alert:", show=outliers.show),
+    Page(title="Memory", path="memory", icon=":material/grid_view:", show=memory.show),
 )

@@ -1,11 +1,14 @@
 """Attention variants: results of ``stanhop compare``, and two runs side by side on one window."""
 
 import json
+import shlex
+from itertools import product
 from typing import Any
 
 import streamlit as st
 import torch
-from stanhop_app.ui import parts, runs
+from stanhop_app.datasets import DATASETS
+from stanhop_app.ui import jobs, parts, runs
 
 from stanhop_app.forecasting.comparison_report import (
     bits_table,
@@ -15,11 +18,16 @@ from stanhop_app.forecasting.comparison_report import (
     readable_table,
 )
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.layers.observe import record_weights
 from stanhop_app.outliers import PRESETS
 from stanhop_app.plots import heat_figure
 
+SECONDS = 2.0
+"""Between two looks at a running comparison."""
 COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
+SIX = ("softmax", "softmax1", "softmax+clip", "softmax1+clip", "softmax+gate", "softmax1+gate")
+"""The papers' variants, chosen at first."""
 
 
 def show() -> None:
@@ -31,8 +39,54 @@ def show() -> None:
     else:
         st.info(f"No results in {runs.root()} yet. Make some with the command below.")
         parts.reproduce(COMMAND, "# see stanhop_app.forecasting.comparison.compare")
+    _start()
     st.header("Two runs on one window")
     _side_by_side()
+
+
+def _start() -> None:
+    """Train variants in a process of its own, and watch it."""
+    with st.expander("Start a comparison"):
+        every = [a + extra for extra, a in product(("", "+clip", "+gate", "+memory"), ASSOCIATIONS)]
+        chosen = st.multiselect("Variants", every, default=list(SIX), key="variants")
+        left, middle, right = st.columns(3)
+        data = left.selectbox("Data", list(DATASETS), key="data")
+        split = left.text_input("Split: A/B/C, or etth", "14/5/5", key="split").strip()
+        horizons = middle.text_input("Horizons (steps)", "24", key="horizons")
+        seeds = middle.text_input("Seeds", "0,1,2", key="seeds")
+        lookback = right.number_input("Lookback (steps)", 2, 100_000, 336, key="lookback")
+        steps = right.number_input("Steps at most", 1, None, None, key="max_steps")
+        name = st.text_input("Name of the results", f"{data}-variants", key="name")
+        words = ["compare", data, "--output", f"{runs.root().name}/{name}.json"]
+        words += ["--variants", ",".join(chosen), "--horizons", horizons, "--seeds", seeds]
+        words += ["--split", split, "--lookback", str(lookback), "--quiet"]
+        words += [] if steps is None else ["--max-steps", str(steps)]
+        st.code(shlex.join(["stanhop", *words]), language="bash")
+        if st.button("Start, or go on", key="start", disabled=not chosen):
+            try:
+                jobs.start(name, words)
+            except parts.ERRORS as error:
+                st.error(str(error))
+        for job in jobs.jobs():
+            if job.command[0] == "compare":
+                every_seconds = SECONDS if job.running else None
+                st.fragment(_progress, run_every=every_seconds)(job.name, job.running)
+
+
+def _progress(name: str, was_running: bool) -> None:
+    """What a comparison said last; when it ends, the page is drawn anew with its results."""
+    job = jobs.find(name)
+    if job is None:
+        return
+    said = job.said()[-1] if job.said() else "reading the data"
+    if not job.running:
+        if was_running:
+            st.rerun()
+        st.caption(f"{name} ended: {said}")
+        return
+    st.write(f"{name}: {said}")
+    if st.button("Stop it", key=f"stop-{name}"):
+        job.stop()
 
 
 def _results(name: str) -> None:
