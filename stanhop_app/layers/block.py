@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stanhop_app.layers.feedforward import make_feed_forward
@@ -167,6 +167,78 @@ class CrossBlock(nn.Module):
         x = self.retrieve_sum(x, self.retrieve(self.query_norm(x), self.stored_norm(stored)))
         out: Tensor = self.feed_sum(x, self.feed(self.feed_norm(x)))
         return out
+
+
+class TransformerBlock(nn.Module):
+    """Self-retrieval and a feed-forward network, as in BERT (post-norm), OPT and ViT (pre-norm).
+
+    With norms N and dropout d::
+
+        pre-norm    x = x + d(Hopfield(N x));     x = x + d(FeedForward(N x))
+        post-norm   x = N(x + d(Hopfield(x)));    x = N(x + d(FeedForward(x)))
+
+    Values are maps of the stored patterns, not of the keys, as in all three.
+
+    Args:
+        dim: width D.
+        num_heads: heads.
+        hidden_dim: width inside the dense feed-forward network.
+        dropout: probability d with which a feature of a sample is dropped.
+        norm_first: pre-norm, or post-norm.
+        norm_eps: what the norms add to the variance.
+        activation: of the dense feed-forward network, "gelu" or "relu".
+        feed_forward: "dense" or "memory", see `make_feed_forward`.
+        bits: of memory layers.
+        expand_bits: further bits of a memory block's second layer.
+        **hopfield: further options of `Hopfield`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        hidden_dim: int,
+        dropout: float = 0.0,
+        *,
+        norm_first: bool = True,
+        norm_eps: float = 1e-5,
+        activation: str = "gelu",
+        feed_forward: str = "dense",
+        bits: int = 4,
+        expand_bits: int = 2,
+        **hopfield: Any,
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.retrieve = Hopfield(dim, num_heads, bits=bits, value_from_key=False, **hopfield)
+        self.retrieve_norm = nn.LayerNorm(dim, eps=norm_eps)
+        self.feed = make_feed_forward(
+            feed_forward,
+            dim,
+            hidden_dim,
+            activation=activation,
+            bits=bits,
+            expand_bits=expand_bits,
+        )
+        self.feed_norm = nn.LayerNorm(dim, eps=norm_eps)
+        self.retrieve_sum, self.feed_sum = Residual(dropout), Residual(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        is_causal: bool = False,
+    ) -> Float[Tensor, "B L D"]:
+        """(B, L, D) -> (B, L, D); ``mask`` and ``is_causal`` as of `Hopfield`."""
+        options: dict[str, Any] = {"mask": mask, "is_causal": is_causal}
+        if self.norm_first:
+            x = self.retrieve_sum(x, self.retrieve(self.retrieve_norm(x), **options))
+            before: Tensor = self.feed_sum(x, self.feed(self.feed_norm(x)))
+            return before
+        x = self.retrieve_norm(self.retrieve_sum(x, self.retrieve(x, **options)))
+        after: Tensor = self.feed_norm(self.feed_sum(x, self.feed(x)))
+        return after
 
 
 def _hopfield_options(bits: int, hopfield: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Position-wise feed-forward networks, dense or of memory layers."""
 
+from collections.abc import Callable
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -7,6 +9,8 @@ from stanhop_app.layers.memory import MemoryBlock
 
 KINDS = ("dense", "memory")
 """Of feed-forward networks and of projections."""
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
+"""Of dense feed-forward networks."""
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linear:
@@ -19,17 +23,25 @@ def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linea
 
 
 class FeedForward(nn.Module):
-    """``W_2 gelu(W_1 x + b_1) + b_2``, applied to the last dimension.
+    """``W_2 a(W_1 x + b_1) + b_2``, applied to the last dimension.
 
     Args:
         dim: width D of input and output.
         hidden_dim: width between the two maps.
+        activation: a, "gelu" or "relu".
+
+    Raises:
+        ValueError: for another activation.
     """
 
-    def __init__(self, dim: int, hidden_dim: int):
+    def __init__(self, dim: int, hidden_dim: int, activation: str = "gelu"):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}."
+            )
         self.up = dense(dim, hidden_dim)
-        self.activation = nn.GELU()
+        self.activation = ACTIVATIONS[activation]()
         self.down = dense(hidden_dim, dim)
 
     def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
@@ -50,17 +62,24 @@ def find_kind(option: str, kind: str) -> str:
 
 
 def make_feed_forward(
-    kind: str, dim: int, hidden_dim: int, *, bits: int = 4, expand_bits: int = 2
+    kind: str,
+    dim: int,
+    hidden_dim: int,
+    *,
+    activation: str = "gelu",
+    bits: int = 4,
+    expand_bits: int = 2,
 ) -> nn.Module:
-    """The feed-forward network of a pre-norm block: (..., D) -> (..., D).
+    """The feed-forward network of a block that normalises what it reads: (..., D) -> (..., D).
 
     Args:
         kind: "dense" for `FeedForward`, "memory" for `MemoryBlock`.
         dim: width D of input and output.
         hidden_dim: of "dense"; the width inside a memory block follows from its bits.
+        activation: of "dense".
         bits: of "memory".
         expand_bits: of "memory".
     """
     if find_kind("feed_forward", kind) == "dense":
-        return FeedForward(dim, hidden_dim)
+        return FeedForward(dim, hidden_dim, activation)
     return MemoryBlock(dim, bits=bits, expand_bits=expand_bits, input_norm=False)

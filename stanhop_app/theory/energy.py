@@ -87,8 +87,8 @@ def association_energy(
     """``-1/b F(b Xi x) + |x|^2 / 2``, F the convex function whose gradient is the association.
 
     What no step ``x <- Xi^T association(b Xi x)`` raises (`stanhop_app.layers.retrieve`), by the
-    concave-convex procedure: its gradient is ``x - Xi^T association(b Xi x)``. F is ``log sum exp`` for softmax,
-    ``log(1 + sum exp)`` for softmax1, and for alpha-entmax (sparsemax: alpha 2) the conjugate of the Tsallis
+    concave-convex procedure: its gradient is ``x - Xi^T association(b Xi x)``. F is ``log sum exp``
+    for softmax, ``log(1 + sum exp)`` for softmax1, and for alpha-entmax (sparsemax: alpha 2) the conjugate of the Tsallis
     entropy, ``<p, z> + (1 - sum p^alpha) / (alpha (alpha - 1))`` at ``p = entmax(z)``.
 
     Args:

@@ -1,0 +1,77 @@
+"""OPT, a causal language model, on Hopfield layers.
+
+Shape letters: B batch, L tokens, D width, V vocabulary.
+
+References:
+    Zhang et al., arXiv 2205.01068; with "softmax" the numbers are those of Hugging Face's OPTForCausalLM with
+    ``do_layer_norm_before`` (all sizes but 350m, whose post-norm is not offered).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from stanhop_app.models.bert import check_length
+from stanhop_app.models.transformer import TransformerConfig, start_weights
+
+NORM_EPS = 1e-5
+OFFSET = 2
+"""Rows before the first position in the table of positions, kept so that checkpoints fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OPTConfig(TransformerConfig):
+    """Everything that fixes the architecture of `OPT`."""
+
+    vocab_size: int = 4096
+    """Tokens V."""
+    max_length: int = 128
+    """Longest sequence, in tokens."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("vocab_size", "max_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+
+class OPT(nn.Module):
+    """Pre-norm decoder; the head shares the weights of the embedding, and has no bias.
+
+    OPT was trained with weight decay on the gains of its norms, which keeps its outliers small
+    (arXiv 2306.12929, table 6): `stanhop_app.training_config.TrainingConfig.decay_gains`.
+    """
+
+    def __init__(self, config: OPTConfig):
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocab_size, config.dim)
+        self.positions = nn.Embedding(config.max_length + OFFSET, config.dim)
+        self.blocks = config.make_blocks(norm_first=True, norm_eps=NORM_EPS, activation="relu")
+        self.norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
+        start_weights(self)
+
+    def forward(
+        self, tokens: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B L V"]:
+        """Logits of the token after every token.
+
+        Args:
+            tokens: numbers below V.
+            mask: True where there is a token, False where there is padding, which takes no position; None:
+                no padding.
+        """
+        check_length(tokens, self.config.max_length)
+        if mask is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device)[None] + OFFSET
+            stored = None
+        else:  # as in the original, positions count tokens; padding has the row before the first
+            positions = (mask.cumsum(1) * mask - 1) + OFFSET
+            stored = mask[:, None, None]
+        x = self.tokens(tokens) + self.positions(positions)
+        for block in self.blocks:
+            x = block(x, mask=stored, is_causal=True)
+        return F.linear(self.norm(x), self.tokens.weight)

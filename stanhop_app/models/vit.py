@@ -1,0 +1,82 @@
+"""ViT, a classifier of images, on Hopfield layers.
+
+Shape letters: B batch, I channels, Y height, X width, P patches, D width of a token, K classes.
+
+References:
+    Dosovitskiy et al., arXiv 2010.11929; with "softmax" the numbers are those of Hugging Face's
+    ViTForImageClassification.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stanhop_app.layers.feedforward import dense
+from stanhop_app.models.transformer import INITIAL_DEVIATION, TransformerConfig, start_weights
+
+NORM_EPS = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTConfig(TransformerConfig):
+    """Everything that fixes the architecture of `ViT`."""
+
+    image_size: int = 8
+    """Height and width of an image, in pixels."""
+    patch_size: int = 2
+    """Height and width of a patch; must divide ``image_size``."""
+    channels: int = 1
+    """1 for grey images, 3 for colour."""
+    num_classes: int = 10
+    """Classes K."""
+    patch_norm: bool = False
+    """Whether a LayerNorm follows the embedding of the patches: with it, vanilla ViT has few outliers
+    (arXiv 2306.12929, table 7), so that comparisons must say which it was."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("image_size", "patch_size", "channels", "num_classes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"patch_size must divide image_size, got {self.patch_size} and {self.image_size}."
+            )
+
+
+class ViT(nn.Module):
+    """Pre-norm encoder of patches; the class is read from a token of its own."""
+
+    def __init__(self, config: ViTConfig):
+        super().__init__()
+        self.config = config
+        dim, patch = config.dim, config.patch_size
+        patches = (config.image_size // patch) ** 2
+        self.patches = nn.Conv2d(config.channels, dim, kernel_size=patch, stride=patch)
+        self.patch_norm = nn.LayerNorm(dim, eps=NORM_EPS) if config.patch_norm else nn.Identity()
+        self.class_token = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, 1, dim))
+        self.positions = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, patches + 1, dim))
+        self.blocks = config.make_blocks(norm_first=True, norm_eps=NORM_EPS, activation="gelu")
+        self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.head = dense(dim, config.num_classes)
+        start_weights(self)
+
+    def forward(self, images: Float[Tensor, "B I Y X"]) -> Float[Tensor, "B K"]:
+        """Logits of the classes.
+
+        Args:
+            images: standardised numbers, (B, channels, image_size, image_size).
+        """
+        config = self.config
+        wanted = (config.channels, config.image_size, config.image_size)
+        if tuple(images.shape[1:]) != wanted:
+            raise ValueError(f"images must be (batch, {', '.join(map(str, wanted))}), got "
+                             f"{tuple(images.shape)}.")
+        x = self.patch_norm(self.patches(images).flatten(2).transpose(1, 2))
+        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1) + self.positions
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.head(self.norm(x)[:, 0])
+        return out
