@@ -1,0 +1,65 @@
+"""Where fetched files lie: a folder of the user's choice, and the user's cache."""
+
+import hashlib
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stanhop_app.datasets.checksum import verify
+
+from stanhop_app.errors import DataError
+
+FAILURES = (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError)
+"""What a source may fail with; the next one is asked then."""
+
+
+def folders() -> list[Path]:
+    """Where a file may lie: ``$STANHOP_DATA_DIR`` if set, then the user's cache, which is kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stanhop"
+    chosen = os.environ.get("STANHOP_DATA_DIR")
+    return [Path(chosen), cache] if chosen else [cache]
+
+
+def locate(name: str, sha256: str, sources: Sequence[Callable[[], bytes]]) -> Path:
+    """The verified path of a file, fetched into the user's cache on first use.
+
+    Args:
+        name: of the file.
+        sha256: of its content, checked every time.
+        sources: asked in order; their docstrings say what they are.
+
+    Raises:
+        DataError: if no source answers, or a file has the wrong checksum.
+    """
+    path = next((f / name for f in folders() if (f / name).exists()), None)
+    if path is None:
+        path = folders()[-1] / name
+        _fetch(path, sha256, sources)
+    verify(path, sha256)
+    return path
+
+
+def _fetch(path: Path, sha256: str, sources: Sequence[Callable[[], bytes]]) -> None:
+    """Fetch a file from the first source that has it; a wrong checksum is never kept."""
+    failures: list[str] = []
+    for source in sources:
+        said = (source.__doc__ or "").rstrip(".")
+        try:
+            content = source()
+        except FAILURES as error:
+            failures.append(f"{said}: {error}")
+            continue
+        if hashlib.sha256(content).hexdigest() != sha256:
+            failures.append(f"{said}: checksum does not match")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        temporary.write_bytes(content)
+        temporary.replace(path)
+        return
+    raise DataError(
+        f"{path.name} could not be fetched ({'; '.join(failures)}); put the file into {path.parent} "
+        "or point STANHOP_DATA_DIR at the folder that has it."
+    )
