@@ -72,6 +72,16 @@ class OutlierLog:
         """One row a step and module: kurtosis and max_inf_norm."""
         return pd.DataFrame(self.rows, columns=COLUMNS)
 
+    def norms(self) -> dict[str, list[float]]:
+        """By step, maximum over modules of the infinity norm, and mean of their kurtosis; JSON values."""
+        table = self.table()
+        by_step = table.groupby("step")
+        return {
+            "step": sorted(set(table["step"].tolist())),
+            "max_inf_norm": by_step["max_inf_norm"].max().round(4).tolist(),
+            "kurtosis": by_step["kurtosis"].mean().round(4).tolist(),
+        }
+
 
 def read_outliers(file: Path) -> pd.DataFrame:
     """What a log wrote: one row a step and module.

@@ -195,6 +195,15 @@ def find_modules(model: nn.Module, modules: Modules) -> dict[str, nn.Module]:
     return found
 
 
+def preset_outliers(report: OutlierReport, model: nn.Module) -> dict[str, dict[str, float]]:
+    """The two metrics over every preset, from a report over all modules of the model."""
+    found = {}
+    for preset in PRESETS:
+        of = report.restrict(list(find_modules(model, preset)), preset)
+        found[preset] = {"kurtosis": of.average_kurtosis, "max_inf_norm": of.max_inf_norm}
+    return found
+
+
 @torch.no_grad()
 def record(
     model: nn.Module, batches: Iterable[Batch], *, modules: Modules = "all"

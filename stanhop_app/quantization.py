@@ -268,8 +268,21 @@ def _round_output(module: nn.Module, given: Any, output: Tensor) -> Tensor:
 
 
 def _round_weight(module: nn.Module, config: QuantizationConfig) -> None:
-    """Round a weight; into a parameter of its own, as a tied one may belong to a part that stays in float."""
-    if not isinstance(module, (*WEIGHTED, nn.Embedding)):
+    """Round a weight, but not for others: a tied one may belong to a head, which stays in float.
+
+    A weight goes into a parameter of its own; rows of an embedding are rounded when they are looked up.
+    """
+    if isinstance(module, nn.Embedding):
+        scale = weight_scale(module.weight, config.weight_bits, config.weight_range)
+        module.register_buffer("row_scale", scale)
+        low, high = _weight_grid(module.weight, config.weight_bits)
+
+        def round_rows(embedding: nn.Module, given: Any, rows: Tensor) -> Tensor:
+            return _on_grid(rows, embedding.row_scale, low, high)  # type: ignore[arg-type]
+
+        module.register_forward_hook(round_rows, prepend=True)
+        return
+    if not isinstance(module, WEIGHTED):
         return
     name = "table" if isinstance(module, MemoryLayer) else "weight"
     weight = getattr(module, name)

@@ -230,7 +230,7 @@ class _Loop:
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)
         optimizer = torch.optim.AdamW(
-            model.parameters(),
+            _parameter_groups(model, config),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -427,6 +427,18 @@ class _Loop:
         self.model.load_state_dict(self.best)
         self.model.to("cpu").eval()
         self.task.to(torch.device("cpu"))
+
+
+def _parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """One group of all parameters, or a second one, of the gains of norms, that is not decayed."""
+    if config.decay_gains:
+        return [{"params": list(model.parameters())}]
+    norms = (m for m in model.modules() if type(m).__name__.endswith("Norm"))
+    gains = {id(m.weight): m.weight for m in norms if isinstance(m.weight, nn.Parameter)}
+    return [
+        {"params": [p for p in model.parameters() if id(p) not in gains]},
+        {"params": list(gains.values()), "weight_decay": 0.0},
+    ]
 
 
 @contextlib.contextmanager

@@ -26,6 +26,9 @@ class TrainingConfig:
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
+    decay_gains: bool = True
+    """Whether weight decay also draws the gains of norms towards 0, as OPT's training did; it keeps
+    outliers small (arXiv 2306.12929, table 6)."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     average_decay: float = 0.99

@@ -17,10 +17,9 @@ from stanhop_app.cli.compare import SIX
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.forecasting import comparison
 from stanhop_app.forecasting.comparison import (
-    VARIANTS,
     ComparisonConfig,
     compare,
-    parse_variant,
+    variant_network,
 )
 from stanhop_app.forecasting.comparison_report import (
     bits_table,
@@ -32,6 +31,7 @@ from stanhop_app.forecasting.comparison_report import (
     rank_table,
     readable_table,
 )
+from stanhop_app.variants import VARIANTS, parse_variant
 
 NETWORK = {"patch_length": 12, "dim": 8, "num_heads": 2, "hidden_dim": 8}
 CONFIG = ComparisonConfig(lookback=36, max_epochs=1, network=NETWORK, training={"max_steps": 6})
@@ -264,8 +264,7 @@ def test_a_split_without_test_rows_is_refused_before_anything_is_trained(weather
 
 def test_names_of_variants():
     config = ComparisonConfig(clip=(-0.1, 1.0), gate="mlp")
-    options = parse_variant("entmax+clip+gate+memory", config)
-    assert options == {
+    assert variant_network("entmax+clip+gate+memory", config) == {
         "association": "entmax",
         "linear_skip": False,
         "clip": (-0.1, 1.0),
@@ -273,12 +272,12 @@ def test_names_of_variants():
         "feed_forward": "memory",
     }
     for name in VARIANTS:
-        parse_variant(name, config)
+        parse_variant(name, clip=(-0.1, 1.0), gate="mlp")
     assert ",".join(VARIANTS) == SIX
     with pytest.raises(ValueError, match="variant 'softmax\\+clipped': unknown word 'clipped'"):
-        parse_variant("softmax+clipped", config)
+        variant_network("softmax+clipped", config)
     with pytest.raises(ValueError, match="unknown association 'soft'"):
-        parse_variant("soft+clip", config)
+        variant_network("soft+clip", config)
 
 
 def test_the_command_prints_tables_and_writes_a_page(stanhop, csv, tmp_path):

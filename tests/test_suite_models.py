@@ -85,9 +85,7 @@ def test_weights_go_there_and_back_unchanged(kind, tmp_path):
     before, after = (load_file(tmp_path / n / "model.safetensors") for n in ("theirs", "ours"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    again, information = type(theirs).from_pretrained(
-        tmp_path / "ours", output_loading_info=True
-    )
+    again, information = type(theirs).from_pretrained(tmp_path / "ours", output_loading_info=True)
     assert not any(information[key] for key in ("missing_keys", "unexpected_keys"))
     x = inputs(kind)
     torch.testing.assert_close(again.eval()(x).logits, theirs(x).logits)

@@ -322,3 +322,26 @@ def test_two_processes_train_as_one(tmp_path):
         results.append(json.loads(line.removeprefix("RESULT ")))
     for one, two in zip(*results, strict=True):
         torch.testing.assert_close(torch.tensor(one), torch.tensor(two), rtol=1e-5, atol=1e-6)
+
+
+def test_gains_of_norms_are_decayed_or_not():
+    """With a loss that has no gradient, weight decay is all that moves a parameter."""
+
+    class Flat:
+        train_size = validation_size = 4
+
+        def to(self, device):
+            pass
+
+        def loss(self, model, indices, *, validation):
+            return 0 * sum(p.sum() for p in model.parameters())
+
+    for decayed in (True, False):
+        model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+        nn.init.ones_(model[0].weight)
+        config = TrainingConfig(
+            max_epochs=1, weight_decay=0.5, learning_rate=0.1, decay_gains=decayed, average_decay=0
+        )
+        train(model, Flat(), config)
+        assert (model[0].weight < 1).all()
+        assert bool((model[1].weight < 1).all()) == decayed

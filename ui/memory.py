@@ -139,7 +139,7 @@ def _play(name: str, forecaster: STanHopForecaster) -> None:
         harm = st.selectbox("Damage", DAMAGES, key="damage")
         amount = st.slider("How much", 0.0, 1.0, 0.5, key="amount")
     with right:
-        beta = st.select_slider("beta", [1, 2, 5, 10, 20, 50, 100, 200], 20, key="beta")
+        beta = st.select_slider("beta", [1, 2, 5, 10, 20, 50, 100, 200], 50, key="beta")
         steps = st.slider("Steps", 1, 20, 5, key="steps")
     try:
         patterns, shape = _patterns(kind, count, forecaster)

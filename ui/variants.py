@@ -22,12 +22,11 @@ from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.layers.observe import record_weights
 from stanhop_app.outliers import PRESETS
 from stanhop_app.plots import heat_figure
+from stanhop_app.variants import VARIANTS
 
 SECONDS = 2.0
 """Between two looks at a running comparison."""
 COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
-SIX = ("softmax", "softmax1", "softmax+clip", "softmax1+clip", "softmax+gate", "softmax1+gate")
-"""The papers' variants, chosen at first."""
 
 
 def show() -> None:
@@ -48,7 +47,7 @@ def _start() -> None:
     """Train variants in a process of its own, and watch it."""
     with st.expander("Start a comparison"):
         every = [a + extra for extra, a in product(("", "+clip", "+gate", "+memory"), ASSOCIATIONS)]
-        chosen = st.multiselect("Variants", every, default=list(SIX), key="variants")
+        chosen = st.multiselect("Variants", every, default=list(VARIANTS), key="variants")
         left, middle, right = st.columns(3)
         data = left.selectbox("Data", list(DATASETS), key="data")
         split = left.text_input("Split: A/B/C, or etth", "14/5/5", key="split").strip()

@@ -25,19 +25,16 @@ from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.study import Study
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
-from stanhop_app.layers.association import find_association
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
-from stanhop_app.outliers import PRESETS, OutlierReport, find_modules
+from stanhop_app.outliers import find_modules, preset_outliers
 from stanhop_app.quantization import QuantizationConfig, parse_bits
 from stanhop_app.training import train
 from stanhop_app.training_config import TrainingConfig
+from stanhop_app.variants import parse_variant
 
 FORMAT = 1
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
-VARIANTS = ("softmax", "softmax1", "softmax+clip", "softmax1+clip", "softmax+gate", "softmax1+gate")
-"""The six rows of the paper's table 1: vanilla, OutEffHop, clipped, clipped OutEffHop, gated, gated
-OutEffHop."""
 RECORDED = 512
 """Test windows, evenly spaced, over which outliers are measured."""
 LOOKS = 25
@@ -66,30 +63,10 @@ class ComparisonConfig:
     """Further fields of `TrainingConfig`, such as max_steps."""
 
 
-def parse_variant(name: str, config: ComparisonConfig) -> dict[str, Any]:
-    """Options of the network of a variant such as "softmax1+clip+memory".
-
-    The first word is an association; "clip", "gate" and "memory" (feed-forward networks) may follow.
-
-    Raises:
-        ValueError: for other words, naming them.
-    """
-    association, *words = name.split("+")
-    find_association(association)
-    known: dict[str, dict[str, Any]] = {
-        "clip": {"clip": tuple(config.clip)},
-        "gate": {"gate": config.gate},
-        "memory": {"feed_forward": "memory"},
-    }
-    options: dict[str, Any] = {"association": association, "linear_skip": False, **config.network}
-    for word in words:
-        if word not in known:
-            raise ValueError(
-                f"variant {name!r}: unknown word {word!r}; write an association and any of "
-                f"{', '.join(known)}, as in softmax1+clip."
-            )
-        options |= known[word]
-    return options
+def variant_network(name: str, config: ComparisonConfig) -> dict[str, Any]:
+    """Fields of `STanHopConfig` of a variant (`stanhop_app.variants.parse_variant`)."""
+    options = parse_variant(name, clip=config.clip, gate=config.gate)
+    return {"linear_skip": False, **config.network, **options}
 
 
 def compare(
@@ -111,7 +88,7 @@ def compare(
     Args:
         frame: regular frame.
         config: what is common to all cells.
-        variants: names (`parse_variant`).
+        variants: names (`stanhop_app.variants.parse_variant`).
         horizons: steps forecast.
         seeds: of the networks.
         results: JSON file; a cell is written when it is done.
@@ -135,7 +112,7 @@ def compare(
                 f"split {config.split} has no test part, on which variants are compared."
             )
         for variant in variants:
-            study.network(parse_variant(variant, config), horizon, seeds[0])
+            study.network(variant_network(variant, config), horizon, seeds[0])
     scratch = results.with_name(f"{results.name}.cells")
     for seed in seeds:
         for horizon in horizons:
@@ -173,7 +150,7 @@ def _cell(
     """Train and measure one network; JSON values."""
     variant, horizon, seed = cell["variant"], cell["horizon"], cell["seed"]
     learn, validation, test = study.parts(horizon)
-    network = study.network(parse_variant(variant, config), horizon, seed)
+    network = study.network(variant_network(variant, config), horizon, seed)
     training = TrainingConfig(
         max_epochs=config.max_epochs,
         learning_rate=config.learning_rate,
@@ -187,7 +164,7 @@ def _cell(
     log = OutlierLog(
         batch,
         max(steps // LOOKS, 1),
-        modules=_logged(network),
+        modules=list(find_modules(network.deep, "layer-outputs")),
         file=folder / OUTLIERS,
     )
     history = train(
@@ -215,37 +192,16 @@ def _cell(
         "test_mse": low_bits.loc["float", "mse"],
         "test_mae": low_bits.loc["float", "mae"],
         "bits": {bits: low_bits.loc[bits, "mse"] for bits in BITS},
-        "outliers": {name: _outliers(report, network, name) for name in PRESETS},
+        "outliers": preset_outliers(report, network.deep),
         "modules": {
             row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
         },
         "no_op": sum(left) / len(left),
-        "steps": _norms(log.table()),
+        "steps": log.norms(),
         "parameters": sum(p.numel() for p in network.deep.parameters()),
         "epochs": len(history),
         "training_windows_per_second": history[-1]["samples_per_second"],
         "one_window_ms": _milliseconds(network, test),
-    }
-
-
-def _logged(network: STanHopNet) -> list[str]:
-    """Whole blocks, whose norms are followed during training."""
-    return list(find_modules(network.deep, "layer-outputs"))
-
-
-def _outliers(report: OutlierReport, network: STanHopNet, modules: str) -> dict[str, float]:
-    """The two metrics over a set of modules."""
-    of = report.restrict(list(find_modules(network.deep, modules)), modules)
-    return {"kurtosis": of.average_kurtosis, "max_inf_norm": of.max_inf_norm}
-
-
-def _norms(table: pd.DataFrame) -> dict[str, list[float]]:
-    """Maximum infinity norm over the modules of every measured step, and their mean kurtosis."""
-    by_step = table.groupby("step")
-    return {
-        "step": sorted(set(table["step"].tolist())),
-        "max_inf_norm": by_step["max_inf_norm"].max().round(4).tolist(),
-        "kurtosis": by_step["kurtosis"].mean().round(4).tolist(),
     }
 
 

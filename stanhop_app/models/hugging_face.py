@@ -1,7 +1,7 @@
 """Checkpoints of Hugging Face's BERT, OPT and ViT: read from a local folder, and written to one.
 
-``config.json`` and ``model.safetensors`` are all that is read; nothing is fetched, unpickled or executed. Names of
-tensors are translated one to one, so that reading and writing again gives the same weights.
+``config.json`` and ``model.safetensors`` are all that is read; nothing is fetched, unpickled or executed.
+Names of tensors are translated one to one, so that reading and writing again gives the same weights.
 """
 
 import json
@@ -148,7 +148,9 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
         raise ArtefactError(f"{folder}: is a checkpoint of {kind!r}, not of bert, opt or vit.")
     for name, wanted in DEMANDED[kind].items():
         if described.get(name, wanted) != wanted:
-            raise ArtefactError(f"{folder}: has {name}={described[name]!r}; only {wanted!r} is offered.")
+            raise ArtefactError(
+                f"{folder}: has {name}={described[name]!r}; only {wanted!r} is offered."
+            )
     given = _read_tensors(folder / WEIGHTS)
     try:
         config = _config(kind, described, given, options)
@@ -157,7 +159,11 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
     model = MODELS[kind](config)
     names = tensor_names(model)
     for repeated, original in TIED[kind].items():
-        if repeated in given and original in given and not torch.equal(given[repeated], given[original]):
+        if (
+            repeated in given
+            and original in given
+            and not torch.equal(given[repeated], given[original])
+        ):
             raise ArtefactError(
                 f"{folder}: {repeated} is not tied to {original}; such checkpoints are not offered."
             )
@@ -193,9 +199,7 @@ def save_checkpoint(model: BERT | OPT | ViT, folder: Path) -> None:
     tensors = {
         names[ours]: tensor.detach().contiguous() for ours, tensor in model.state_dict().items()
     }
-    write_atomic(
-        folder / WEIGHTS, lambda file: save_file(tensors, file, metadata={"format": "pt"})
-    )
+    write_atomic(folder / WEIGHTS, lambda file: save_file(tensors, file, metadata={"format": "pt"}))
     write_json(folder / CONFIG, _describe(model))
 
 
@@ -256,7 +260,9 @@ def _config(
     }
     if kind == "opt":
         if described.get("word_embed_proj_dim", common["dim"]) != common["dim"]:
-            raise ArtefactError("OPT with word_embed_proj_dim other than hidden_size is not offered.")
+            raise ArtefactError(
+                "OPT with word_embed_proj_dim other than hidden_size is not offered."
+            )
         return OPTConfig(**{**common, **of_text, **options})
     segments = {"segments": described["type_vocab_size"]}
     return BERTConfig(**{**common, **of_text, **segments, **options})

@@ -81,7 +81,9 @@ def start_weights(model: nn.Module) -> None:
 
     Gates and memory layers keep the start of their own.
     """
-    gates = {id(part) for gate in model.modules() if isinstance(gate, Gate) for part in gate.modules()}
+    gates = {
+        id(part) for gate in model.modules() if isinstance(gate, Gate) for part in gate.modules()
+    }
     for part in model.modules():
         if id(part) in gates or isinstance(part, MemoryLayer | Hopfield):
             continue

@@ -72,8 +72,9 @@ class ViT(nn.Module):
         config = self.config
         wanted = (config.channels, config.image_size, config.image_size)
         if tuple(images.shape[1:]) != wanted:
-            raise ValueError(f"images must be (batch, {', '.join(map(str, wanted))}), got "
-                             f"{tuple(images.shape)}.")
+            raise ValueError(
+                f"images must be (batch, {', '.join(map(str, wanted))}), got {tuple(images.shape)}."
+            )
         x = self.patch_norm(self.patches(images).flatten(2).transpose(1, 2))
         x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1) + self.positions
         for block in self.blocks:

@@ -88,8 +88,9 @@ def association_energy(
 
     What no step ``x <- Xi^T association(b Xi x)`` raises (`stanhop_app.layers.retrieve`), by the
     concave-convex procedure: its gradient is ``x - Xi^T association(b Xi x)``. F is ``log sum exp``
-    for softmax, ``log(1 + sum exp)`` for softmax1, and for alpha-entmax (sparsemax: alpha 2) the conjugate of the Tsallis
-    entropy, ``<p, z> + (1 - sum p^alpha) / (alpha (alpha - 1))`` at ``p = entmax(z)``.
+    for softmax, ``log(1 + sum exp)`` for softmax1, and for alpha-entmax (sparsemax: alpha 2) the
+    conjugate of the Tsallis entropy,
+    ``<p, z> + (1 - sum p^alpha) / (alpha (alpha - 1))`` at ``p = entmax(z)``.
 
     Args:
         x: (..., D).

@@ -1,0 +1,1 @@
+"""The companion suite: BERT, OPT and ViT, where activation outliers are large."""
