@@ -1,0 +1,296 @@
+"""Runs of the suite: trained, kept in a folder, opened again, scored.
+
+A folder holds ``config.json``, ``model.safetensors`` and, of texts, ``tokenizer.json``; nothing is pickled.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stanhop_app.checkpoint import load_tensors, load_weights, save_tensors
+from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.files import sha256, to_json, write_json, write_text
+from stanhop_app.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.outliers import find_modules, preset_outliers, record
+from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
+from stanhop_app.suite.config import SuiteConfig
+from stanhop_app.suite.corpus import Corpus, load_corpus
+from stanhop_app.suite.tasks import SuiteTask, make_task
+from stanhop_app.training import CHECKPOINT, is_main_process, train
+from stanhop_app.version import __version__
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+FORMAT, FORMAT_VERSION = "stanhop-suite", 1
+CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
+"""As in the papers."""
+RECORDED = 512
+"""Test samples, evenly spaced, over which outliers are measured."""
+LOOKS = 25
+"""Measurements of outliers during a training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteRun:
+    """A trained model with what it needs to be used."""
+
+    config: SuiteConfig
+    network: nn.Module
+    tokenizer: str | None
+    data_sha256: str
+    metrics: Mapping[str, float]
+    """On the test part: loss in nats, accuracy, and perplexity of texts."""
+    history: list[dict[str, float]]
+    steps: Mapping[str, list[float]]
+    """Norms and kurtosis of whole blocks during the training (`OutlierLog.norms`)."""
+
+
+def load_data(config: SuiteConfig, tokenizer: str | None = None) -> Corpus:
+    """The corpus of a configuration."""
+    return load_corpus(
+        config.model,
+        config.data,
+        length=config.length,
+        vocab_size=config.vocab_size,
+        tokenizer=tokenizer,
+    )
+
+
+def train_run(
+    config: SuiteConfig,
+    corpus: Corpus,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = False,
+) -> SuiteRun:
+    """Train one model; a training that was killed goes on to the same weights.
+
+    Args:
+        config: what is trained.
+        corpus: on what (`load_data`).
+        folder: of the checkpoint and the losses; None: nothing is written.
+        resume: go on from the checkpoint in ``folder`` if there is one.
+        progress: whether to draw a bar; None: on a terminal.
+    """
+    task = make_task(config.model, corpus)
+    training = config.make_training(task.train_size)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        network = config.make_network(corpus)
+    with torch.random.fork_rng():  # what is hidden of the tokens that are looked at is no part of the run
+        torch.manual_seed(0)
+        (looked_at, *_) = task.batches("validation", config.batch_size)
+    log = OutlierLog(
+        looked_at,
+        max(config.max_steps // LOOKS, 1),
+        modules=list(find_modules(network, "layer-outputs")),
+        file=None if folder is None else folder / OUTLIERS,
+    )
+    history = train(
+        network,
+        task,
+        training,
+        folder=folder,
+        resume=resume,
+        identity={"suite": config.as_json(), "data_sha256": corpus.sha256},
+        progress=progress,
+        watch=log,
+    )
+    return SuiteRun(
+        config=config,
+        network=network,
+        tokenizer=corpus.tokenizer,
+        data_sha256=corpus.sha256,
+        metrics=score_model(network, task),
+        history=history,
+        steps=log.norms(),
+    )
+
+
+def score_model(network: nn.Module, task: SuiteTask, part: str = "test") -> dict[str, float]:
+    """Loss in nats, accuracy, and perplexity where there are tokens."""
+    found = task.score(network.eval(), part)
+    if not hasattr(task, "labels"):
+        found["perplexity"] = float(torch.tensor(found["loss"], dtype=torch.float64).exp())
+    return found
+
+
+def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, float]:
+    """Scores in simulated low-bit arithmetic, such as "W8A8", calibrated on training samples."""
+    weights, activations = parse_bits(bits)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        samples = CALIBRATION_BATCHES * CALIBRATION_SIZE
+        batches = [
+            part for b in task.batches("train", samples) for part in b.split(CALIBRATION_SIZE)
+        ]
+    config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
+    return score_model(quantize(network, batches, config), task)
+
+
+def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
+    """Outliers over every preset and of every module, on test samples; JSON values."""
+    report = record(network, task.batches("test", RECORDED))
+    left = [row.no_op for row in report.rows if row.no_op is not None]
+    return {
+        "outliers": preset_outliers(report, network),
+        "modules": {
+            row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
+        },
+        "no_op": sum(left) / len(left),
+    }
+
+
+def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
+    """Refuse to overwrite a run, and to write among files that are no run.
+
+    Raises:
+        ValueError: saying what the folder holds.
+    """
+    if not is_main_process() or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; choose another --output.")
+    finished, begun = (folder / CONFIG).exists(), (folder / CHECKPOINT).exists()
+    if finished:
+        try:
+            _read(folder)
+        except ArtefactError:
+            raise ValueError(
+                f"{folder}: holds a {CONFIG} that is not of a run of the suite; choose another --output."
+            ) from None
+    elif not begun and any(folder.iterdir()):
+        raise ValueError(f"{folder}: holds files and no run; choose another --output.")
+    if finished and not force:
+        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
+    if begun and not resume and not force:
+        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
+
+
+def save_run(run: SuiteRun, folder: Path) -> None:
+    """Write a run; ``config.json`` comes last, so that a folder with it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / WEIGHTS, run.network.state_dict(), {"format": FORMAT})
+    if run.tokenizer is not None:
+        write_text(folder / TOKENIZER, run.tokenizer)
+    write_json(
+        folder / CONFIG,
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "package_version": __version__,
+            "suite": run.config.as_json(),
+            "data_sha256": run.data_sha256,
+            "sizes": {name: getattr(run.network.config, name, None) for name in SIZES},
+            "metrics": dict(run.metrics),
+            "history": run.history,
+            "steps": dict(run.steps),
+            "weights_sha256": sha256(folder / WEIGHTS),
+        },
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+SIZES = ("vocab_size", "max_length", "image_size", "channels", "num_classes")
+"""Of a network, from its data."""
+
+
+def load_run(folder: Path) -> SuiteRun:
+    """Read a run.
+
+    Raises:
+        ArtefactError: saying what is wrong with the folder.
+    """
+    content = _read(folder)
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise ArtefactError(f"{path}: no such file; the run is not whole.")
+    if sha256(path) != content.get("weights_sha256"):
+        raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the run is damaged.")
+    tensors, _ = load_tensors(path)
+    try:
+        config = read_suite_config(content["suite"])
+        network = _empty_network(config, content["sizes"])
+        load_weights(network, tensors, str(path), assign=True)
+        tokenizer = folder / TOKENIZER
+        return SuiteRun(
+            config=config,
+            network=network.eval(),
+            tokenizer=tokenizer.read_text(encoding="utf-8") if tokenizer.exists() else None,
+            data_sha256=content["data_sha256"],
+            metrics=content["metrics"],
+            history=content["history"],
+            steps=content["steps"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, ArtefactError):
+            raise
+        raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
+
+
+def read_suite_config(content: Mapping[str, Any]) -> SuiteConfig:
+    """A configuration from its JSON values, which know lists only."""
+    network = dict(content["network"])
+    if network.get("clip") is not None:
+        network["clip"] = tuple(network["clip"])
+    return SuiteConfig(**{**content, "network": network})
+
+
+def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
+    """The task of a run, on its own data.
+
+    Args:
+        run: of the suite.
+        data: where they are, if they have no name.
+
+    Raises:
+        DataError: if they are not those of the training, whose parts are unknown then.
+    """
+    config = run.config
+    given = SuiteConfig(**{**config.as_json(), "data": data or config.data})
+    corpus = load_data(given, run.tokenizer)
+    if corpus.sha256 != run.data_sha256:
+        raise DataError(
+            f"{given.data}: is not what the run was trained on, so that its test part cannot be told."
+        )
+    return make_task(config.model, corpus)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.exists():
+        raise ArtefactError(f"{folder}: not a run of the suite; make one with `stanhop suite train`.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: damaged ({error}).") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtefactError(f"{path}: not of a run of the suite.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ArtefactError(
+            f"{path}: format version {content.get('format_version')}, this package ({__version__}) reads "
+            f"{FORMAT_VERSION}."
+        )
+    return content
+
+
+def _empty_network(config: SuiteConfig, sizes: Mapping[str, Any]) -> nn.Module:
+    """A network without memory for its weights."""
+    from stanhop_app.suite.config import MODELS
+
+    kind, network = MODELS[config.model]
+    of_data = {name: value for name, value in sizes.items() if value is not None}
+    with torch.device("meta"):
+        made: nn.Module = network(kind(**{**config.network, **of_data}))
+    return made
+
+
+def as_identity(config: SuiteConfig) -> dict[str, Any]:
+    """A configuration as JSON gives it back, for comparisons with one that was read."""
+    read: dict[str, Any] = json.loads(to_json(config.as_json()))
+    return read
