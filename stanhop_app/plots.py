@@ -151,7 +151,7 @@ def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = ""
 def outlier_figures(
     table: pd.DataFrame, rows: Sequence[Any] = (), *, title: str = ""
 ) -> list[go.Figure]:
-    """Max norm and kurtosis of every module; and histograms of the modules with the largest norms.
+    """Max norm and kurtosis (dashed: 3, a Gaussian's) of every module; and histograms of the modules with the largest norms.
 
     Args:
         table: `stanhop_app.outliers.OutlierReport.table`.
@@ -172,7 +172,7 @@ def _module_figure(table: pd.DataFrame, title: str) -> go.Figure:
         cols=2,
         shared_yaxes=True,
         horizontal_spacing=0.03,
-        subplot_titles=["maximum infinity norm", "kurtosis (3: Gaussian)"],
+        subplot_titles=["max norm", "kurtosis"],
     )
     for column, (value, colour) in enumerate(
         (("max_inf_norm", HISTORY), ("kurtosis", FORECAST)), start=1
@@ -190,13 +190,13 @@ def _module_figure(table: pd.DataFrame, title: str) -> go.Figure:
             col=column,
         )
     figure.add_vline(x=3, line={"color": "#888", "dash": "dash"}, row=1, col=2)
-    figure.update_yaxes(tickmode="array", tickvals=names, tickfont={"size": 10})
+    figure.update_yaxes(tickmode="array", tickvals=names, tickfont={"size": 9})
     figure.update_layout(
         title=title,
         height=15 * len(names) + 160,
         bargap=0.25,
         template="plotly_white",
-        margin={"l": 230, "r": 20, "t": 90, "b": 40},
+        margin={"l": 175, "r": 20, "t": 90, "b": 40},
     )
     return figure
 

@@ -80,6 +80,6 @@ def share_figure(shares: dict[str, float], *, label: str, title: str = "") -> go
         height=18 * len(shares) + 170,
         bargap=0.25,
         template="plotly_white",
-        margin={"l": 230, "r": 20, "t": 80, "b": 50},
+        margin={"l": 165, "r": 20, "t": 80, "b": 50},
     )
     return figure

@@ -125,6 +125,48 @@ def test_another_variate_is_chosen_and_the_download_is_the_forecast(page, url, r
     ).first.wait_for()
 
 
+def test_two_visitors_train_and_forecast_at_once_and_see_their_own_uploads_only(page, url, root):
+    """Two pages of one browser are two sessions of the server."""
+    sample = datasets.load("sample")
+    visitors = {}
+    for name, rows in (("left", 700), ("right", 800)):
+        visitor = page.context.new_page()
+        visitor.set_default_timeout(WAIT)
+        visitors[name] = visitor
+        visitor.goto(f"{url}/train")
+        settled(visitor, "Train")
+        visitor.get_by_label("Data", exact=False).first.click()
+        visitor.get_by_role("option", name="an upload").click()
+        content = sample.iloc[:rows].to_csv().encode()
+        file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": content}
+        visitor.locator("input[type=file]").set_input_files([file])
+        visitor.get_by_text(f"{rows} rows").wait_for()
+        for label, value in (
+            ("Horizon (steps)", 12),
+            ("Lookback (steps)", 48),
+            ("Patch length (steps)", 12),
+            ("Width", 16),
+            ("Heads", 2),
+            ("Epochs", 2),
+            ("Name of the run", f"of-{name}"),
+        ):
+            fill(visitor, label, value)
+    for name, visitor in visitors.items():
+        visitor.get_by_role("button", name="Train", exact=True).click()
+        visitor.get_by_text(f"of-{name} is tr").first.wait_for()
+    for name, other in (("left", "right"), ("right", "left")):
+        visitor = visitors[name]
+        visitor.get_by_text(f"of-{name} is trained.").wait_for()
+        assert f"{name}.csv" in visitor.inner_text("body")
+        assert f"{other}.csv" not in visitor.inner_text("body")
+        visitor.goto(f"{url}/?run=of-{name}")
+        visitor.locator(".js-plotly-plot").first.wait_for()
+        last = sample.index[{"left": 699, "right": 799}[name]]
+        assert STanHopForecaster.load(root / f"of-{name}").context_.index[-1] == last
+        visitor.get_by_text(f"12 steps after {last}").wait_for()
+        assert ".csv" not in visitor.inner_text("body")
+
+
 def test_an_upload_is_trained_on_across_a_reload_and_forecast(page, url, root):
     frame = datasets.load("sample").iloc[:1500]
     page.goto(f"{url}/train")

@@ -407,15 +407,15 @@ def test_a_run_cannot_be_called_anything(page, tmp_path, name):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_table_that_is_too_large_is_refused(page, monkeypatch, tmp_path):
-    monkeypatch.setattr("stanhop_app.ui.parts.UPLOAD_MEGABYTES", 1)
+def test_a_table_of_300_mb_is_refused(page, tmp_path):
     app = page(train_page, root=tmp_path / "runs")
     choose(app, data="an upload").run()
-    app.get("file_uploader")[0].set_value(("big.csv", b"0," * 2**20, "text/csv"))
+    app.get("file_uploader")[0].set_value(("big.csv", b"0," * (150 * 2**20), "text/csv"))
     app.run()
     assert errors(app) == [
-        "big.csv: has 2 MB, more than the 1 MB that the dashboard takes; use the command line."
+        "big.csv: has 300 MB, more than the 200 MB that the dashboard takes; use the command line."
     ]
+    assert app.button(key="train").disabled
 
 
 def test_every_page_is_registered_once():

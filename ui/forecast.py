@@ -81,6 +81,13 @@ def _errors(
         curves_figure(curves, x="step of the horizon", y="error, original units", title=title),
         "by_step",
     )
+    st.download_button(
+        "Download the errors by step (CSV)",
+        found.by_step.to_csv(),
+        file_name="errors-by-step.csv",
+        mime="text/csv",
+        key="download-errors",
+    )
     variate = variates[0]
     parts.show(
         heat_figure(

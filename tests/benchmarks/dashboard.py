@@ -1,6 +1,6 @@
 """The dashboard in a real browser: how long charts take, what reloads cost, and pictures of every page.
 
-    python tests/benchmarks/dashboard.py RUNS                  times, memory and two browsers at once
+    python tests/benchmarks/dashboard.py RUNS                  times, and memory over reloads
     python tests/benchmarks/dashboard.py RUNS --shots FOLDER   every page, light and dark, wide and narrow
 
 RUNS is a run folder whose latest run is of ETTh1 (17,420 x 7). Needs Debian's Chromium.
@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -111,38 +110,9 @@ def times(root: Path) -> None:
             after = megabytes(server)
             print(f"50 reloads: {before:.0f} to {after:.0f} MB ({after - before:+.0f})")
             context.close()
-        two_at_once(address)
     finally:
         server.terminate()
         server.wait(timeout=20)
-
-
-def two_at_once(address: str) -> None:
-    """Two browsers with uploads of their own; print whether either saw the other's."""
-    seen: dict[str, str] = {}
-
-    def visit(name: str) -> None:
-        rows = "\n".join(f"2024-01-{d + 1:02d},{d},{d * d}" for d in range(31))
-        content = f"time,{name}_a,{name}_b\n{rows}\n"
-        with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-            context = browser(playwright, folder)
-            page = context.pages[0]
-            page.goto(address)
-            settle(page)
-            file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": content.encode()}
-            page.locator("input[type=file]").set_input_files([file])
-            page.get_by_text(f"{name}.csv: ").wait_for(timeout=60_000)
-            time.sleep(3)
-            seen[name] = page.inner_text("body")
-            context.close()
-
-    threads = [threading.Thread(target=visit, args=(name,)) for name in ("left", "right")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    mixed = "right" in seen["left"].replace("right-", "") or "left_" in seen["right"]
-    print(f"two browsers, an upload each: {'MIXED' if mixed else 'each sees its own only'}")
 
 
 def shots(root: Path, folder: Path) -> None:
