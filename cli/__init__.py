@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "Write a run as ONNX, int8 ONNX or torch.export.",
     "compare": "Compare attention variants: errors, outliers, bits, speed.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
+    "suite": "Train, evaluate and compare BERT, OPT and ViT.",
     "dashboard": "Open the dashboard in a browser.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",

@@ -151,7 +151,7 @@ def error_figure(table: pd.DataFrame, *, value: str, label: str, title: str = ""
 def outlier_figures(
     table: pd.DataFrame, rows: Sequence[Any] = (), *, title: str = ""
 ) -> list[go.Figure]:
-    """Max norm and kurtosis (dashed: 3, a Gaussian's) of every module; and histograms of the modules with the largest norms.
+    """Max norm and kurtosis of every module (dashed: 3, a Gaussian's kurtosis); histograms of some.
 
     Args:
         table: `stanhop_app.outliers.OutlierReport.table`.
@@ -279,12 +279,15 @@ def curves_figure(
     return figure
 
 
-def bits_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
+def bits_figure(
+    table: pd.DataFrame, *, title: str = "", label: str = "test MSE, scaled units"
+) -> go.Figure:
     """Error against bits, a line a variant, a panel a group: where variants differ.
 
     Args:
         table: index (group, variant), a column a number of bits, the columns in the order drawn.
         title: of the figure.
+        label: of the vertical axis.
     """
     groups = list(dict.fromkeys(table.index.get_level_values(0)))
     figure = make_subplots(
@@ -305,7 +308,7 @@ def bits_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
                 row=row,
                 col=1,
             )
-        figure.update_yaxes(title_text="test MSE, scaled units", type="log", row=row, col=1)
+        figure.update_yaxes(title_text=label, type="log", row=row, col=1)
     figure.update_layout(
         title=title,
         height=340 * len(groups) + 120,

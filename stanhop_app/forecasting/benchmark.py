@@ -10,8 +10,8 @@ import pandas as pd
 from stanhop_app.files import write_json
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint
-from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.run import choose_season, fit_and_score
+from stanhop_app.results import open_results
 
 FORMAT = 4
 """Of the results file; raised when what a cell holds, or how the network is fitted, changes."""

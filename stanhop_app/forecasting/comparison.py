@@ -21,7 +21,6 @@ from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.frame import fingerprint
-from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.study import Study
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
@@ -29,6 +28,7 @@ from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import find_modules, preset_outliers
 from stanhop_app.quantization import QuantizationConfig, parse_bits
+from stanhop_app.results import open_results
 from stanhop_app.training import train
 from stanhop_app.training_config import TrainingConfig
 from stanhop_app.variants import parse_variant

@@ -20,7 +20,6 @@ from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE
 from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.linear import LinearFit, fit_linear
-from stanhop_app.forecasting.results import open_results
 from stanhop_app.forecasting.study import Study
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.forecasting.windows import Windows
@@ -30,6 +29,7 @@ from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.layers.occupancy import occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.plots import bucket_figure, error_figure
+from stanhop_app.results import open_results
 from stanhop_app.training import train
 from stanhop_app.training_config import TrainingConfig
 

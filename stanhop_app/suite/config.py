@@ -62,7 +62,9 @@ class SuiteConfig:
         known = {f.name for f in fields(MODELS[self.model][0])} - set(OF_DATA)
         for name in self.network:
             if name not in known:
-                raise ValueError(f"network has no option {name!r}; choose from {', '.join(sorted(known))}.")
+                raise ValueError(
+                    f"network has no option {name!r}; choose from {', '.join(sorted(known))}."
+                )
         if not self.data:
             object.__setattr__(self, "data", default_data(self.model))
 

@@ -6,16 +6,15 @@ fitted on the training part.
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from stanhop_app.datasets.images import SOURCES, load_images
-from stanhop_app.datasets.text import TEXTS, load_text
 from torch import Tensor
 
+from stanhop_app.datasets.images import SOURCES, load_images
+from stanhop_app.datasets.text import TEXTS, load_text
 from stanhop_app.errors import DataError
-from stanhop_app.suite.backcopy import BACKCOPY, backcopy
+from stanhop_app.suite.backcopy import BACKCOPY, VOCABULARY, backcopy
 
 SHARES = (14, 5, 5)
 """Of training, validation and test."""
@@ -23,6 +22,8 @@ SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 """The first tokens of every vocabulary, as OPT numbers them."""
 MASK = SPECIAL.index("<mask>")
 PARTS = ("train", "validation", "test")
+NAMES = (*TEXTS, BACKCOPY, *SOURCES)
+"""Data that have a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +197,6 @@ def _backcopy_corpus(length: int) -> Corpus:
         )
     }
     digest = hashlib.sha256(b"".join(p.numpy().tobytes() for p in parts.values())).hexdigest()
-    from stanhop_app.suite.backcopy import VOCABULARY
-
     return Corpus(
         name=BACKCOPY,
         sha256=digest,
@@ -220,8 +219,3 @@ def _library() -> tuple:  # type: ignore[type-arg]
 
 def _tokenizer(content: str):  # type: ignore[no-untyped-def]
     return _library()[-1].from_str(content)
-
-
-def is_path(data: str) -> bool:
-    """Whether data are named by a path, which a run of somebody else's must not lead to."""
-    return data not in (*TEXTS, *SOURCES, BACKCOPY) and Path(data).exists()

@@ -18,7 +18,7 @@ from stanhop_app.files import sha256, to_json, write_json, write_text
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
-from stanhop_app.suite.config import SuiteConfig
+from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
 from stanhop_app.suite.corpus import Corpus, load_corpus
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training import CHECKPOINT, is_main_process, train
@@ -82,7 +82,9 @@ def train_run(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         network = config.make_network(corpus)
-    with torch.random.fork_rng():  # what is hidden of the tokens that are looked at is no part of the run
+    with (
+        torch.random.fork_rng()
+    ):  # what is hidden of the tokens that are looked at is no part of the run
         torch.manual_seed(0)
         (looked_at, *_) = task.batches("validation", config.batch_size)
     log = OutlierLog(
@@ -186,7 +188,7 @@ def save_run(run: SuiteRun, folder: Path) -> None:
             "package_version": __version__,
             "suite": run.config.as_json(),
             "data_sha256": run.data_sha256,
-            "sizes": {name: getattr(run.network.config, name, None) for name in SIZES},
+            "sizes": {name: getattr(run.network.config, name, None) for name in OF_DATA},
             "metrics": dict(run.metrics),
             "history": run.history,
             "steps": dict(run.steps),
@@ -194,10 +196,6 @@ def save_run(run: SuiteRun, folder: Path) -> None:
         },
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-SIZES = ("vocab_size", "max_length", "image_size", "channels", "num_classes")
-"""Of a network, from its data."""
 
 
 def load_run(folder: Path) -> SuiteRun:
@@ -264,7 +262,9 @@ def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
-        raise ArtefactError(f"{folder}: not a run of the suite; make one with `stanhop suite train`.")
+        raise ArtefactError(
+            f"{folder}: not a run of the suite; make one with `stanhop suite train`."
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -281,8 +281,6 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _empty_network(config: SuiteConfig, sizes: Mapping[str, Any]) -> nn.Module:
     """A network without memory for its weights."""
-    from stanhop_app.suite.config import MODELS
-
     kind, network = MODELS[config.model]
     of_data = {name: value for name, value in sizes.items() if value is not None}
     with torch.device("meta"):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stanhop_app.suite.corpus import MASK, SPECIAL, Corpus
 
 MASKED_SHARE = 0.15
-"""Of the tokens that BERT must tell; of these 80% are shown as <mask>, 10% as another token, 10% as they are."""
+"""Of the tokens, which BERT must tell; 80% of these are shown as <mask>, 10% as another token."""
 SCORED = 64
 """Samples scored at a time."""
 
@@ -93,7 +93,7 @@ class CausalTask(_Task):
 class MaskedTask(_Task):
     """Hidden tokens from those around them.
 
-    Training hides others every time, by the random state of the training; validation and test always the same.
+    Training hides others every time, by the random state of the training; the other parts always the same.
     """
 
     def __init__(self, corpus: Corpus):

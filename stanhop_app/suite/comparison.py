@@ -1,0 +1,149 @@
+"""The paper's table 1 at any scale: models x variants x seeds, outliers, float and low-bit scores."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.files import write_json
+from stanhop_app.layers.memory_cost import count_cost
+from stanhop_app.results import open_results
+from stanhop_app.suite.config import MODELS, SuiteConfig
+from stanhop_app.suite.corpus import Corpus
+from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
+from stanhop_app.suite.tasks import make_task
+from stanhop_app.variants import parse_variant
+
+FORMAT = 1
+"""Of the results file; raised when what a cell holds, or how networks are trained, changes."""
+BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
+CLIP, GATE = (-0.025, 1.0), "linear"
+"""Of clipped and gated variants: the paper's for BERT."""
+
+
+def compare_suite(
+    config: SuiteConfig,
+    *,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    results: Path,
+    clip: tuple[float, float] = CLIP,
+    gate: str = GATE,
+    say: Callable[[str], None] = lambda text: None,
+    progress: bool | None = False,
+) -> dict[str, Any]:
+    """Fill the cells of one model that are missing in a results file, and return its content.
+
+    Several models can share a file; each keeps the options of its first comparison. A cell that was
+    interrupted goes on from its checkpoint, in the folder ``<results>.cells``.
+
+    Args:
+        config: of all cells; association, clip, gate and seed come from the variants and seeds.
+        variants: names (`stanhop_app.variants.parse_variant`).
+        seeds: of the networks.
+        results: JSON file; a cell is written when it is done.
+        clip: (gamma, zeta) of clipped variants.
+        gate: kind of gate of gated variants.
+        say: told of every cell that begins.
+        progress: whether to draw a bar for every training.
+
+    Raises:
+        ArtefactError: if the file holds results of other options or other data.
+        ValueError: for variants that cannot be, before anything is trained.
+        TrainingError: if no cell could be trained.
+    """
+    if not (variants and seeds):
+        raise ValueError("variants and seeds must name at least one each.")
+    options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
+    content = open_results(results, {"format": FORMAT})
+    corpus = load_data(config)
+    for name in variants:  # whatever cannot be is said before the first cell is trained
+        _with(config, options[name], seeds[0]).make_network(corpus)
+    common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
+    _check_common(content, config.model, common, results)
+    scratch = results.with_name(f"{results.name}.cells")
+    for seed in seeds:
+        for name in variants:
+            key = f"{config.model}, {name}, seed {seed}"
+            folder = scratch / f"{config.model}-{name}-{seed}"
+            if key in content["cells"]:
+                shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
+                continue
+            say(key)
+            cell = {"model": config.model, "variant": name, "seed": seed}
+            try:
+                done = _cell(_with(config, options[name], seed), corpus, folder, progress)
+            except TrainingError as error:  # the other variants go on
+                say(f"{key}: {error}")
+                done = {"failed": str(error)}
+            content["cells"][key] = {**cell, **done}
+            write_json(results, content)
+            shutil.rmtree(folder, ignore_errors=True)
+    if scratch.exists() and not any(scratch.iterdir()):
+        scratch.rmdir()
+    if not trained_cells(content):
+        raise TrainingError(f"no cell could be trained; {results} says why.")
+    return content
+
+
+def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cells whose training did not fail."""
+    return [cell for cell in content["cells"].values() if "failed" not in cell]
+
+
+def _check_common(
+    content: dict[str, Any], model: str, common: Mapping[str, Any], results: Path
+) -> None:
+    """Note what the cells of a model have in common, or refuse if the file has others."""
+    saved = content.setdefault("models", {}).setdefault(model, dict(common))
+    for name, value in common.items():
+        if saved.get(name) != value:
+            raise ArtefactError(
+                f"{results}: its cells of {model} were made with {name}={saved.get(name)}, asked is "
+                f"{value}; name another file."
+            )
+
+
+def _with(config: SuiteConfig, variant: Mapping[str, Any], seed: int) -> SuiteConfig:
+    return replace(config, seed=seed, network={**config.network, **variant})
+
+
+def _cell(
+    config: SuiteConfig, corpus: Corpus, folder: Path, progress: bool | None
+) -> dict[str, Any]:
+    """Train and measure one network; JSON values."""
+    run = train_run(config, corpus, folder=folder, resume=True, progress=progress)
+    task = make_task(config.model, corpus)
+    (one, *_) = task.batches("test", 1)
+    with torch.no_grad():
+        cost = count_cost(run.network, one)
+    speeds = [row["samples_per_second"] for row in run.history]
+    return {
+        "metrics": dict(run.metrics),
+        "bits": {bits: score_bits(run.network, task, bits) for bits in BITS},
+        **measure(run.network, task),
+        "steps": dict(run.steps),
+        "parameters": sum(p.numel() for p in run.network.parameters()),
+        "multiply_adds": cost.multiply_adds,
+        "validation_loss": min(row["validation_loss"] for row in run.history),
+        "samples_per_second": speeds[-1],
+    }
+
+
+def describe(content: Mapping[str, Any], model: str) -> str:
+    """One line that says what the cells of a model were made from."""
+    common = content["models"][model]
+    network = {**_defaults(model), **common["network"]}
+    size = ", ".join(f"{n} {network[n]}" for n in ("dim", "num_layers", "num_heads", "hidden_dim"))
+    return (
+        f"{model} on {common['data']}: {size}, {common['max_steps']:,} steps of {common['batch_size']}, "
+        f"learning rate {common['learning_rate']:g}"
+    )
+
+
+def _defaults(model: str) -> dict[str, Any]:
+    return asdict(MODELS[model][0]())
