@@ -19,6 +19,8 @@ from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.comparison import ComparisonConfig, compare
 from stanhop_app.forecasting.frame import fingerprint
+from stanhop_app.suite.comparison import compare_suite
+from stanhop_app.suite.config import SuiteConfig
 
 SMALL = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16}
 
@@ -541,3 +543,77 @@ def test_a_comparison_is_started_from_its_page(page, tmp_path):
     choose(again, name="../evil").run()
     again.button(key="start").click().run()
     assert "a name has letters" in errors(again)[0]
+
+
+def suite_page():
+    from stanhop_app.ui import suite
+
+    suite.show()
+
+
+@pytest.fixture(scope="module")
+def suite_folder(tmp_path_factory):
+    """A run folder with results of the suite."""
+    root = tmp_path_factory.mktemp("suite") / "runs"
+    root.mkdir()
+    size = {"dim": 16, "num_heads": 2, "num_layers": 2, "hidden_dim": 16}
+    config = SuiteConfig(model="vit", max_steps=3, network=size)
+    variants = ["softmax", "softmax1"]
+    compare_suite(config, variants=variants, seeds=[0], results=root / "suite.json")
+    return root
+
+
+def test_results_of_the_suite_are_shown(page, suite_folder):
+    app = page(suite_page, root=suite_folder)
+    assert errors(app) == []
+    found = figures(app)
+    assert len(found) == 4 + 3
+    assert {trace["name"] for trace in found[4][1]} == {"softmax", "softmax1"}
+    assert "vit on digits" in found[4][0]
+    assert len(app.dataframe) == 2
+    assert app.dataframe[0].value["the paper"].iloc[0].startswith("37.10")
+    app.radio(key="modules").set_value("layer-outputs").run()
+    assert errors(app) == []
+    assert page(variants_page, root=suite_folder).info  # of another kind: not shown there
+
+
+def test_the_suite_trains_and_compares_from_its_page(page, tmp_path):
+    root = tmp_path / "runs"
+    app = page(suite_page, root=root)
+    assert errors(app) == []
+    assert "No results" in app.info[0].value
+    app.selectbox(key="model").set_value("vit").run()
+    choose(app, name="small", dim=16, num_heads=2, num_layers=1, max_steps=25, seeds="0")
+    app.multiselect(key="variants").set_value(["softmax1"])
+    app.run()
+    app.button(key="train").click().run()
+    assert errors(app) == []
+    for name, key in (("small", None), ("small.compare", "compare")):
+        if key is not None:
+            app.button(key=key).click().run()
+            assert errors(app) == []
+        for _ in range(1200):
+            if not jobs.find(name).running:
+                break
+            time.sleep(0.1)
+    again = page(suite_page, root=root)
+    assert errors(again) == []
+    assert [said.value for said in again.success] == ["small is trained."]
+    titles = [title for title, _ in figures(again)]
+    assert titles[-1].startswith("small: loss in nats")
+    assert "accuracy" in again.dataframe[-1].value.index
+    assert any(caption.value.startswith("small.compare ended") for caption in again.caption)
+    assert len(titles) == 7 + 1
+    app = page(forecast_page, root=root)  # a run of the suite is none that forecasts
+    assert errors(app) == []
+    choose(again, name="../evil").run()
+    again.button(key="train").click().run()
+    assert "a name has letters" in errors(again)[0]
+
+
+def test_damaged_results_of_the_suite_are_one_line(page, tmp_path):
+    root = tmp_path / "runs"
+    root.mkdir()
+    (root / "a.json").write_text('{"cells": {"x": {"model": "opt", "modules": {}}}}')
+    (said,) = errors(page(suite_page, root=root))
+    assert said.startswith("a.json: damaged")

@@ -27,13 +27,26 @@ def inside(name: str) -> Path:
 
 
 def run_names() -> list[str]:
-    """Finished runs, the latest first."""
-    return _latest(root().glob("*/config.json"), lambda path: path.parent.name)
+    """Finished runs of forecasters, the latest first."""
+    found = [path for path in root().glob("*/config.json") if not _of_suite(path)]
+    return _latest(found, lambda path: path.parent.name)
 
 
-def result_names() -> list[str]:
-    """Results of ``stanhop compare``, the latest first."""
-    found = [path for path in root().glob("*.json") if _is_comparison(path)]
+def _of_suite(path: Path) -> bool:
+    """Whether a configuration says that its run is one of the suite; a damaged one does not."""
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["format"] == "stanhop-suite")
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
+
+
+def result_names(kind: str) -> list[str]:
+    """Results of a comparison, the latest first.
+
+    Args:
+        kind: "variants" of ``stanhop compare``, "suite" of ``stanhop suite compare``.
+    """
+    found = [path for path in root().glob("*.json") if _kind(path) == kind]
     return _latest(found, lambda path: path.name)
 
 
@@ -43,9 +56,13 @@ def _latest(paths: Any, name: Any) -> list[str]:
     return [name(path) for path in sorted(mine, key=lambda p: p.stat().st_mtime, reverse=True)]
 
 
-def _is_comparison(path: Path) -> bool:
+def _kind(path: Path) -> str | None:
+    """What a file holds the results of; None for files of other kinds."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return any("modules" in cell for cell in content["cells"].values())
+        cells = [cell for cell in content["cells"].values() if "failed" not in cell]
+        if not any("modules" in cell for cell in cells):
+            return None
+        return "suite" if "model" in cells[0] else "variants"
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        return False
+        return None

@@ -1,6 +1,5 @@
 """Train: choices in, ``stanhop train`` in a process of its own, its losses out while it runs."""
 
-import csv
 import json
 import shlex
 from dataclasses import fields
@@ -11,20 +10,16 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs
+from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.forecasting.folder import CONFIG
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.run import check_folder
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.models.stanhop import STanHopConfig
-from stanhop_app.plots import curves_figure
-from stanhop_app.training import CHECKPOINT, HISTORY, STEPS
 from stanhop_app.training_config import TrainingConfig
 
 UPLOAD = "an upload"
-SECONDS = 1.0
-"""Between two looks at a running training."""
 
 
 def show() -> None:
@@ -46,9 +41,10 @@ def show() -> None:
     known = [job.name for job in jobs.jobs() if job.command[0] == "train"]
     if known:
         index = known.index(watched) if watched in known else 0
-        _watch(st.selectbox("Training shown", known, index=index))
-    shown = shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
-    parts.reproduce(shown, _python(name, data, chosen))
+        shown = st.selectbox("Training shown", known, index=index)
+        watch.training(shown, unit="scaled units", finished=_scores)
+    said = shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
+    parts.reproduce(said, _python(name, data, chosen))
 
 
 def changed(chosen: dict[str, Any]) -> dict[str, Any]:
@@ -149,60 +145,12 @@ def _start(name: str, command: list[str], table: bytes | None) -> None:
     st.query_params["training"] = name
 
 
-def _watch(name: str) -> None:
-    """Losses of one training, by themselves anew while it runs."""
-    job = jobs.find(name)
-    every = SECONDS if job is not None and job.running else None
-    st.fragment(_losses, run_every=every)(name, every is not None)
-
-
-def _losses(name: str, was_running: bool) -> None:
-    job = jobs.find(name)
-    if job is None:
-        st.error(f"{name}: its record is gone.")
-        return
-    folder = runs.inside(name)
-    running = job.running
-    if was_running and not running:
-        st.rerun()
-    steps, epochs = _rows(folder / STEPS), _rows(folder / HISTORY)
-    if running:
-        share = steps["step"].iloc[-1] / steps["total_steps"].iloc[-1] if len(steps) else 0.0
-        done = f"step {steps['step'].iloc[-1]:.0f}" if len(steps) else "reading the data"
-        st.progress(share, f"{name} is training: {done}")
-        if st.button("Stop it", key="stop"):
-            job.stop()
-    elif (folder / CONFIG).exists():
-        st.success(f"{name} is trained.")
-        st.markdown(f"[Forecast with it](./?run={quote(name)})")
-    elif (folder / CHECKPOINT).exists():
-        st.warning(f"{name} was stopped; go on with it above, with the same choices.")
-    else:
-        st.error(f"{name} failed: {job.said()[-1] if job.said() else 'it said nothing'}")
-    if len(steps):
-        curves = {"training": (list(steps["step"]), list(steps["train_loss"]))}
-        if len(epochs):
-            curves["validation"] = (list(epochs["step"]), list(epochs["validation_loss"]))
-        title = f"{name}: loss in scaled units, mean of 20 steps; validation by epoch"
-        parts.show(curves_figure(curves, x="optimiser step", y="loss", title=title), "losses")
-        st.download_button(
-            "Download the losses (CSV)", steps.to_csv(index=False), f"{name}-steps.csv", "text/csv"
-        )
-    if not running and (folder / CONFIG).exists():
-        metrics = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["metrics"]
-        st.write(f"Scaled units, split {metrics['split']}")
-        st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
-
-
-def _rows(file: Path) -> pd.DataFrame:
-    """A CSV that the training writes; empty while there is none."""
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            return pd.DataFrame(
-                [{k: float(v) for k, v in r.items()} for r in csv.DictReader(stream)]
-            )
-    except FileNotFoundError:
-        return pd.DataFrame()
+def _scores(folder: Path) -> None:
+    """Scores of a finished run, and the way to its forecast."""
+    st.markdown(f"[Forecast with it](./?run={quote(folder.name)})")
+    metrics = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["metrics"]
+    st.write(f"Scaled units, split {metrics['split']}")
+    st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
 
 
 def _python(name: str, data: str, chosen: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs
+from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.forecasting.comparison_report import (
     bits_table,
@@ -24,15 +24,13 @@ from stanhop_app.outliers import PRESETS
 from stanhop_app.plots import heat_figure
 from stanhop_app.variants import VARIANTS
 
-SECONDS = 2.0
-"""Between two looks at a running comparison."""
 COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
 
 
 def show() -> None:
     """The page."""
     st.title("Attention variants")
-    names = runs.result_names()
+    names = runs.result_names("variants")
     if names:
         _results(st.selectbox("Results", names, key="results"))
     else:
@@ -66,26 +64,7 @@ def _start() -> None:
                 jobs.start(name, words)
             except parts.ERRORS as error:
                 st.error(str(error))
-        for job in jobs.jobs():
-            if job.command[0] == "compare":
-                every_seconds = SECONDS if job.running else None
-                st.fragment(_progress, run_every=every_seconds)(job.name, job.running)
-
-
-def _progress(name: str, was_running: bool) -> None:
-    """What a comparison said last; when it ends, the page is drawn anew with its results."""
-    job = jobs.find(name)
-    if job is None:
-        return
-    said = job.said()[-1] if job.said() else "reading the data"
-    if not job.running:
-        if was_running:
-            st.rerun()
-        st.caption(f"{name} ended: {said}")
-        return
-    st.write(f"{name}: {said}")
-    if st.button("Stop it", key=f"stop-{name}"):
-        job.stop()
+        watch.comparisons("compare")
 
 
 def _results(name: str) -> None:

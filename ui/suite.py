@@ -1,0 +1,144 @@
+"""Suite: BERT, OPT and ViT, trained and compared; results of ``stanhop suite compare``."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.datasets.images import SOURCES
+from stanhop_app.ui import jobs, parts, runs, watch
+
+from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.outliers import PRESETS
+from stanhop_app.suite.config import MODELS, SuiteConfig
+from stanhop_app.suite.corpus import NAMES, default_data
+from stanhop_app.suite.report import suite_figures, suite_tables
+from stanhop_app.variants import VARIANTS
+
+COMMAND = "stanhop suite compare opt --data backcopy --output runs/suite.json --report suite.html"
+
+
+def show() -> None:
+    """The page."""
+    st.title("Suite")
+    st.write(
+        "BERT, OPT and ViT on the same layers: activation outliers are larger here than in forecasting."
+    )
+    names = runs.result_names("suite")
+    if names:
+        _results(st.selectbox("Results", names, key="results"))
+    else:
+        st.info(f"No results in {runs.root()} yet. Make some below, or with the command.")
+        parts.reproduce(COMMAND, "# see stanhop_app.suite.comparison.compare_suite")
+    st.header("Train and compare")
+    _start()
+
+
+def _results(name: str) -> None:
+    try:
+        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+        tables, figures = suite_tables(content, modules), suite_figures(content, modules)
+    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+        st.error(f"{name}: damaged ({error!r}).")
+        return
+    for heading, table in tables.items():
+        st.caption(heading)
+        st.dataframe(table)
+    for number, figure in enumerate(figures):
+        parts.show(figure, f"suite-{number}")
+    st.download_button(
+        "Download the results (JSON)",
+        json.dumps(content, indent=2),
+        file_name=name,
+        mime="application/json",
+        key="download",
+    )
+    parts.reproduce(
+        COMMAND,
+        "import json\n\nfrom stanhop_app.suite.report import pair_table\n\n"
+        f'print(pair_table(json.load(open("{runs.root().name}/{name}"))))',
+    )
+
+
+def _start() -> None:
+    """Train one model or compare its variants, in a process of its own."""
+    left, middle, right = st.columns(3)
+    model = left.selectbox("Model", list(MODELS), key="model")
+    wanted = default_data(model)
+    fitting = [name for name in NAMES if (name in SOURCES) == (model == "vit")]
+    data = left.selectbox("Data", fitting, index=fitting.index(wanted), key="data")
+    association = left.selectbox(
+        "Association (of a training)", list(ASSOCIATIONS), key="association"
+    )
+    numbers = {
+        "dim": middle.number_input("Width", 2, 4096, 128, key="dim"),
+        "num_layers": middle.number_input("Blocks", 1, 48, 4, key="num_layers"),
+        "num_heads": middle.number_input("Heads", 1, 64, 4, key="num_heads"),
+        "length": right.number_input("Tokens in a block", 4, 4096, 128, key="length"),
+        "max_steps": right.number_input("Steps", 1, 1_000_000, 1000, key="max_steps"),
+    }
+    seeds = right.text_input("Seeds (of a comparison)", "0,1", key="seeds")
+    chosen = st.multiselect(
+        "Variants (of a comparison)",
+        [a + extra for extra in ("", "+clip", "+gate", "+memory") for a in ASSOCIATIONS],
+        default=list(VARIANTS),
+        key="variants",
+    )
+    name = st.text_input("Name", f"{model}-{data}", key="name")
+    sizes = [w for k, v in numbers.items() for w in (f"--{k.replace('_', '-')}", str(v))]
+    folder = runs.root().name
+    train = ["suite", "train", model, "--data", data, *sizes, "--association", association]
+    train += ["--output", f"{folder}/{name}"]
+    compare = ["suite", "compare", model, "--data", data, *sizes, "--seeds", seeds, "--quiet"]
+    compare += ["--variants", ",".join(chosen), "--output", f"{folder}/{name}.json"]
+    first, second, third = st.columns(3)
+    if first.button("Train", type="primary", key="train"):
+        _run(name, train)
+    if second.button("Go on with a training that was stopped", key="resume"):
+        _run(name, [*train, "--resume"])
+    if third.button("Compare, or go on", key="compare", disabled=not chosen):
+        _run(f"{name}.compare", compare)
+    watch.comparisons("suite", "compare")
+    trained = [job.name for job in jobs.jobs() if job.command[:2] == ("suite", "train")]
+    if trained:
+        shown = st.selectbox("Training shown", trained, key="shown")
+        watch.training(shown, unit="nats", finished=_scores)
+    parts.reproduce(
+        f"{shlex.join(['stanhop', *train])}\n{shlex.join(['stanhop', *compare])}",
+        _python(model, data, association, numbers),
+    )
+
+
+def _run(name: str, command: list[str]) -> None:
+    try:
+        jobs.start(name, command)
+    except parts.ERRORS as error:
+        st.error(str(error))
+
+
+def _scores(folder: Path) -> None:
+    """Scores of a finished run."""
+    content = json.loads((folder / watch.CONFIG).read_text(encoding="utf-8"))
+    st.dataframe(pd.DataFrame({"test": content["metrics"]}).round(4))
+    st.code(f"stanhop suite evaluate {runs.root().name}/{folder.name}", language="bash")
+
+
+def _python(model: str, data: str, association: str, numbers: dict[str, Any]) -> str:
+    network = {k: v for k, v in numbers.items() if k in ("dim", "num_layers", "num_heads")}
+    config = SuiteConfig(
+        model=model,
+        data=data,
+        length=numbers["length"],
+        max_steps=numbers["max_steps"],
+        network={**network, "association": association},
+    )
+    return (
+        "from stanhop_app.suite.config import SuiteConfig\n"
+        "from stanhop_app.suite.run import load_data, train_run\n\n"
+        f"config = SuiteConfig(\n    model={config.model!r}, data={config.data!r}, length={config.length}, "
+        f"max_steps={config.max_steps},\n    network={dict(config.network)!r},\n)\n"
+        "print(train_run(config, load_data(config)).metrics)"
+    )

@@ -1,0 +1,99 @@
+"""Commands that the dashboard started, as pages show them: losses of a training, words of a comparison."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.ui import jobs, parts, runs
+
+from stanhop_app.plots import curves_figure
+from stanhop_app.training import CHECKPOINT, HISTORY, STEPS
+
+CONFIG = "config.json"
+SECONDS = 1.0
+"""Between two looks at a running command."""
+
+
+def training(name: str, *, unit: str, finished: Callable[[Path], None]) -> None:
+    """Losses of one training, by themselves anew while it runs.
+
+    Args:
+        name: of the job and the run.
+        unit: of the losses.
+        finished: shows what a finished run holds.
+    """
+    job = jobs.find(name)
+    every = SECONDS if job is not None and job.running else None
+    st.fragment(_losses, run_every=every)(name, every is not None, unit, finished)
+
+
+def comparisons(*command: str) -> None:
+    """What comparisons that were started with these words said last."""
+    for job in jobs.jobs():
+        if job.command[: len(command)] == command:
+            every = 2 * SECONDS if job.running else None
+            st.fragment(_words, run_every=every)(job.name, job.running)
+
+
+def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], None]) -> None:
+    job = jobs.find(name)
+    if job is None:
+        st.error(f"{name}: its record is gone.")
+        return
+    folder = runs.inside(name)
+    running = job.running
+    if was_running and not running:
+        st.rerun()
+    steps, epochs = _rows(folder / STEPS), _rows(folder / HISTORY)
+    if running:
+        share = steps["step"].iloc[-1] / steps["total_steps"].iloc[-1] if len(steps) else 0.0
+        done = f"step {steps['step'].iloc[-1]:.0f}" if len(steps) else "reading the data"
+        st.progress(share, f"{name} is training: {done}")
+        if st.button("Stop it", key="stop"):
+            job.stop()
+    elif (folder / CONFIG).exists():
+        st.success(f"{name} is trained.")
+    elif (folder / CHECKPOINT).exists():
+        st.warning(f"{name} was stopped; go on with it above, with the same choices.")
+    else:
+        st.error(f"{name} failed: {job.said()[-1] if job.said() else 'it said nothing'}")
+    if len(steps):
+        curves = {"training": (list(steps["step"]), list(steps["train_loss"]))}
+        if len(epochs):
+            curves["validation"] = (list(epochs["step"]), list(epochs["validation_loss"]))
+        title = f"{name}: loss in {unit}, mean of 20 steps; validation by epoch"
+        parts.show(curves_figure(curves, x="optimiser step", y="loss", title=title), "losses")
+        st.download_button(
+            "Download the losses (CSV)", steps.to_csv(index=False), f"{name}-steps.csv", "text/csv"
+        )
+    if not running and (folder / CONFIG).exists():
+        finished(folder)
+
+
+def _words(name: str, was_running: bool) -> None:
+    """What a comparison said last; when it ends, the page is drawn anew with its results."""
+    job = jobs.find(name)
+    if job is None:
+        return
+    said = job.said()[-1] if job.said() else "reading the data"
+    if not job.running:
+        if was_running:
+            st.rerun()
+        st.caption(f"{name} ended: {said}")
+        return
+    st.write(f"{name}: {said}")
+    if st.button("Stop it", key=f"stop-{name}"):
+        job.stop()
+
+
+def _rows(file: Path) -> pd.DataFrame:
+    """A CSV that the training writes; empty while there is none."""
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            return pd.DataFrame(
+                [{k: float(v) for k, v in r.items()} for r in csv.DictReader(stream)]
+            )
+    except FileNotFoundError:
+        return pd.DataFrame()
