@@ -18,7 +18,7 @@ def blocks(project, language):
 def test_its_python_runs(project, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = blocks(project, "python")
-    assert len(found) == 7
+    assert len(found) == 8
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
@@ -35,7 +35,7 @@ def test_its_commands_exist_with_their_options(project, capsys):
     assert len(commands) >= 7
     for command in commands:
         words = command.split()
-        name = words[:2] if words[0] == "data" else words[:1]
+        name = words[:2] if words[0] in ("data", "suite") else words[:1]
         assert run([*name, "--help"]) == 0
         known = capsys.readouterr().out
         for option in re.findall(r"--[a-z-]+", command):
@@ -52,7 +52,16 @@ def test_its_table_is_the_measured_one(project):
         assert re.findall(r"\d\.\d{4}", found)[: len(row)] == row
 
 
-@pytest.mark.parametrize("name", ["forecast.png", "datasets/README.md", "LICENSE"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "forecast.png",
+        "ui/dashboard-forecast.png",
+        "ui/dashboard-memory.png",
+        "datasets/README.md",
+        "LICENSE",
+    ],
+)
 def test_what_it_links_to_is_there(project, name):
     assert f"({name})" in text(project)
     assert (project / name).exists()
