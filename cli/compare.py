@@ -89,13 +89,7 @@ def command(
     """
     from stanhop_app.files import write_text
     from stanhop_app.forecasting.comparison import ComparisonConfig, compare
-    from stanhop_app.forecasting.comparison_report import (
-        bits_table,
-        comparison_figures,
-        failed_table,
-        rank_table,
-        readable_table,
-    )
+    from stanhop_app.forecasting.comparison_report import comparison_figures, comparison_tables
     from stanhop_app.plots import html_page
 
     check_outputs(report, force=force)
@@ -114,13 +108,7 @@ def command(
         say=echo,
         progress=False if quiet else None,
     )
-    tables = {
-        f"Means over seeds; kurtosis and max norm over {modules}": readable_table(content, modules),
-        "Ranks (1: least), mean over horizons": rank_table(content, modules),
-        "Test MSE against bits": bits_table(content),
-    }
-    if len(failed := failed_table(content)):
-        tables["Not trained"] = failed
+    tables = comparison_tables(content, modules)
     if report is not None:
         title = f"Attention variants on {data}, split {config.split}, lookback {config.lookback}"
         write_text(report, html_page(comparison_figures(content, modules), tables, title))

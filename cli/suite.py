@@ -91,13 +91,14 @@ def train(
     \b
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
     """
-    from stanhop_app.suite.run import check_folder, load_data, save_run, train_run
+    from stanhop_app.run_folder import check_folder
+    from stanhop_app.suite.run import load_data, read_config, save_run, train_run
     from stanhop_app.training import CHECKPOINT
 
     variant = {name: options.pop(name) for name in VARIANT}
     config = _config(model, options, variant)
     output = output or Path("runs") / f"{model}-{Path(config.data).stem}"
-    check_folder(output, resume=resume, force=force)
+    check_folder(output, read_config, resume=resume, force=force)
     corpus = load_data(config)
     counts = {part: len(x) for part, x in corpus.inputs.items()}
     echo(f"{corpus.name}: samples {counts}, {corpus.vocab_size:,} tokens or classes")

@@ -31,6 +31,7 @@ TRAINING = (
     "max_steps",
     "warmup",
     "weight_decay",
+    "decay_gains",
     "gradient_clip",
     "average_decay",
     "patience",
@@ -82,6 +83,9 @@ TRAINING = (
 @click.option("--max-steps", type=int, help="Optimiser steps at most.")
 @click.option("--warmup", default=0.3, show_default=True, help="Share of steps.")
 @click.option("--weight-decay", default=0.01, show_default=True)
+@click.option(
+    "--decay-gains/--no-decay-gains", default=True, show_default=True, help="Of norms, too."
+)
 @click.option("--gradient-clip", default=1.0, show_default=True)
 @click.option("--average-decay", default=0.99, show_default=True, help="Of averaged weights.")
 @click.option("--patience", default=3, show_default=True, help="Epochs without improvement.")
@@ -122,15 +126,17 @@ def command(
     stanhop train etth1
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
+    from stanhop_app.forecasting.folder import read_config
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.forecasting.frame import frame_frequency
-    from stanhop_app.forecasting.run import check_folder, make_run
+    from stanhop_app.forecasting.run import make_run
+    from stanhop_app.run_folder import check_folder
     from stanhop_app.training import CHECKPOINT, is_main_process
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists()
     if not finished:
-        check_folder(output, resume=resume, force=force)
+        check_folder(output, read_config, resume=resume, force=force)
     if data == "-" and options["devices"] > 1:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     read = {name: options.pop(name) for name in READING}

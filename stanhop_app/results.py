@@ -1,12 +1,13 @@
 """Files of results that grow cell by cell, so that long studies can be interrupted and go on."""
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.errors import ArtefactError
-from stanhop_app.files import to_json
+from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.files import to_json, write_json
 from stanhop_app.version import __version__
 
 
@@ -34,3 +35,55 @@ def open_results(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
             "another file."
         )
     return content
+
+
+def fill(
+    content: dict[str, Any],
+    path: Path,
+    cells: Sequence[Mapping[str, Any]],
+    make: Callable[[Mapping[str, Any], Path], Mapping[str, Any]],
+    *,
+    name: Callable[[Mapping[str, Any]], str],
+    say: Callable[[str], None],
+) -> None:
+    """Make the cells that are missing in a results file, one after the other.
+
+    A cell that was interrupted goes on in the folder that it had, in ``<path>.cells``. One whose
+    training fails is noted with the reason, and the others go on.
+
+    Args:
+        content: what `open_results` returned; filled.
+        path: of the file; written when a cell is done.
+        cells: what tells them apart, JSON values.
+        make: given a cell and its folder, what it holds besides.
+        name: of a cell, its key in the file.
+        say: told of every cell that begins.
+
+    Raises:
+        TrainingError: if the file has no cell that could be trained.
+    """
+    scratch = path.with_name(f"{path.name}.cells")
+    for cell in cells:
+        key = name(cell)
+        folder = scratch / "-".join(str(value) for value in cell.values())
+        if key in content["cells"]:
+            shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
+            continue
+        say(key)
+        try:
+            done = make(cell, folder)
+        except TrainingError as error:
+            say(f"{key}: {error}")
+            done = {"failed": str(error)}
+        content["cells"][key] = {**cell, **done}
+        write_json(path, content)
+        shutil.rmtree(folder, ignore_errors=True)
+    if scratch.exists() and not any(scratch.iterdir()):
+        scratch.rmdir()
+    if not trained_cells(content):
+        raise TrainingError(f"no cell could be trained; {path} says why.")
+
+
+def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cells whose training did not fail."""
+    return [cell for cell in content["cells"].values() if "failed" not in cell]

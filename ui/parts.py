@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint, read_frame
 from stanhop_app.forecasting.run import choose_season
+from stanhop_app.outliers import PRESETS
 
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""
@@ -127,6 +130,33 @@ def upload(label: str, options: dict[str, Any]) -> pd.DataFrame | None:
     """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
     file = upload_content(label)
     return None if file is None else parse(file, options)
+
+
+def comparison(
+    name: str,
+    tables: Callable[[dict[str, Any], str], Mapping[str, pd.DataFrame]],
+    figures: Callable[[dict[str, Any], str], Sequence[go.Figure]],
+) -> None:
+    """Tables and figures of a results file, over a set of modules that is chosen, and its download."""
+    try:
+        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+        shown, drawn = tables(content, modules), figures(content, modules)
+    except (*ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+        st.error(f"{name}: damaged ({error!r}).")
+        return
+    for heading, table in shown.items():
+        st.caption(heading)
+        st.dataframe(table)
+    for number, figure in enumerate(drawn):
+        show(figure, f"comparison-{number}")
+    st.download_button(
+        "Download the results (JSON)",
+        json.dumps(content, indent=2),
+        file_name=name,
+        mime="application/json",
+        key="download",
+    )
 
 
 def numbered(values: np.ndarray) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from stanhop_app.datasets.images import SOURCES
 from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.outliers import PRESETS
+from stanhop_app.run_folder import CONFIG
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import NAMES, default_data
 from stanhop_app.suite.report import suite_figures, suite_tables
@@ -37,25 +37,7 @@ def show() -> None:
 
 
 def _results(name: str) -> None:
-    try:
-        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
-        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
-        tables, figures = suite_tables(content, modules), suite_figures(content, modules)
-    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
-        st.error(f"{name}: damaged ({error!r}).")
-        return
-    for heading, table in tables.items():
-        st.caption(heading)
-        st.dataframe(table)
-    for number, figure in enumerate(figures):
-        parts.show(figure, f"suite-{number}")
-    st.download_button(
-        "Download the results (JSON)",
-        json.dumps(content, indent=2),
-        file_name=name,
-        mime="application/json",
-        key="download",
-    )
+    parts.comparison(name, suite_tables, suite_figures)
     parts.reproduce(
         COMMAND,
         "import json\n\nfrom stanhop_app.suite.report import pair_table\n\n"
@@ -121,7 +103,7 @@ def _run(name: str, command: list[str]) -> None:
 
 def _scores(folder: Path) -> None:
     """Scores of a finished run."""
-    content = json.loads((folder / watch.CONFIG).read_text(encoding="utf-8"))
+    content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     st.dataframe(pd.DataFrame({"test": content["metrics"]}).round(4))
     st.code(f"stanhop suite evaluate {runs.root().name}/{folder.name}", language="bash")
 

@@ -12,11 +12,11 @@ import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.forecasting.folder import CONFIG
+from stanhop_app.forecasting.folder import CONFIG, read_config
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.run import check_folder
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.models.stanhop import STanHopConfig
+from stanhop_app.run_folder import check_folder
 from stanhop_app.training_config import TrainingConfig
 
 UPLOAD = "an upload"
@@ -137,7 +137,7 @@ def _choices() -> dict[str, Any]:
 def _start(name: str, command: list[str], table: bytes | None) -> None:
     try:
         jobs.check_name(name)
-        check_folder(runs.inside(name), resume="--resume" in command, force=False)
+        check_folder(runs.inside(name), read_config, resume="--resume" in command, force=False)
         jobs.start(name, command, table)
     except parts.ERRORS as error:
         st.error(str(error))

@@ -1,26 +1,17 @@
 """Attention variants: results of ``stanhop compare``, and two runs side by side on one window."""
 
-import json
 import shlex
 from itertools import product
-from typing import Any
 
 import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.forecasting.comparison_report import (
-    bits_table,
-    comparison_figures,
-    failed_table,
-    rank_table,
-    readable_table,
-)
+from stanhop_app.forecasting.comparison_report import comparison_figures, comparison_tables
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.layers.observe import record_weights
-from stanhop_app.outliers import PRESETS
 from stanhop_app.plots import heat_figure
 from stanhop_app.variants import VARIANTS
 
@@ -68,36 +59,11 @@ def _start() -> None:
 
 
 def _results(name: str) -> None:
-    try:
-        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
-        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
-        tables = {
-            "Means over seeds": readable_table(content, modules),
-            "Ranks (1: least), mean over horizons": rank_table(content, modules).round(2),
-            "Test MSE against bits": bits_table(content).round(4),
-        }
-        if len(failed := failed_table(content)):
-            tables["Not trained"] = failed
-        figures = comparison_figures(content, modules)
-    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
-        st.error(f"{name}: damaged ({error!r}).")
-        return
-    for heading, table in tables.items():
-        st.subheader(heading)
-        st.dataframe(table)
-    for number, figure in enumerate(figures):
-        parts.show(figure, f"comparison-{number}")
-    st.download_button(
-        "Download the results (JSON)",
-        json.dumps(content, indent=2),
-        file_name=name,
-        mime="application/json",
-        key="download",
-    )
+    parts.comparison(name, comparison_tables, comparison_figures)
     parts.reproduce(
         COMMAND,
         "import json\n\nfrom stanhop_app.forecasting.comparison_report import rank_table\n\n"
-        f'print(rank_table(json.load(open("runs/{name}"))))',
+        f'print(rank_table(json.load(open("{runs.root().name}/{name}"))))',
     )
 
 

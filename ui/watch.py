@@ -9,9 +9,9 @@ import streamlit as st
 from stanhop_app.ui import jobs, parts, runs
 
 from stanhop_app.plots import curves_figure
+from stanhop_app.run_folder import CONFIG
 from stanhop_app.training import CHECKPOINT, HISTORY, STEPS
 
-CONFIG = "config.json"
 SECONDS = 1.0
 """Between two looks at a running command."""
 

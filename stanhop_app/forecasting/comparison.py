@@ -4,7 +4,6 @@ The deep network does the forecasting here, without the linear part: with it, di
 would be those of a small share of the forecast.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,8 +13,6 @@ from typing import Any
 import pandas as pd
 import torch
 
-from stanhop_app.errors import TrainingError
-from stanhop_app.files import write_json
 from stanhop_app.forecasting.analysis import BITS, quantized_errors, window_outliers
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.evaluation import score
@@ -28,7 +25,7 @@ from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import find_modules, preset_outliers
 from stanhop_app.quantization import QuantizationConfig, parse_bits
-from stanhop_app.results import open_results
+from stanhop_app.results import fill, open_results
 from stanhop_app.training import train
 from stanhop_app.training_config import TrainingConfig
 from stanhop_app.variants import parse_variant
@@ -113,29 +110,20 @@ def compare(
             )
         for variant in variants:
             study.network(variant_network(variant, config), horizon, seeds[0])
-    scratch = results.with_name(f"{results.name}.cells")
-    for seed in seeds:
-        for horizon in horizons:
-            for variant in variants:
-                key = f"{variant}, horizon {horizon}, seed {seed}"
-                folder = scratch / f"{variant}-{horizon}-{seed}"
-                if key in content["cells"]:
-                    shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
-                    continue
-                say(key)
-                cell = {"variant": variant, "horizon": horizon, "seed": seed}
-                try:
-                    done = _cell(study, config, cell, data_sha256, folder, progress)
-                except TrainingError as error:  # the other variants go on
-                    say(f"{key}: {error}")
-                    done = {"failed": str(error)}
-                content["cells"][key] = {**cell, **done}
-                write_json(results, content)
-                shutil.rmtree(folder, ignore_errors=True)
-    if scratch.exists() and not any(scratch.iterdir()):
-        scratch.rmdir()
-    if not trained_cells(content):
-        raise TrainingError(f"no cell could be trained; {results} says why.")
+    cells = [
+        {"variant": variant, "horizon": horizon, "seed": seed}
+        for seed in seeds
+        for horizon in horizons
+        for variant in variants
+    ]
+    fill(
+        content,
+        results,
+        cells,
+        lambda cell, folder: _cell(study, config, cell, data_sha256, folder, progress),
+        name=lambda cell: "{variant}, horizon {horizon}, seed {seed}".format(**cell),
+        say=say,
+    )
     return content
 
 
@@ -214,8 +202,3 @@ def _milliseconds(network: STanHopNet, test: Windows, rounds: int = 10) -> float
         network(window)
         best = min(best, time.perf_counter() - started)
     return round(1e3 * best, 3)
-
-
-def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Cells whose training did not fail."""
-    return [cell for cell in content["cells"].values() if "failed" not in cell]

@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stanhop_app.forecasting.analysis import BITS
-from stanhop_app.forecasting.comparison import trained_cells
 from stanhop_app.plots import bits_figure, component_figure, curves_figure, error_figure
+from stanhop_app.results import trained_cells
 
 RANKED = ("test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4")
 """What variants are ranked by; less is better."""
@@ -84,6 +84,18 @@ def bits_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """Test MSE by horizon and variant (rows) and bits (columns), float first, mean over seeds."""
     table = comparison_table(content)
     return table[["test_mse", *BITS]].rename(columns={"test_mse": "float"})
+
+
+def comparison_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, pd.DataFrame]:
+    """Every table by its heading."""
+    tables = {
+        f"Means over seeds; kurtosis and max norm over {modules}": readable_table(content, modules),
+        "Ranks (1: least), mean over horizons": rank_table(content, modules),
+        "Test MSE against bits": bits_table(content),
+    }
+    if len(failed := failed_table(content)):
+        tables["Not trained"] = failed
+    return tables
 
 
 def comparison_figures(content: Mapping[str, Any], modules: str = "all") -> list[go.Figure]:

@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.errors import TrainingError
 from stanhop_app.files import write_json
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.combination import join
@@ -29,7 +28,7 @@ from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.layers.occupancy import occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.plots import bucket_figure, error_figure
-from stanhop_app.results import open_results
+from stanhop_app.results import fill, open_results, trained_cells
 from stanhop_app.training import train
 from stanhop_app.training_config import TrainingConfig
 
@@ -143,22 +142,22 @@ def compare_memory(
         say("speed")
         content["speed"] = speed({k: study.build(v, horizons[0], 0) for k, v in KINDS.items()})
         write_json(results, content)
-    for name, variant, horizon, seed in cells:
-        key = f"{name}, horizon {horizon}, seed {seed}"
-        if key in content["cells"]:
-            continue
-        say(key)
-        common = {"max_epochs": max_epochs, "learning_rate": learning_rate, "seed": seed}
+    variants = {name: variant for name, variant, _, _ in cells}
+
+    def make(cell: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+        variant = variants[cell["variant"]]
+        common = {"max_epochs": max_epochs, "learning_rate": learning_rate, "seed": cell["seed"]}
         training = TrainingConfig(**{**common, **variant.training})
-        cell = {"variant": name, "horizon": horizon, "seed": seed}
-        try:
-            content["cells"][key] = {**cell, **study.fit(variant, horizon, training)}
-        except TrainingError as error:  # some ablations are meant to be fragile; the others go on
-            say(f"{key}: {error}")
-            content["cells"][key] = {**cell, "failed": str(error)}
-        write_json(results, content)
-    if not _trained(content):
-        raise TrainingError(f"no cell could be trained; {results} says why.")
+        return study.fit(variant, cell["horizon"], training)
+
+    fill(
+        content,
+        results,
+        [{"variant": name, "horizon": h, "seed": s} for name, _, h, s in cells],
+        make,
+        name=lambda cell: "{variant}, horizon {horizon}, seed {seed}".format(**cell),
+        say=say,
+    )
     return content
 
 
@@ -287,7 +286,7 @@ def speed(networks: Mapping[str, STanHopNet], rounds: int = 15) -> dict[str, dic
 def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row a variant and horizon: test errors over seeds, and costs."""
     rows = []
-    frame = pd.DataFrame(_trained(content))
+    frame = pd.DataFrame(trained_cells(content))
     for (horizon, name), group in frame.groupby(["horizon", "variant"], sort=False):
         errors = {
             label: np.array([cell[f"{label} test"]["mse"] for cell in group["errors"]])
@@ -315,7 +314,7 @@ def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row an option and value, that of the main comparison among them, of one horizon and seed."""
-    cells = {(c["variant"], c["horizon"], c["seed"]): c for c in _trained(content)}
+    cells = {(c["variant"], c["horizon"], c["seed"]): c for c in trained_cells(content)}
     rate = f"{content['options']['learning_rate']:g}"
     defaults = {**DEFAULTS, "learning rate": rate, "learning rate, dense": rate}
     rows = []
@@ -352,11 +351,6 @@ def _means(tables: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def _trained(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Cells whose training did not fail."""
-    return [cell for cell in content["cells"].values() if "failed" not in cell]
-
-
 def speed_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row a variant of the main comparison."""
     return pd.DataFrame.from_dict(content["speed"], orient="index")
@@ -377,7 +371,7 @@ def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
         title = "Memory feed-forward networks, one option changed at a time"
         drawn.append(error_figure(ablations, value="deep_test_mse", label=label, title=title))
     for name in (MEMORY, "norm before the hash: no"):
-        of_name = (cell["occupancy"] for cell in _trained(content) if cell["variant"] == name)
+        of_name = (cell["occupancy"] for cell in trained_cells(content) if cell["variant"] == name)
         first = ([o for o in all_ if o["layer"].startswith("blocks.0.")] for all_ in of_name)
         counted = ([o for o in some if o["hits"] is not None] for some in first)
         # Of the first cell that holds them: files are smaller without.

@@ -31,6 +31,7 @@ from stanhop_app.forecasting.match import match_columns, match_frequency
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.outlier_log import OUTLIERS
+from stanhop_app.run_folder import check_folder
 from stanhop_app.training import CHECKPOINT, HISTORY, STEPS, is_main_process
 
 BASELINES = "baselines.safetensors"
@@ -62,33 +63,6 @@ class Report:
                 for name, row in self.variates.iterrows()
             },
         }
-
-
-def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
-    """Refuse to overwrite a run, and to write among files that are no run at all.
-
-    Raises:
-        ValueError: if the folder holds a run, finished or not, and neither option allows it, or
-            anything else.
-    """
-    if not is_main_process() or not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: is a file; choose another --output.")
-    finished, begun = (folder / CONFIG).exists(), (folder / CHECKPOINT).exists()
-    if finished:
-        try:
-            read_config(folder)
-        except ArtefactError:
-            raise ValueError(
-                f"{folder}: holds a {CONFIG} that is not of a run; choose another --output."
-            ) from None
-    elif not begun and any(folder.iterdir()):
-        raise ValueError(f"{folder}: holds files and no run; choose another --output.")
-    if finished and not force:
-        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
-    if begun and not resume and not force:
-        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
 
 
 def choose_season(frame: pd.DataFrame, borders: Split, season: int | None) -> int:
@@ -134,7 +108,7 @@ def make_run(
     Raises:
         ValueError: if the folder holds a run and may not be overwritten.
     """
-    check_folder(folder, resume=resume, force=force)
+    check_folder(folder, read_config, resume=resume, force=force)
     season = choose_season(frame, forecaster.check(frame), season)
     if force and not resume and is_main_process():  # only now that nothing can be refused
         for name in (CHECKPOINT, CONFIG, OUTLIERS, HISTORY, STEPS):

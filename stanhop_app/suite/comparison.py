@@ -1,6 +1,5 @@
 """The paper's table 1 at any scale: models x variants x seeds, outliers, float and low-bit scores."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Any
 
 import torch
 
-from stanhop_app.errors import ArtefactError, TrainingError
-from stanhop_app.files import write_json
+from stanhop_app.errors import ArtefactError
 from stanhop_app.layers.memory_cost import count_cost
-from stanhop_app.results import open_results
+from stanhop_app.results import fill, open_results
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
@@ -65,34 +63,17 @@ def compare_suite(
         _with(config, options[name], seeds[0]).make_network(corpus)
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
     _check_common(content, config.model, common, results)
-    scratch = results.with_name(f"{results.name}.cells")
-    for seed in seeds:
-        for name in variants:
-            key = f"{config.model}, {name}, seed {seed}"
-            folder = scratch / f"{config.model}-{name}-{seed}"
-            if key in content["cells"]:
-                shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
-                continue
-            say(key)
-            cell = {"model": config.model, "variant": name, "seed": seed}
-            try:
-                done = _cell(_with(config, options[name], seed), corpus, folder, progress)
-            except TrainingError as error:  # the other variants go on
-                say(f"{key}: {error}")
-                done = {"failed": str(error)}
-            content["cells"][key] = {**cell, **done}
-            write_json(results, content)
-            shutil.rmtree(folder, ignore_errors=True)
-    if scratch.exists() and not any(scratch.iterdir()):
-        scratch.rmdir()
-    if not trained_cells(content):
-        raise TrainingError(f"no cell could be trained; {results} says why.")
+    fill(
+        content,
+        results,
+        [{"model": config.model, "variant": v, "seed": seed} for seed in seeds for v in variants],
+        lambda cell, folder: _cell(
+            _with(config, options[cell["variant"]], cell["seed"]), corpus, folder, progress
+        ),
+        name=lambda cell: "{model}, {variant}, seed {seed}".format(**cell),
+        say=say,
+    )
     return content
-
-
-def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Cells whose training did not fail."""
-    return [cell for cell in content["cells"].values() if "failed" not in cell]
 
 
 def _check_common(

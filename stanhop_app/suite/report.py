@@ -8,7 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stanhop_app.plots import bits_figure, component_figure, curves_figure, error_figure
-from stanhop_app.suite.comparison import BITS, describe, trained_cells
+from stanhop_app.results import trained_cells
+from stanhop_app.suite.comparison import BITS, describe
 from stanhop_app.variants import PAIRS
 
 PAPER = {

@@ -18,13 +18,14 @@ from stanhop_app.files import sha256, to_json, write_json, write_text
 from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
+from stanhop_app.run_folder import CONFIG
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
 from stanhop_app.suite.corpus import Corpus, load_corpus
 from stanhop_app.suite.tasks import SuiteTask, make_task
-from stanhop_app.training import CHECKPOINT, is_main_process, train
+from stanhop_app.training import CHECKPOINT, train
 from stanhop_app.version import __version__
 
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 FORMAT, FORMAT_VERSION = "stanhop-suite", 1
 CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
 """As in the papers."""
@@ -148,32 +149,6 @@ def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
     }
 
 
-def check_folder(folder: Path, *, resume: bool, force: bool) -> None:
-    """Refuse to overwrite a run, and to write among files that are no run.
-
-    Raises:
-        ValueError: saying what the folder holds.
-    """
-    if not is_main_process() or not folder.exists():
-        return
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: is a file; choose another --output.")
-    finished, begun = (folder / CONFIG).exists(), (folder / CHECKPOINT).exists()
-    if finished:
-        try:
-            _read(folder)
-        except ArtefactError:
-            raise ValueError(
-                f"{folder}: holds a {CONFIG} that is not of a run of the suite; choose another --output."
-            ) from None
-    elif not begun and any(folder.iterdir()):
-        raise ValueError(f"{folder}: holds files and no run; choose another --output.")
-    if finished and not force:
-        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
-    if begun and not resume and not force:
-        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
-
-
 def save_run(run: SuiteRun, folder: Path) -> None:
     """Write a run; ``config.json`` comes last, so that a folder with it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +179,7 @@ def load_run(folder: Path) -> SuiteRun:
     Raises:
         ArtefactError: saying what is wrong with the folder.
     """
-    content = _read(folder)
+    content = read_config(folder)
     path = folder / WEIGHTS
     if not path.exists():
         raise ArtefactError(f"{path}: no such file; the run is not whole.")
@@ -259,7 +234,12 @@ def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
     return make_task(config.model, corpus)
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a run of the suite, its version checked.
+
+    Raises:
+        ArtefactError: saying what is wrong with the folder.
+    """
     path = folder / CONFIG
     if not path.exists():
         raise ArtefactError(
