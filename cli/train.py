@@ -34,6 +34,7 @@ TRAINING = (
     "decay_gains",
     "gradient_clip",
     "average_decay",
+    "keep",
     "patience",
     "devices",
     "precision",
@@ -88,6 +89,7 @@ TRAINING = (
 )
 @click.option("--gradient-clip", default=1.0, show_default=True)
 @click.option("--average-decay", default=0.99, show_default=True, help="Of averaged weights.")
+@click.option("--keep", default="best", show_default=True, help="Averaged weights: best or last.")
 @click.option("--patience", default=3, show_default=True, help="Epochs without improvement.")
 @click.option("--devices", default=1, show_default=True, help="Processes, a device each (DDP).")
 @click.option("--precision", default="32-true", show_default=True)

@@ -87,13 +87,10 @@ def _folder(root: Path) -> Images:
     """Every image of every folder of a folder; grey if all are, else in colour."""
     from PIL import Image
 
-    classes = sorted(path.name for path in root.iterdir() if path.is_dir())
-    files = [
-        (path, number)
-        for number, name in enumerate(classes)
-        for path in sorted((root / name).iterdir())
-        if path.suffix.lower() in ENDINGS
-    ]
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    found = {f.name: sorted(p for p in f.iterdir() if p.suffix.lower() in ENDINGS) for f in folders}
+    classes = [name for name, paths in found.items() if paths]
+    files = [(path, number) for number, name in enumerate(classes) for path in found[name]]
     if not files:
         raise DataError(
             f"{root}: holds no images; put them into one folder a class, as {', '.join(ENDINGS)}."
@@ -102,6 +99,10 @@ def _folder(root: Path) -> Images:
     for path, _ in files:
         try:
             with Image.open(path) as opened:
+                if opened.mode.startswith(("I", "F")):
+                    raise DataError(
+                        f"{path}: has more than 8 bits a channel; convert it to 8 bits."
+                    )
                 images.append(opened.convert("L" if opened.mode in ("1", "L") else "RGB"))
         except OSError as error:
             raise DataError(f"{path}: cannot be read as an image ({error}).") from None

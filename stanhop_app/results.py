@@ -76,12 +76,23 @@ def fill(
             say(f"{key}: {error}")
             done = {"failed": str(error)}
         content["cells"][key] = {**cell, **done}
+        _merge(content, path)
         write_json(path, content)
         shutil.rmtree(folder, ignore_errors=True)
     if scratch.exists() and not any(scratch.iterdir()):
         scratch.rmdir()
     if not trained_cells(content):
         raise TrainingError(f"no cell could be trained; {path} says why.")
+
+
+def _merge(content: dict[str, Any], path: Path) -> None:
+    """Take up what another process has written into the file meanwhile."""
+    if not path.exists():
+        return
+    written = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in written.items():
+        if isinstance(value, dict) and isinstance(content.get(name), dict):
+            content[name] = {**value, **content[name]}
 
 
 def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -39,6 +39,7 @@ from stanhop_app.training_config import TrainingConfig, one_cycle
 CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.csv"
 STEPS = "steps.csv"
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 STEPS_PER_ROW = 20
 """Optimiser steps that a row of `STEPS` is the mean of; the file is written anew with every row."""
 
@@ -108,7 +109,7 @@ def train(
     checkpoint_steps: int = 200,
     watch: Watch | None = None,
 ) -> list[dict[str, float]]:
-    """Train a model in place; it ends with the weights that were best on validation, on the CPU.
+    """Train a model in place; it ends with its averaged weights (``config.keep``), on the CPU.
 
     Args:
         model: any module; ``task.loss`` calls it.
@@ -187,8 +188,10 @@ def _epoch(loop: "_Loop", bar: Any, interrupted: threading.Event, checkpoint_ste
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }
     )
-    if validation < position.best:
+    better = validation < position.best
+    if better:
         position.best, position.best_epoch = validation, position.epoch
+    if better or config.keep == "last":
         loop.best = loop.averaged_weights()
     bar.set_postfix(epoch=position.epoch + 1, validation=f"{validation:.4f}", refresh=False)
     position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
@@ -215,7 +218,7 @@ class _Loop:
     ):
         self.config, self.task, self.folder, self.model = config, task, folder, model
         # As JSON gives it back, so that tuples compare equal to lists.
-        self.identity = json.loads(to_json({**asdict(config), **identity}))
+        self.identity = json.loads(to_json({**identity, **asdict(config)}))
         try:
             self.fabric = Fabric(
                 accelerator=config.device,
@@ -433,7 +436,7 @@ def _parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str
     """One group of all parameters, or a second one, of the gains of norms, that is not decayed."""
     if config.decay_gains:
         return [{"params": list(model.parameters())}]
-    norms = (m for m in model.modules() if type(m).__name__.endswith("Norm"))
+    norms = (m for m in model.modules() if isinstance(m, NORMS))
     gains = {id(m.weight): m.weight for m in norms if isinstance(m.weight, nn.Parameter)}
     return [
         {"params": [p for p in model.parameters() if id(p) not in gains]},

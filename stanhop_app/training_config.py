@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,9 @@ class TrainingConfig:
     """Largest norm of the gradient."""
     average_decay: float = 0.99
     """Decay of the running average of the weights that is validated and kept; 0 keeps the last."""
+    keep: Keep = "best"
+    """Which averaged weights the model ends with: those "best" on validation, or the "last" ones. What
+    grows with training, as outliers do, is compared at one and the same step only with the last."""
     patience: int = 3
     """Epochs without a better validation loss after which training stops."""
     seed: int = 0
@@ -51,6 +55,8 @@ class TrainingConfig:
             raise ValueError(
                 f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
             )
+        if self.keep not in get_args(Keep):
+            raise ValueError(f"keep must be one of {', '.join(get_args(Keep))}, got {self.keep!r}.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be in [0, 2**32), got {self.seed}.")
         for name in ("max_epochs", "batch_size", "patience", "devices"):

@@ -35,7 +35,12 @@ def parse_variant(name: str, *, clip: tuple[float, float], gate: str) -> dict[st
         "gate": {"gate": gate},
         "memory": {"feed_forward": "memory"},
     }
-    options: dict[str, Any] = {"association": association}
+    options: dict[str, Any] = {
+        "association": association,
+        "clip": None,
+        "gate": None,
+        "feed_forward": "dense",
+    }
     for word in words:
         if word not in known:
             raise ValueError(

@@ -26,6 +26,7 @@ def test_a_folder_of_folders(tmp_path):
     save(tmp_path / "cat" / "a.png", (6, 4))
     save(tmp_path / "dog" / "b.png", (6, 4), value=7)
     (tmp_path / "dog" / "notes.txt").write_text("no image")
+    (tmp_path / "__MACOSX").mkdir()
     found = load_images(str(tmp_path))
     assert found.pixels.shape == (2, 1, 4, 6)
     assert found.classes == ("cat", "dog")
@@ -42,6 +43,9 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
     save(tmp_path / "a" / "1.png", (4, 4))
     save(tmp_path / "a" / "2.png", (5, 4))
     with pytest.raises(DataError, match=r"2\.png: is 5 x 4 pixels, 1\.png is 4 x 4"):
+        load_images(str(tmp_path))
+    Image.new("I;16", (4, 4), 1000).save(tmp_path / "a" / "2.png")
+    with pytest.raises(DataError, match=r"2\.png: has more than 8 bits"):
         load_images(str(tmp_path))
     (tmp_path / "a" / "2.png").write_bytes(b"junk")
     with pytest.raises(DataError, match=r"2\.png: cannot be read"):

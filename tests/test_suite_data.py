@@ -170,6 +170,11 @@ def test_hidden_tokens_are_15_percent_and_80_10_10():
 def test_in_every_block_something_is_hidden():
     tokens = torch.full((500, 4), 9)
     assert (hide(tokens, 12)[1] != -100).any(1).all()
+    tokens[:, 0] = 0
+    asked = hide(tokens, 12)[1] != -100
+    assert asked.any(1).all()
+    assert not asked[:, 0].any()
+    assert not (hide(torch.zeros(9, 4, dtype=torch.long), 12)[1] != -100).any()
 
 
 def test_what_is_hidden_is_drawn_anew_in_training_and_fixed_elsewhere(docs):
@@ -232,3 +237,10 @@ def test_backcopy_copies_after_a_trigger_and_follows_its_table_elsewhere():
     assert torch.equal(x, backcopy(3000, 32, seed=5))
     with pytest.raises(ValueError, match="length must be at least 4"):
         backcopy(1, 3)
+    more = copied(backcopy(500, 32, 0.4)).float().mean()
+    assert more > 2.5 * copied(backcopy(500, 32)).float().mean()
+    with pytest.raises(ValueError, match="share of triggers must be in"):
+        transitions(1.5)
+    assert load_corpus("opt", "backcopy:0.4", length=8, vocab_size=300).name == "backcopy:0.4"
+    with pytest.raises(DataError, match="write backcopy, or backcopy:0.3"):
+        load_corpus("opt", "backcopy:many", length=8, vocab_size=300)

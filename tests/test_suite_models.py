@@ -219,6 +219,35 @@ def test_bad_checkpoints_name_what_is_wrong(tmp_path):
         load_checkpoint(tmp_path / "none")
 
 
+def test_association_and_clip_are_kept_in_a_checkpoint(kind, tmp_path):
+    model = make(kind, association="softmax1", clip=(-0.1, 1.0)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    save_checkpoint(model, tmp_path)
+    x = inputs(kind)
+    torch.testing.assert_close(load_checkpoint(tmp_path)(x), model(x))
+    dense = load_checkpoint(tmp_path, association="softmax", clip=None)
+    assert not torch.allclose(dense(x), model(x), atol=1e-4)
+    with pytest.raises(ValueError, match="options that there are not"):
+        load_checkpoint(tmp_path, width=3)
+
+
+def test_the_oldest_names_of_bert_s_norms_are_read(tmp_path):
+    model = make("bert").eval()
+    save_checkpoint(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    renamed = {
+        n.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): t
+        for n, t in load_file(path).items()
+    }
+    save_file(renamed, path)
+    x = inputs("bert")
+    torch.testing.assert_close(load_checkpoint(tmp_path)(x), model(x))
+
+
 def test_what_hugging_face_has_no_name_for_is_not_written(kind, tmp_path):
     with pytest.raises(ValueError, match=r"gate.*has no such tensor"):
         save_checkpoint(make(kind, gate="linear"), tmp_path)

@@ -27,6 +27,7 @@ from stanhop_app.suite.report import (
     suite_figures,
     suite_frame,
     suite_table,
+    suite_tables,
 )
 from stanhop_app.suite.run import (
     load_data,
@@ -39,7 +40,7 @@ from stanhop_app.suite.run import (
     train_run,
 )
 from stanhop_app.suite.tasks import make_task
-from stanhop_app.variants import PAIRS
+from stanhop_app.variants import PAIRS, parse_variant
 
 SIZE = {"dim": 16, "num_heads": 2, "num_layers": 2, "hidden_dim": 16}
 CONFIGS = {
@@ -126,6 +127,7 @@ def test_a_damaged_run_is_one_line(runs, tmp_path):
         ({"weights_sha256": "0"}, "checksum does not match"),
         ({"suite": {"model": "vit", "network": {"width": 3}}}, "damaged"),
         ({"suite": {}}, "damaged"),
+        ({"tokenizer_sha256": "0"}, "tokenizer.json: is missing or does not match"),
     ):
         (folder / "config.json").write_text(json.dumps({**content, **change}))
         with pytest.raises(ArtefactError, match=message):
@@ -151,6 +153,8 @@ def test_options_that_cannot_be_are_said():
         SuiteConfig(model="opt", max_steps=0)
     with pytest.raises(ValueError, match="length must be at least 4"):
         SuiteConfig(model="opt", length=3)
+    with pytest.raises(ValueError, match="vocab_size must be at least 261"):
+        SuiteConfig(model="opt", vocab_size=100)
     assert SuiteConfig(model="vit").data == "digits"
     assert SuiteConfig(model="opt").data == "python-docs"
 
@@ -213,6 +217,51 @@ def test_cells_that_are_there_are_not_trained_again(compared, monkeypatch):
         compare_suite(CONFIGS["opt"], variants=["softmax+clipped"], seeds=[0], results=path)
 
 
+def test_a_file_of_forecasters_is_not_filled(tmp_path):
+    path = tmp_path / "variants.json"
+    path.write_text(json.dumps({"format": 1, "cells": {"a": {"variant": "softmax"}}}))
+    with pytest.raises(ArtefactError, match="holds results of other options"):
+        compare_suite(CONFIGS["vit"], variants=["softmax"], seeds=[0], results=path)
+
+
+def test_two_comparisons_fill_one_file(tmp_path, monkeypatch):
+    """What another process writes in the meantime is kept."""
+    path, fit = tmp_path / "suite.json", comparison.train_run
+
+    def meanwhile(config, *args, **options):
+        monkeypatch.setattr(comparison, "train_run", fit)
+        compare_suite(CONFIGS["opt"], variants=["softmax"], seeds=[0], results=path)
+        return fit(config, *args, **options)
+
+    monkeypatch.setattr(comparison, "train_run", meanwhile)
+    compare_suite(CONFIGS["vit"], variants=["softmax"], seeds=[0], results=path)
+    content = json.loads(path.read_text())
+    assert set(content["cells"]) == {"opt, softmax, seed 0", "vit, softmax, seed 0"}
+    assert set(content["models"]) == {"opt", "vit"}
+
+
+def test_variants_do_not_take_over_what_the_base_has():
+    base = SuiteConfig(model="vit", network={**SIZE, "gate": "linear", "clip": (-0.1, 1.0)})
+    options = parse_variant("softmax", clip=(-0.03, 1.0), gate="mlp")
+    network = comparison._with(base, options, 1).network
+    assert (network["gate"], network["clip"], network["association"]) == (None, None, "softmax")
+
+
+def test_multiply_adds_count_heads_and_patches():
+    for name, wanted in (
+        ("opt", 8 * (2 * (4 * 16 * 16 + 2 * 16 * 16) + 16 * 69)),
+        ("vit", 17 * 2 * (4 * 16 * 16 + 2 * 16 * 16) + 16 * 4 * 16 + 16 * 10),
+    ):
+        corpus = load_data(CONFIGS[name])
+        network = CONFIGS[name].make_network(corpus)
+        assert comparison.multiply_adds(network, corpus.inputs["test"][:1]) == wanted
+
+
+def test_the_weights_compared_are_those_of_the_last_step(runs):
+    """Outliers grow with training: weights that were best on validation would be of different steps."""
+    assert CONFIGS["opt"].make_training(100).keep == "last"
+
+
 def test_a_comparison_that_was_killed_trains_nothing_twice(tmp_path, compared, monkeypatch):
     path, seen = tmp_path / "suite.json", []
     fit = comparison.train_run
@@ -272,6 +321,16 @@ def test_pairs_are_compared_as_the_paper_s_headline_is(compared):
     )
     assert pairs.loc[("vit", "softmax"), "kurtosis"] == pytest.approx(wanted)
     assert pairs.loc[("mean", ""), "kurtosis"] == pytest.approx(pairs["kurtosis"][:2].mean())
+    assert np.isnan(pairs.loc[("mean", ""), "score"])
+    assert pairs.loc[("vit", "softmax"), "the paper's kurtosis"] == pytest.approx(
+        31.601 / 37.104 - 1
+    )
+    heading, *_ = suite_tables(compared[1])
+    shared = set.intersection(
+        *(set(c["modules"]) for c in compared[1]["cells"].values() if c["model"] == "vit")
+    )
+    assert f"{len(shared)} of vit" in heading
+    assert "clip (-0.025, 1), gate linear" in heading
 
 
 def test_the_headline_is_the_mean_of_the_paper_s_table():

@@ -324,6 +324,21 @@ def test_two_processes_train_as_one(tmp_path):
         torch.testing.assert_close(torch.tensor(one), torch.tensor(two), rtol=1e-5, atol=1e-6)
 
 
+def test_the_last_weights_are_kept_where_that_is_asked_for():
+    """The rate rises over all epochs, to where it spoils what was learned: the best is not the last."""
+    found = {}
+    for keep in ("best", "last"):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 1)
+        options = {"warmup": 0.999, "learning_rate": 30.0, "average_decay": 0, "patience": 6}
+        history = train(model, Regression(), config(keep=keep, **options))
+        losses = [row["validation_loss"] for row in history]
+        with torch.no_grad():
+            found[keep] = Regression().loss(model, torch.arange(30), validation=True).item()
+        assert found[keep] == pytest.approx({"best": min(losses), "last": losses[-1]}[keep])
+    assert found["best"] < found["last"]
+
+
 def test_gains_of_norms_are_decayed_or_not():
     """With a loss that has no gradient, weight decay is all that moves a parameter."""
 

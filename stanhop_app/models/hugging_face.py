@@ -124,7 +124,7 @@ def tensor_names(model: nn.Module) -> dict[str, str]:
             if not stem.startswith("blocks.") or part not in layer:
                 raise ValueError(
                     f"{ours}: Hugging Face's {kind} has no such tensor; only models without gates, memory "
-                    "layers and patch_norm can be written."
+                    "layers and patch_norm can be read and written."
                 )
             names[ours] = f"{prefix}.{number}.{layer[part]}.{end}"
     return names
@@ -135,8 +135,9 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
 
     Args:
         folder: with ``config.json`` and ``model.safetensors``.
-        **options: of the configuration, in place of the originals': ``association="softmax1"``. The default
-            is "softmax", for which the checkpoint was trained, and no dropout.
+        **options: of the configuration, in place of the checkpoint's: ``association="softmax1"``. A
+            checkpoint of `save_checkpoint` says its own; others were trained with "softmax". There is no
+            dropout.
 
     Raises:
         ArtefactError: if a file is missing or damaged, a tensor is missing, unknown or of another shape (its
@@ -152,10 +153,23 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
                 f"{folder}: has {name}={described[name]!r}; only {wanted!r} is offered."
             )
     given = _read_tensors(folder / WEIGHTS)
+    if kind == "bert":  # as the oldest checkpoints have it
+        given = {
+            n.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+                "LayerNorm.beta", "LayerNorm.bias"
+            ): t
+            for n, t in given.items()
+        }
+    own = described.get("stanhop", {})
+    if isinstance(own, dict) and own.get("clip") is not None:
+        own = {**own, "clip": tuple(own["clip"])}
+    options = {**own, **options}
     try:
         config = _config(kind, described, given, options)
     except KeyError as error:
         raise ArtefactError(f"{folder / CONFIG}: lacks {error.args[0]}.") from None
+    except TypeError as error:
+        raise ValueError(f"options that there are not: {error}.") from None
     model = MODELS[kind](config)
     names = tensor_names(model)
     for repeated, original in TIED[kind].items():
@@ -186,7 +200,8 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
 def save_checkpoint(model: BERT | OPT | ViT, folder: Path) -> None:
     """Write a model as a checkpoint that Hugging Face's classes read.
 
-    They compute with softmax; an association, clip or gate is theirs to know of.
+    They compute with softmax, whatever this model does; `load_checkpoint` finds association and clip under
+    the key "stanhop" of ``config.json``.
 
     Raises:
         ValueError: for a tensor that has no name there.
@@ -272,6 +287,7 @@ def _describe(model: BERT | OPT | ViT) -> dict[str, Any]:
     config, kind = model.config, _kind(model)
     described = {
         "model_type": kind,
+        "stanhop": {"association": config.association, "clip": config.clip},
         "hidden_size": config.dim,
         "num_attention_heads": config.num_heads,
         "num_hidden_layers": config.num_layers,

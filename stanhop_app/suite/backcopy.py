@@ -7,6 +7,7 @@ References:
     Guo et al., "Active-Dormant Attention Heads", arXiv 2410.13835, section 3.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -14,42 +15,50 @@ from torch import Tensor
 BACKCOPY = "backcopy"
 CHARACTERS, TRIGGERS = 64, 3
 """As in the paper: characters, of which the last are triggers."""
+TRIGGER_SHARE = 0.1
+"""Probability of a trigger after a plain character, unless it is named: ``backcopy:0.3``."""
 FIRST = 5
 """Number of the first character; below are the special tokens, of which <s> (0) begins every sequence."""
 VOCABULARY = FIRST + CHARACTERS
 
 
-def transitions(*, concentration: float = 0.1, trigger_share: float = 0.1) -> Float[Tensor, "V V"]:
+def transitions(
+    trigger_share: float = TRIGGER_SHARE, *, concentration: float = 0.1
+) -> Float[Tensor, "V V"]:
     """Probabilities of the next character, rows by the last one; always the same table.
 
     Rows are drawn from a Dirichlet distribution, so that few characters follow each, and every row has the
-    same share of triggers: with more of them copying is worth more.
+    same share of triggers: the more of them, the more copying is worth, and the less doing nothing.
 
     Args:
+        trigger_share: probability in (0, 1) that the next character is a trigger.
         concentration: of the Dirichlet distribution; the smaller, the fewer characters follow each.
-        trigger_share: probability that the next character is a trigger.
     """
-    generator = torch.Generator().manual_seed(1)
-    # Gamma variates of a small shape k are u^(1/k) times those of shape k + 1, up to a factor near 1.
-    uniform = torch.rand(CHARACTERS, CHARACTERS, generator=generator, dtype=torch.float64)
-    weights = uniform.clamp_min(1e-12) ** (1 / concentration)
+    if not 0 < trigger_share < 1:
+        raise ValueError(f"the share of triggers must be in (0, 1), got {trigger_share}.")
+    generator = np.random.Generator(np.random.PCG64(1))
     plain = CHARACTERS - TRIGGERS
-    weights[:, :plain] *= (1 - trigger_share) / weights[:, :plain].sum(1, keepdim=True)
-    weights[:, plain:] *= trigger_share / weights[:, plain:].sum(1, keepdim=True)
-    return weights.float()
+    parts = [
+        share * generator.dirichlet(np.full(count, concentration), CHARACTERS)
+        for share, count in ((1 - trigger_share, plain), (trigger_share, TRIGGERS))
+    ]
+    return torch.from_numpy(np.concatenate(parts, axis=1)).float()
 
 
-def backcopy(samples: int, length: int, *, seed: int = 0) -> Int[Tensor, "N L"]:
+def backcopy(
+    samples: int, length: int, trigger_share: float = TRIGGER_SHARE, *, seed: int = 0
+) -> Int[Tensor, "N L"]:
     """Sequences of the task: <s>, then characters.
 
     Args:
         samples: sequences N.
         length: tokens L, <s> among them.
+        trigger_share: see `transitions`.
         seed: of the draws.
     """
     if length < 4:
         raise ValueError(f"length must be at least 4, got {length}.")
-    table = transitions()
+    table = transitions(trigger_share)
     generator = torch.Generator().manual_seed(seed)
     plain = CHARACTERS - TRIGGERS
     sequence = torch.zeros(samples, length, dtype=torch.long)

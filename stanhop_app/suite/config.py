@@ -9,7 +9,7 @@ from torch import nn
 from stanhop_app.models.bert import BERT, BERTConfig
 from stanhop_app.models.opt import OPT, OPTConfig
 from stanhop_app.models.vit import ViT, ViTConfig
-from stanhop_app.suite.corpus import Corpus, default_data
+from stanhop_app.suite.corpus import SPECIAL, Corpus, default_data
 from stanhop_app.training_config import TrainingConfig
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -18,6 +18,7 @@ MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "vit": (ViTConfig, ViT),
 }
 """Configuration and network, by name."""
+SMALLEST_VOCABULARY = 256 + len(SPECIAL)
 OF_DATA = ("vocab_size", "max_length", "image_size", "channels", "num_classes")
 """Fields of the networks that follow from the data."""
 
@@ -33,7 +34,7 @@ class SuiteConfig:
     length: int = 128
     """Tokens in a block of text."""
     vocab_size: int = 2048
-    """Tokens of a text's vocabulary, at most."""
+    """Tokens of a text's vocabulary, at most; 256 bytes and 5 special tokens are always in it."""
     max_steps: int = 1000
     """Optimiser steps; the learning-rate cycle spans all of them."""
     batch_size: int = 32
@@ -57,6 +58,11 @@ class SuiteConfig:
         for name in ("length", "vocab_size", "max_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.vocab_size < SMALLEST_VOCABULARY:
+            raise ValueError(
+                f"vocab_size must be at least {SMALLEST_VOCABULARY} (bytes and special tokens), got "
+                f"{self.vocab_size}."
+            )
         if self.length < 4:
             raise ValueError(f"length must be at least 4, got {self.length}.")
         known = {f.name for f in fields(MODELS[self.model][0])} - set(OF_DATA)
@@ -97,6 +103,7 @@ class SuiteConfig:
                 "decay_gains": self.decay_gains,
                 "seed": self.seed,
                 "warmup": 0.1,
+                "keep": "last",
                 **self.training,
             }
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 from stanhop_app.datasets.images import SOURCES, load_images
 from stanhop_app.datasets.text import TEXTS, load_text
 from stanhop_app.errors import DataError
-from stanhop_app.suite.backcopy import BACKCOPY, VOCABULARY, backcopy
+from stanhop_app.suite.backcopy import BACKCOPY, TRIGGER_SHARE, VOCABULARY, backcopy
 
 SHARES = (14, 5, 5)
 """Of training, validation and test."""
@@ -69,13 +69,13 @@ def load_corpus(
         DataError: if the data cannot be had, or are too short for a block in every part.
     """
     if model == "vit":
-        if data in TEXTS or data == BACKCOPY:
+        if data in TEXTS or is_backcopy(data):
             raise DataError(f"{data}: is no set of images; choose one of {', '.join(SOURCES)}.")
         return _image_corpus(data)
     if data in SOURCES:
         raise DataError(f"{data}: is no text; choose one of {', '.join(TEXTS)}, {BACKCOPY}.")
-    if data == BACKCOPY:
-        return _backcopy_corpus(length)
+    if is_backcopy(data):
+        return _backcopy_corpus(data, length)
     text = load_text(data)
     first, second = _borders(len(text.content))
     parts = (text.content[:first], text.content[first:second], text.content[second:])
@@ -147,8 +147,8 @@ def standardise(
     mean: Float[Tensor, "C 1 1"],
     deviation: Float[Tensor, "C 1 1"],
 ) -> Float[Tensor, "N C Y X"]:
-    """Pixels with mean 0 and deviation 1 by channel; a channel that never changes becomes 0."""
-    return (pixels - mean) / deviation.clamp_min(1e-6)
+    """Pixels with mean 0 and deviation 1 by channel; one that never changes in training is only centred."""
+    return (pixels - mean) / torch.where(deviation > 1e-6, deviation, 1.0)
 
 
 def _blocks(tokenizer: str, text: str, length: int, name: str) -> Tensor:
@@ -189,16 +189,28 @@ def _image_corpus(data: str) -> Corpus:
     )
 
 
-def _backcopy_corpus(length: int) -> Corpus:
+def is_backcopy(data: str) -> bool:
+    """Whether data are the task, with or without a share of triggers: "backcopy", "backcopy:0.3"."""
+    return data.split(":")[0] == BACKCOPY
+
+
+def _backcopy_corpus(data: str, length: int) -> Corpus:
+    _, _, given = data.partition(":")
+    try:
+        share = float(given) if given else TRIGGER_SHARE
+    except ValueError:
+        raise DataError(
+            f"{data}: write backcopy, or backcopy:0.3 for a share of triggers."
+        ) from None
     parts = {
-        part: backcopy(samples, length, seed=seed)
+        part: backcopy(samples, length, share, seed=seed)
         for seed, (part, samples) in enumerate(
             (("train", 8192), ("validation", 512), ("test", 1024))
         )
     }
     digest = hashlib.sha256(b"".join(p.numpy().tobytes() for p in parts.values())).hexdigest()
     return Corpus(
-        name=BACKCOPY,
+        name=data,
         sha256=digest,
         inputs=parts,
         labels=None,

@@ -100,7 +100,7 @@ def train_run(
         training,
         folder=folder,
         resume=resume,
-        identity={"suite": config.as_json(), "data_sha256": corpus.sha256},
+        identity={**config.as_json(), "data_sha256": corpus.sha256},
         progress=progress,
         watch=log,
     )
@@ -124,7 +124,11 @@ def score_model(network: nn.Module, task: SuiteTask, part: str = "test") -> dict
 
 
 def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, float]:
-    """Scores in simulated low-bit arithmetic, such as "W8A8", calibrated on training samples."""
+    """Scores in simulated low-bit arithmetic, such as "W8A8", calibrated on training samples.
+
+    Ranges are minima and maxima for all models; for OPT the papers choose a percentile and the range of
+    weights by squared error, which `stanhop_app.quantization.quantize` offers.
+    """
     weights, activations = parse_bits(bits)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -153,6 +157,7 @@ def save_run(run: SuiteRun, folder: Path) -> None:
     """Write a run; ``config.json`` comes last, so that a folder with it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(folder / WEIGHTS, run.network.state_dict(), {"format": FORMAT})
+    (folder / TOKENIZER).unlink(missing_ok=True)
     if run.tokenizer is not None:
         write_text(folder / TOKENIZER, run.tokenizer)
     write_json(
@@ -168,6 +173,7 @@ def save_run(run: SuiteRun, folder: Path) -> None:
             "history": run.history,
             "steps": dict(run.steps),
             "weights_sha256": sha256(folder / WEIGHTS),
+            "tokenizer_sha256": sha256(folder / TOKENIZER) if run.tokenizer else None,
         },
     )
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -186,15 +192,15 @@ def load_run(folder: Path) -> SuiteRun:
     if sha256(path) != content.get("weights_sha256"):
         raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the run is damaged.")
     tensors, _ = load_tensors(path)
+    tokenizer = _read_tokenizer(folder, content.get("tokenizer_sha256"))
     try:
         config = read_suite_config(content["suite"])
         network = _empty_network(config, content["sizes"])
         load_weights(network, tensors, str(path), assign=True)
-        tokenizer = folder / TOKENIZER
         return SuiteRun(
             config=config,
             network=network.eval(),
-            tokenizer=tokenizer.read_text(encoding="utf-8") if tokenizer.exists() else None,
+            tokenizer=tokenizer,
             data_sha256=content["data_sha256"],
             metrics=content["metrics"],
             history=content["history"],
@@ -204,6 +210,15 @@ def load_run(folder: Path) -> SuiteRun:
         if isinstance(error, ArtefactError):
             raise
         raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
+
+
+def _read_tokenizer(folder: Path, wanted: str | None) -> str | None:
+    path = folder / TOKENIZER
+    if wanted is None:
+        return None
+    if not path.exists() or sha256(path) != wanted:
+        raise ArtefactError(f"{path}: is missing or does not match {CONFIG}; the run is damaged.")
+    return path.read_text(encoding="utf-8")
 
 
 def read_suite_config(content: Mapping[str, Any]) -> SuiteConfig:

@@ -140,14 +140,16 @@ def hide(
 ) -> tuple[Int[Tensor, "N L"], Int[Tensor, "N L"]]:
     """Hide 15% of the tokens; returns what is shown, and the hidden tokens (-100 elsewhere).
 
-    Special tokens are never hidden. A block of which chance hides nothing has its first token hidden.
+    Special tokens are never hidden. Where chance hides nothing of a block, its first other token is.
     """
 
     def draw() -> Tensor:
         return torch.rand(tokens.shape, generator=generator).to(tokens.device)
 
-    chosen: Bool[Tensor, "N L"] = (draw() < MASKED_SHARE) & (tokens >= len(SPECIAL))
-    chosen[:, 0] |= ~chosen.any(1)
+    plain = tokens >= len(SPECIAL)
+    chosen: Bool[Tensor, "N L"] = (draw() < MASKED_SHARE) & plain
+    first = plain & (plain.cumsum(1) == 1)
+    chosen |= first & ~chosen.any(1, keepdim=True)
     how = draw()
     other = torch.randint(len(SPECIAL), vocab_size, tokens.shape, generator=generator)
     shown = tokens.clone()
