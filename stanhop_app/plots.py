@@ -161,7 +161,8 @@ def outlier_figures(
     figures = [_module_figure(table, title)]
     if rows:
         largest = sorted(rows, key=lambda row: row.max_inf_norm, reverse=True)[:6]
-        figures.append(_histogram_figure(largest, title))
+        named = {row.module: row for row in largest}
+        figures.append(histogram_figure(named, f"{title}: the modules of largest norm"))
     return figures
 
 
@@ -201,9 +202,15 @@ def _module_figure(table: pd.DataFrame, title: str) -> go.Figure:
     return figure
 
 
-def _histogram_figure(rows: Sequence[Any], title: str) -> go.Figure:
+def histogram_figure(rows: Mapping[str, Any], title: str = "") -> go.Figure:
+    """Histograms of |activation|, both axes logarithmic.
+
+    Args:
+        rows: `stanhop_app.outliers.ModuleOutliers` by the name of their line.
+        title: of the figure.
+    """
     figure = go.Figure()
-    for number, row in enumerate(rows):
+    for number, (name, row) in enumerate(rows.items()):
         edges = [edge for edge, _ in row.histogram if edge > 0]
         # Bins are of equal width within an octave, so that what is drawn is a density.
         counts = [
@@ -215,16 +222,16 @@ def _histogram_figure(rows: Sequence[Any], title: str) -> go.Figure:
             go.Scatter(
                 x=edges,
                 y=counts,
-                name=row.module,
+                name=name,
                 mode="lines",
                 line={"shape": "hv", "color": COLOURS[number % len(COLOURS)], "width": 1.6},
             )
         )
-    top = max([row.largest for row in rows] + [0.01])  # nothing but zeros has no logarithm
+    top = max([row.largest for row in rows.values()] + [0.01])  # nothing but zeros has no logarithm
     figure.update_xaxes(title_text="|activation|", type="log", range=[-3, math.log10(top) + 0.1])
     figure.update_yaxes(title_text="count per octave", type="log")
     figure.update_layout(
-        title=f"{title}: the modules of largest norm",
+        title=title,
         height=420,
         template="plotly_white",
         margin={"l": 70, "r": 20, "t": 80, "b": 50},
@@ -318,8 +325,10 @@ def bits_figure(
     return figure
 
 
-def component_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
-    """Maximum infinity norm by module, a line a variant: the papers' figures 3 and 4."""
+def component_figure(
+    table: pd.DataFrame, *, title: str = "", label: str = "maximum infinity norm"
+) -> go.Figure:
+    """One value by module, a line a variant: the papers' figures 3 and 4 where it is the norm."""
     figure = go.Figure()
     for number, name in enumerate(table.columns):
         figure.add_trace(
@@ -331,7 +340,7 @@ def component_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:
                 line=_line(number),
             )
         )
-    figure.update_yaxes(title_text="maximum infinity norm", rangemode="tozero")
+    figure.update_yaxes(title_text=label, rangemode="tozero")
     figure.update_layout(
         title=title,
         height=460,

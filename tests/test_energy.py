@@ -156,7 +156,7 @@ def test_gradients_are_the_dynamics(name):
     torch.testing.assert_close(gradient, wanted)
 
 
-def test_an_input_that_is_no_pattern_has_energy_0_in_outeff():
+def test_far_from_all_patterns_outeff_is_half_the_squared_norm():
     x, patterns = torch.zeros(3), -10 * torch.eye(3)
     assert outeff_energy(x, patterns, 50.0).item() == pytest.approx(-math.log(4) / 50)
     far = torch.full((3,), 1.0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from stanhop_app.datasets.images import load_images
 
-from stanhop_app.theory.recall import FAMILY, damage, recall, standardise
+from stanhop_app.theory.recall import FAMILY, cut_windows, damage, recall, standardise
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,16 @@ def test_softmax1_leaves_a_query_unlike_all_to_the_no_op(digits):
     )
     assert dense.no_op == pytest.approx((0,), abs=1e-6)
     assert outeff.no_op[0] > 0.5
+
+
+def test_windows_are_cut_evenly_and_constant_ones_left_out():
+    series = torch.cat([torch.arange(20.0), torch.full((20,), 3.0)])
+    windows = cut_windows(series, 8, 5)
+    assert windows[:, 0].tolist() == [0, 8, 16]
+    with pytest.raises(ValueError, match="a window needs 50 rows, the series has 40"):
+        cut_windows(series, 50, 5)
+    with pytest.raises(ValueError, match="has 0 windows that are not constant"):
+        cut_windows(torch.ones(40), 8, 5)
 
 
 def test_noise_has_the_norm_that_was_asked_for(digits):

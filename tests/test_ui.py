@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting.analysis import run_parts, window_occupancy
 from stanhop_app.forecasting.comparison import ComparisonConfig, compare
 from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.suite.comparison import compare_suite
@@ -193,6 +194,9 @@ def test_nothing_is_empty_without_runs(page, tmp_path):
     assert errors(app) == []
     assert len(figures(app)) == 2
     assert "No results" in app.info[0].value
+    app = page(memory_page, root=tmp_path / "none")
+    assert errors(app) == []
+    assert len(figures(app)) == 2
 
 
 def test_variants_show_every_table_and_figure(page):
@@ -399,7 +403,7 @@ def test_an_upload_is_trained_on_and_nowhere_kept(page, tmp_path):
     assert "FILE.csv" in app.code[1].value
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".jobs", "-o", "a" * 200])
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", ".jobs", "-o", "a" * 200])
 def test_a_run_cannot_be_called_anything(page, tmp_path, name):
     app = page(train_page, root=tmp_path / "runs")
     choose(app, data="sample", name=name).run()
@@ -454,13 +458,123 @@ def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def trained(root, name, frame, **options):
+    """A run of a frame in a folder."""
+    network = {**SMALL, **options.pop("network", {})}
+    forecaster = STanHopForecaster(
+        horizon=12,
+        lookback=options.pop("lookback", 48),
+        network=network,
+        training={"max_steps": 1},
+        progress=False,
+        **options,
+    ).fit(frame)
+    forecaster.source_ = {"data": "mine.csv", "options": {}, "sha256": fingerprint(frame)}
+    forecaster.save(root / name, force=True)
+
+
+def test_results_belong_to_the_table_and_to_the_run_as_it_is_now(page, tmp_path):
+    """The same name may stand for another table, of another visitor, or for a run that was trained anew."""
+    root, frame = tmp_path / "runs", datasets.load("sample").iloc[:900]
+    trained(root, "mine", frame, network={"feed_forward": "memory"})
+    good, bad = (("t.csv", f.to_csv().encode(), "text/csv") for f in (frame, frame + 1.0))
+
+    def upload(content):
+        app = page(memory_page, root=root, run="mine")
+        app.get("file_uploader")[0].set_value(content)
+        return app.run()
+
+    before = upload(good)
+    assert errors(before) == []
+    assert "not the one that the run was trained on" in errors(upload(bad))[0]
+    trained(root, "mine", frame, network={"feed_forward": "memory", "num_layers": 1})
+    after = upload(good)
+    assert errors(after) == []
+    assert int(after.metric[2].value) < int(before.metric[2].value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "5/1/0", "network": {"feed_forward": "memory"}}, "holds no window"),
+        ({"lookback": 24}, "a window needs 48 rows, the series has 24"),
+    ],
+    ids=["no test part", "short"],
+)
+def test_memories_that_cannot_be_are_one_line(page, tmp_path, options, message):
+    root, frame = tmp_path / "runs", datasets.load("sample").iloc[:900]
+    trained(root, "mine", frame, **options)
+    app = page(memory_page, root=root, run="mine")
+    if "split" in options:
+        app.get("file_uploader")[0].set_value(("t.csv", frame.to_csv().encode(), "text/csv"))
+    app.selectbox(key="patterns").set_value("windows of the run's table").run()
+    assert any(message in said for said in errors(app))
+
+
+def test_a_narrow_network_has_no_memory_layers(page, tmp_path):
+    narrow = {"dim": 3, "num_heads": 1}
+    trained(tmp_path / "runs", "mine", datasets.load("sample").iloc[:900], network=narrow)
+    app = page(memory_page, root=tmp_path / "runs", run="mine")
+    assert errors(app) == []
+    assert "at least bits" in app.dataframe[0].value.loc["both", "not possible"]
+
+
+@pytest.mark.parametrize("function", ["memory_page", "outliers_page"])
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_upload_is_one_line_on_other_pages_too(page, tmp_path, function, name, one_run):
+    app = page(globals()[function], root=one_run, run="mine")
+    app.get("file_uploader")[0].set_value(("bad.csv", BAD[name][0].encode(), "text/csv"))
+    app.run()
+    (said,) = errors(app)
+    assert "\n" not in said.strip()
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory):
+    """A run of a file, with memory layers."""
+    root = tmp_path_factory.mktemp("one") / "runs"
+    frame = datasets.load("sample").iloc[:900]
+    trained(root, "mine", frame, network={"feed_forward": "memory"})
+    return root
+
+
+def test_a_comparison_is_not_led_out_of_the_folder_by_a_link(page, tmp_path):
+    root = tmp_path / "runs"
+    root.mkdir()
+    (tmp_path / "secret.json").write_text("{}")
+    (root / "link.json").symlink_to(tmp_path / "secret.json")
+    for function, key in ((variants_page, "start"), (suite_page, "compare")):
+        app = page(function, root=root)
+        choose(app, name="link").run()
+        app.button(key=key).click().run()
+        assert "outside of the run folder" in errors(app)[0]
+    assert (tmp_path / "secret.json").read_text() == "{}"
+
+
+def test_a_name_left_empty_follows_what_is_chosen(page, tmp_path):
+    app = page(suite_page, root=tmp_path / "runs")
+    assert "runs/bert-python-docs.json" in app.code[-2].value
+    app.selectbox(key="model").set_value("vit").run()
+    assert "runs/vit-digits.json" in app.code[-2].value
+
+
+def test_the_command_shown_is_that_of_the_results(page, folder, suite_folder):
+    shown = page(variants_page).code[0].value
+    assert shown.startswith("stanhop compare DATA ")  # the first 900 rows of the sample
+    assert "--variants softmax,softmax1 --horizons 12 --seeds 0" in shown
+    assert "--max-steps 3" in shown
+    shown = page(suite_page, root=suite_folder).code[0].value
+    assert shown.startswith("stanhop suite compare vit --max-steps 3 --dim 16")
+    assert shown.endswith("--variants softmax,softmax1 --seeds 0 --output runs/suite.json")
+
+
 def memory_page():
     from stanhop_app.ui import memory
 
     memory.show()
 
 
-def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path):
+def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path, monkeypatch, capsys):
     forecaster = STanHopForecaster(
         horizon=12,
         lookback=48,
@@ -476,10 +590,17 @@ def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path):
     titles = [title for title, _ in figures(app)]
     assert titles[0].startswith("tables: share of buckets")
     assert titles[1].startswith("tables: hits of every bucket")
+    assert "512 test windows, split 14/5/5" in titles[0]
     hits = sum(numbers(trace["y"]).sum() for trace in figures(app)[1][1])
     assert hits == 2 * 512 * 4 * 4  # both tables: windows x variates x patches
-    assert 0 <= float(app.metric[0].value.rstrip("%")) <= 100
-    assert 0 < float(app.metric[1].value) <= 1
+    windows = run_parts(forecaster, datasets.load("sample"))["test"]
+    found = window_occupancy(forecaster.network_.deep, windows, 512)
+    assert app.metric[0].value == f"{100 * np.mean([o.dead for o in found]):.1f}%"
+    assert app.metric[1].value == f"{np.mean([o.entropy for o in found]):.3f}"
+    lines = [block.value for block in app.code if "window_occupancy" in block.value]
+    monkeypatch.chdir(tmp_path)
+    exec(lines[0], {})
+    assert len(capsys.readouterr().out.splitlines()) == len(found)
 
 
 def test_a_dense_run_shows_what_memory_layers_would_cost(page):
@@ -493,14 +614,14 @@ def test_a_dense_run_shows_what_memory_layers_would_cost(page):
     assert costs.loc["dense", "look-ups of a window"] == 0
 
 
-def test_an_associative_memory_completes_what_was_damaged(page):
+def test_an_associative_memory_completes_what_was_damaged(page, capsys):
     app = page(memory_page, run="softmax1")
     assert errors(app) == []
     app.select_slider(key="beta").set_value(100)
     app.run()
     (pictures, pixels), (title, traces) = figures(app)[-2:]
-    assert "50 stored, damage: mask 0.5, beta 100" in pictures
-    assert len(pixels) == 1 + 4 * 4
+    assert "50 handwritten digits, damage: mask 0.5, beta 100" in pictures
+    assert len(pixels) == 1 + 4 * 6
     assert title.startswith("Energy of each association")
     assert {t["name"] for t in traces} == {"softmax", "softmax1", "entmax15", "sparsemax"}
     for trace in traces:
@@ -511,6 +632,21 @@ def test_an_associative_memory_completes_what_was_damaged(page):
     assert errors(app) == []
     names = {trace["name"] for trace in figures(app)[-2][1]}
     assert names >= {"stored", "damaged", "softmax1"}
+    before = {t["name"]: numbers(t["y"]) for t in figures(app)[-2][1]}
+    np.testing.assert_allclose(before["softmax1"], before["stored"], atol=0.05)
+    app.slider(key="at").set_value(0).run()
+    now = {t["name"]: numbers(t["y"]) for t in figures(app)[-2][1]}
+    np.testing.assert_allclose(now["softmax1"], now["damaged"])
+    for kind in ("handwritten digits", "windows of the run's table"):
+        app.selectbox(key="patterns").set_value(kind).run()
+        exec(app.code[-1].value, {})
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in said] == [
+            "softmax",
+            "softmax1",
+            "entmax15",
+            "sparsemax",
+        ]
 
 
 def test_activations_before_and_after_quantisation(page):
@@ -518,10 +654,11 @@ def test_activations_before_and_after_quantisation(page):
     app.toggle(key="bits").set_value(True).run()
     app.radio(key="before-after").set_value("W4A4").run()
     assert errors(app) == []
-    title, traces = figures(app)[-1]
-    assert "float and W4A4" in title
-    assert [trace["name"] for trace in traces] == ["float", "W4A4"]
-    assert not np.allclose(numbers(traces[0]["y"]), numbers(traces[1]["y"]), rtol=1e-3)
+    for title, traces in figures(app)[-3:]:
+        assert "float and W4A4" in title
+        assert [trace["name"] for trace in traces] == ["float", "W4A4"]
+        one, two = (numbers(trace["y"]) for trace in traces)
+        assert len(one) != len(two) or not np.allclose(one, two, rtol=1e-3)
 
 
 def test_a_comparison_is_started_from_its_page(page, tmp_path):
@@ -532,14 +669,14 @@ def test_a_comparison_is_started_from_its_page(page, tmp_path):
     app.button(key="start").click().run()
     assert errors(app) == []
     for _ in range(1200):
-        if not jobs.find("both").running:
+        if not jobs.find("both.compare").running:
             break
         time.sleep(0.1)
     again = page(variants_page, root=root)
     assert errors(again) == []
     content = json.loads((root / "both.json").read_text())
     assert {cell["variant"] for cell in content["cells"].values()} == {"softmax", "softmax1+gate"}
-    assert any(caption.value.startswith("both ended") for caption in again.caption)
+    assert any(caption.value.startswith("both.compare ended") for caption in again.caption)
     choose(again, name="../evil").run()
     again.button(key="start").click().run()
     assert "a name has letters" in errors(again)[0]
@@ -609,6 +746,9 @@ def test_the_suite_trains_and_compares_from_its_page(page, tmp_path):
     choose(again, name="../evil").run()
     again.button(key="train").click().run()
     assert "a name has letters" in errors(again)[0]
+    choose(again, name="small").run()  # finished: refused, not shown as trained anew
+    again.button(key="train").click().run()
+    assert "holds a finished run" in errors(again)[0]
 
 
 def test_damaged_results_of_the_suite_are_one_line(page, tmp_path):

@@ -71,7 +71,7 @@ def _errors(
     if not st.toggle("Where it errs: all test windows", key="errors"):
         return
     try:
-        found = _residuals(name, forecaster, frame)
+        found = _residuals(parts.version(name, frame), forecaster, frame)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -102,5 +102,5 @@ def _errors(
 
 
 @st.cache_data(show_spinner="Forecasting all test windows…", max_entries=8)
-def _residuals(name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> Residuals:
+def _residuals(version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> Residuals:
     return residuals(_forecaster, _frame, run_parts(_forecaster, _frame)["test"])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,18 +74,23 @@ def check_name(name: str) -> None:
     runs.inside(name)
 
 
-def start(name: str, command: list[str], table: bytes | None = None) -> Job:
+def start(
+    name: str, command: list[str], table: bytes | None = None, *, writes: Sequence[str] = ()
+) -> Job:
     """Run ``stanhop COMMAND`` in a process of its own.
 
     Args:
         name: of the job.
         command: arguments of ``stanhop``.
         table: what the process reads from standard input; it is never written under a name.
+        writes: entries of the run folder that it writes; none may lead outside, through a link.
 
     Raises:
         ValueError: if the name cannot be one, or a job of this name runs.
     """
     check_name(name)
+    for entry in writes:
+        runs.inside(entry)
     earlier = find(name)
     if earlier is not None and earlier.running:
         raise ValueError(f"{name}: is running already.")

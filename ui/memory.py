@@ -1,6 +1,8 @@
 """Memory: tables of a run's memory layers and what they cost; an associative memory to play with."""
 
+import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,21 +10,30 @@ import streamlit as st
 import torch
 from stanhop_app.datasets.images import load_images
 from stanhop_app.ui import parts, runs
+from torch import Tensor
 
-from stanhop_app.forecasting.analysis import run_parts
+from stanhop_app.forecasting.analysis import run_parts, window_occupancy
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.layers.memory_cost import Cost, count_cost
-from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
-from stanhop_app.models.stanhop import DeepPart
+from stanhop_app.layers.memory_cost import count_cost
+from stanhop_app.layers.occupancy import Occupancy
+from stanhop_app.models.stanhop import DeepPart, STanHopConfig
 from stanhop_app.plots import bucket_figure, curves_figure
 from stanhop_app.plots_memory import picture_figure, share_figure
-from stanhop_app.theory.recall import DAMAGES, Recall, damage, recall, standardise
+from stanhop_app.theory.recall import DAMAGES, Recall, cut_windows, damage, recall, standardise
 
 MOST = 512
 """Test windows whose look-ups are counted, evenly spaced."""
 WINDOW = 48
 """Steps of a stored window."""
+SHOWN = 6
+"""States that are drawn, the query and the last among them."""
 IMAGES, WINDOWS = "handwritten digits", "windows of the run's table"
+KINDS = {
+    "dense": ("dense", "dense"),
+    "memory feed-forward": ("memory", "dense"),
+    "memory projections": ("dense", "memory"),
+    "both": ("memory", "memory"),
+}
 
 
 def show() -> None:
@@ -53,7 +64,7 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
         st.info("Bring the table that the run was trained on.")
         return
     try:
-        found = _occupancy(name, forecaster, frame)
+        found, windows = _occupancy(parts.version(name, frame), forecaster, frame)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -62,9 +73,10 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
     left.metric("Dead buckets", f"{100 * table['dead'].mean():.1f}%")
     middle.metric("Entropy (1: all alike)", f"{table['entropy'].mean():.3f}")
     right.metric("Tables", f"{len(found):,}")
-    title = f"{name}: share of buckets that no test window reads, split {forecaster.split}"
+    where = f"{windows:,} test windows, split {forecaster.split}"
     by_layer = table.groupby("layer", sort=False)["dead"].mean()
     shares = {str(layer): float(dead) for layer, dead in by_layer.items()}
+    title = f"{name}: share of buckets that none of {where} reads"
     parts.show(share_figure(shares, label="share of dead buckets", title=title), "dead")
     layer = st.selectbox("Layer", list(by_layer.index), key="layer")
     of_layer = [o for o in found if o.layer == layer]
@@ -72,7 +84,7 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
         {"layer": o.layer, "table": o.table, "hits": o.hits}
         for o in dict.fromkeys((of_layer[0], of_layer[-1]))
     ]
-    parts.show(bucket_figure(drawn, title=f"{name}: hits of every bucket, {layer}"), "buckets")
+    parts.show(bucket_figure(drawn, title=f"{name}: hits of every bucket, {where}"), "buckets")
     st.download_button(
         "Download the use of all tables (CSV)",
         table.to_csv(index=False),
@@ -80,12 +92,16 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
         mime="text/csv",
         key="download",
     )
+    folder = f"{runs.root().name}/{name}"
     parts.reproduce(
-        f"stanhop train sample --feed-forward memory --output {runs.root().name}/{name}",
-        "from stanhop_app.layers.occupancy import occupancies, record_buckets\n\n"
-        "with record_buckets(forecaster.network_.deep) as counts:\n"
-        "    forecaster.predict()\n"
-        "print(occupancies(forecaster.network_.deep, counts))",
+        "stanhop compare-memory etth1 --output memory.json --plot memory.html",
+        "from stanhop_app import STanHopForecaster, datasets\n"
+        "from stanhop_app.forecasting.analysis import run_parts, window_occupancy\n\n"
+        f'forecaster = STanHopForecaster.load("{folder}")\n'
+        f"{parts.reading(forecaster)}\n"
+        'windows = run_parts(forecaster, frame)["test"]\n'
+        f"for table in window_occupancy(forecaster.network_.deep, windows, {MOST}):\n"
+        "    print(table.layer, table.table, table.dead, table.entropy)",
     )
 
 
@@ -96,19 +112,17 @@ def occupancy_table(found: list[Occupancy]) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _costs(config: object) -> pd.DataFrame:
+def _costs(config: STanHopConfig) -> pd.DataFrame:
     """Parameters, megabytes and multiply-adds of the deep part, dense and of memory layers."""
-    rows = {}
-    for label, feed_forward, projection in (
-        ("dense", "dense", "dense"),
-        ("memory feed-forward", "memory", "dense"),
-        ("memory projections", "dense", "memory"),
-        ("both", "memory", "memory"),
-    ):
-        wanted = replace(config, feed_forward=feed_forward, projection=projection)  # type: ignore[type-var]
-        network = DeepPart(wanted)  # type: ignore[arg-type]
-        window = torch.zeros(1, wanted.lookback, wanted.num_variates)  # type: ignore[attr-defined]
-        cost: Cost = count_cost(network, window)
+    rows: dict[str, dict[str, Any]] = {}
+    for label, (feed_forward, projection) in KINDS.items():
+        wanted = replace(config, feed_forward=feed_forward, projection=projection)
+        try:
+            network = DeepPart(wanted)
+        except ValueError as error:
+            rows[label] = {"not possible": str(error)}
+            continue
+        cost = count_cost(network, torch.zeros(1, wanted.lookback, wanted.num_variates))
         rows[label] = {
             "parameters": cost.parameters,
             "megabytes": round(cost.bytes / 1e6, 2),
@@ -119,14 +133,12 @@ def _costs(config: object) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner="Counting look-ups…", max_entries=8)
-def _occupancy(name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> list[Occupancy]:
+def _occupancy(
+    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame
+) -> tuple[list[Occupancy], int]:
     windows = run_parts(_forecaster, _frame)["test"]
-    deep = _forecaster.network_.deep
-    chosen = torch.arange(min(MOST, len(windows))) * len(windows) // min(MOST, len(windows))
-    with record_buckets(deep) as counts, torch.no_grad():
-        for batch in chosen.split(64):
-            deep(windows.gather(batch)[0])
-    return occupancies(deep, counts)
+    deep = copy.deepcopy(_forecaster.network_.deep)  # look-ups of other visitors must not count
+    return window_occupancy(deep, windows, MOST), min(MOST, len(windows))
 
 
 def _play(name: str, forecaster: STanHopForecaster) -> None:
@@ -141,26 +153,49 @@ def _play(name: str, forecaster: STanHopForecaster) -> None:
     with right:
         beta = st.select_slider("beta", [1, 2, 5, 10, 20, 50, 100, 200], 50, key="beta")
         steps = st.slider("Steps", 1, 20, 5, key="steps")
+    what = "handwritten digits"
+    if kind == WINDOWS:
+        variate = st.selectbox("Variate", forecaster.columns_, key="variate")
+        what = f"windows of {WINDOW} steps of {variate}, {name}"
     try:
-        patterns, shape = _patterns(kind, count, forecaster)
+        if kind == IMAGES:
+            pixels = load_images("digits").pixels[:count, 0]
+            patterns, shape = torch.from_numpy(pixels).float().flatten(1), pixels.shape[1:]
+        else:
+            frame = parts.own_frame(forecaster)
+            table = forecaster.context_ if frame is None else frame
+            series = torch.from_numpy(table[variate].to_numpy(dtype=np.float32).copy())
+            patterns, shape = cut_windows(series, WINDOW, count), (1, WINDOW)
+        patterns = standardise(patterns)
     except parts.ERRORS as error:
-        st.error(str(error))
+        st.error(f"{what}: {error}")
         return
     chosen = st.number_input("Which one is damaged", 1, len(patterns), 1, key="chosen") - 1
     query = damage(patterns[chosen], harm, amount)
     found = recall(patterns, query, beta=float(beta), steps=steps)
-    what = f"{len(patterns)} stored, damage: {harm} {amount:g}, beta {beta}"
+    how = f"{len(patterns)} {what}, damage: {harm} {amount:g}, beta {beta}"
     if kind == IMAGES:
-        parts.show(_pictures(patterns[chosen], found, shape, f"Retrieval, {what}"), "recall")
+        parts.show(_pictures(patterns[chosen], found, shape, how), "recall")
     else:
-        lines = {"stored": patterns[chosen], "damaged": query}
-        lines |= {one.association: one.states[-1] for one in found}
-        curves = {k: (list(range(1, len(v) + 1)), v.tolist()) for k, v in lines.items()}
-        title = f"Retrieval after {steps} steps, {what}"
-        parts.show(curves_figure(curves, x="step", y="standardised value", title=title), "recall")
+        at = st.slider("Step shown", 0, steps, steps, key="at")
+        parts.show(_lines(patterns[chosen], found, at, how), "recall")
     energies = {o.association: (list(range(steps + 1)), o.energies.tolist()) for o in found}
-    title = f"Energy of each association on the way, {what}"
+    title = f"Energy of each association on the way: {how}"
     parts.show(curves_figure(energies, x="retrieval step", y="energy", title=title), "energy")
+    st.dataframe(_summary(found, chosen))
+    st.download_button(
+        "Download every state and energy (CSV)",
+        _states(found).to_csv(index=False),
+        file_name="retrieval.csv",
+        mime="text/csv",
+        key="download-recall",
+    )
+    with st.expander("Reproduce the memory"):
+        st.code(_python(name, forecaster, kind, count) + _rest(chosen, harm, amount, beta, steps))
+
+
+def _summary(found: list[Recall], chosen: int) -> pd.DataFrame:
+    """One row an association: what it ended at."""
     table = pd.DataFrame(
         {
             "right": [o.found == chosen for o in found],
@@ -170,51 +205,28 @@ def _play(name: str, forecaster: STanHopForecaster) -> None:
         },
         index=[o.association for o in found],
     )
-    st.dataframe(table.round(3))
-    st.download_button(
-        "Download the retrieval (CSV)",
-        table.to_csv(),
-        file_name="retrieval.csv",
-        mime="text/csv",
-        key="download-recall",
-    )
-    with st.expander("Reproduce the memory"):
-        source = (
-            'load_images("digits").pixels'
-            if kind == IMAGES
-            else "frame.iloc[:, 0].to_numpy()  # cut into windows"
-        )
-        st.code(
-            "import torch\nfrom stanhop_app.datasets.images import load_images\n"
-            "from stanhop_app.theory.recall import damage, recall, standardise\n\n"
-            f"stored = torch.tensor({source}[:{count}]).float().flatten(1)\n"
-            "patterns = standardise(stored)\n"
-            f"query = damage(patterns[{chosen}], {harm!r}, {amount:g})\n"
-            f"print(recall(patterns, query, beta={float(beta)}, steps={steps}))",
-            language="python",
-        )
+    return table.round(3)
 
 
-def _patterns(
-    kind: str, count: int, forecaster: STanHopForecaster
-) -> tuple[torch.Tensor, tuple[int, int]]:
-    """Standardised patterns (S, D), and height and width of each."""
-    if kind == IMAGES:
-        pixels = load_images("digits").pixels[:count, 0]
-        return standardise(torch.from_numpy(pixels).float().flatten(1)), pixels.shape[1:]
-    frame = parts.own_frame(forecaster)
-    values = (forecaster.context_ if frame is None else frame).iloc[:, 0].to_numpy(dtype=np.float32)
-    starts = np.unique(np.linspace(0, len(values) - WINDOW, count).astype(int))
-    windows = torch.from_numpy(np.stack([values[i : i + WINDOW] for i in starts]))
-    return standardise(windows[windows.std(1) > 0]), (1, WINDOW)
+def _states(found: list[Recall]) -> pd.DataFrame:
+    """One row an association and step: energy and state."""
+    rows = [
+        {
+            "association": one.association,
+            "step": step,
+            "energy": float(energy),
+            **{f"x{i + 1}": float(value) for i, value in enumerate(state)},
+        }
+        for one in found
+        for step, (energy, state) in enumerate(zip(one.energies, one.states, strict=True))
+    ]
+    return pd.DataFrame(rows)
 
 
-def _pictures(
-    stored: torch.Tensor, found: list[Recall], shape: tuple[int, int], title: str
-) -> object:
+def _pictures(stored: Tensor, found: list[Recall], shape: tuple[int, ...], how: str) -> Any:
     """The stored picture, then a row of states for every association."""
     steps = len(found[0].states) - 1
-    shown = sorted({0, 1, 2, steps} & set(range(steps + 1)))
+    shown = np.unique(np.linspace(0, steps, SHOWN).round().astype(int)).tolist()
     rows = [("stored", [("", stored.reshape(shape).numpy())])]
     for one in found:
         pictures = [
@@ -222,4 +234,40 @@ def _pictures(
             for i in shown
         ]
         rows.append((one.association, pictures))
-    return picture_figure(rows, title=title)
+    return picture_figure(rows, title=f"Retrieval: {how}")
+
+
+def _lines(stored: Tensor, found: list[Recall], at: int, how: str) -> Any:
+    """The stored window, the damaged one, and the state of every association at one step."""
+    lines = {"stored": stored, "damaged": found[0].states[0]}
+    lines |= {one.association: one.states[at] for one in found}
+    curves = {k: (list(range(1, len(v) + 1)), v.tolist()) for k, v in lines.items()}
+    title = f"After {at} steps: {how}"
+    return curves_figure(curves, x="time step", y="standardised value", title=title)
+
+
+def _python(name: str, forecaster: STanHopForecaster, kind: str, count: int) -> str:
+    """Lines that make the stored patterns."""
+    if kind == IMAGES:
+        return (
+            "import torch\nfrom stanhop_app.datasets.images import load_images\n"
+            "from stanhop_app.theory.recall import damage, recall, standardise\n\n"
+            f'pixels = load_images("digits").pixels[:{count}]\n'
+            "patterns = standardise(torch.tensor(pixels).float().flatten(1))\n"
+        )
+    variate = st.session_state["variate"]
+    return (
+        "import torch\nfrom stanhop_app import STanHopForecaster, datasets\n"
+        "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"
+        f"{parts.reading(forecaster)}\n"
+        f"series = torch.tensor(frame[{variate!r}].to_numpy(dtype='float32'))\n"
+        f"patterns = standardise(cut_windows(series, {WINDOW}, {count}))\n"
+    )
+
+
+def _rest(chosen: int, harm: str, amount: float, beta: int, steps: int) -> str:
+    return (
+        f"query = damage(patterns[{chosen}], {harm!r}, {amount:g})\n"
+        f"for found in recall(patterns, query, beta={float(beta)}, steps={steps}):\n"
+        "    print(found.association, found.found + 1, found.energies)"
+    )

@@ -1,5 +1,7 @@
 """Outliers: what every module of a run puts out, which window caused it, and what bits cost."""
 
+import copy
+
 import pandas as pd
 import streamlit as st
 from stanhop_app.ui import parts, runs
@@ -15,9 +17,16 @@ from stanhop_app.forecasting.analysis import (
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outlier_log import OUTLIERS, read_outliers
 from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
-from stanhop_app.plots import component_figure, forecast_figure, norm_figure, outlier_figures
+from stanhop_app.plots import (
+    component_figure,
+    forecast_figure,
+    histogram_figure,
+    norm_figure,
+    outlier_figures,
+)
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 
+METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
 MOST = 512
 """Windows measured, evenly spaced."""
 
@@ -35,7 +44,7 @@ def show() -> None:
         return
     modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
     try:
-        report = _report(name, forecaster, frame, modules)
+        report = _report(parts.version(name, frame), forecaster, frame, modules)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -57,7 +66,7 @@ def show() -> None:
     if name != parts.SAMPLE and (runs.inside(name) / OUTLIERS).exists():
         log = read_outliers(runs.inside(name) / OUTLIERS)
         parts.show(norm_figure(log, title=f"{name}: norms during training"), "training")
-    _bits(name, forecaster, frame)
+    _bits(name, forecaster, frame, modules)
     parts.reproduce(
         f"stanhop outliers runs/{name} --modules {modules} --plot outliers.html",
         "from stanhop_app.forecasting.analysis import run_parts, window_outliers\n\n"
@@ -97,49 +106,60 @@ def _cause(forecaster: STanHopForecaster, frame: pd.DataFrame, report: OutlierRe
     parts.show(figure, "cause")
 
 
-def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame) -> None:
+def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame, modules: str) -> None:
     """Before and after quantisation, on request: it takes a while."""
     if not st.toggle("Errors at fewer bits (simulated)", key="bits"):
         return
     try:
-        table = _quantized(name, forecaster, frame)
+        table = _quantized(parts.version(name, frame), forecaster, frame)
     except DataError as error:
         st.error(str(error))
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
     bits = st.radio("Activations before and after", BITS, horizontal=True, key="before-after")
-    norms = _before_after(name, forecaster, frame, bits)
-    title = f"{name}: maximum infinity norm by module, float and {bits}, test windows"
-    parts.show(component_figure(norms, title=title), "low-bit")
+    found = _before_after(parts.version(name, frame), forecaster, frame, bits, modules)
+    where = f"float and {bits}, {MOST} test windows at most, split {forecaster.split}"
+    for number, (metric, label) in enumerate(METRICS.items()):
+        table = pd.DataFrame({k: report.table()[metric] for k, report in found.items()})
+        title = f"{name}: {label} by module ({modules}), {where}"
+        parts.show(component_figure(table, title=title, label=label), f"low-bit-{number}")
+    (largest, *_) = sorted(found["float"].rows, key=lambda row: row.max_inf_norm, reverse=True)
+    same = [(k, row) for k, r in found.items() for row in r.rows if row.module == largest.module]
+    figure = histogram_figure(dict(same), f"{name}: {largest.module}, {where}")
+    parts.show(figure, "low-bit-histogram")
 
 
 @st.cache_data(show_spinner="Running the test windows…", max_entries=8)
 def _report(
-    name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, modules: str
+    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, modules: str
 ) -> OutlierReport:
     test = run_parts(_forecaster, _frame)["test"]
-    return window_outliers(_forecaster.network_.deep, test, modules, most=MOST)
+    deep = copy.deepcopy(
+        _forecaster.network_.deep
+    )  # hooks of another visitor's must not count here
+    return window_outliers(deep, test, modules, most=MOST)
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
 def _before_after(
-    name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, bits: str
-) -> pd.DataFrame:
-    """Maximum infinity norm of every module of the deep part, in float and at these bits."""
+    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, bits: str, modules: str
+) -> dict[str, OutlierReport]:
+    """Outliers of the deep part, in float and at these bits."""
     found = run_parts(_forecaster, _frame)
     weights, activations = parse_bits(bits)
     config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
-    deep = _forecaster.network_.deep
+    deep = copy.deepcopy(
+        _forecaster.network_.deep
+    )  # hooks of another visitor's must not count here
     low = quantize(deep, calibration_batches(found["train"]), config)
-    reports = {
-        label: window_outliers(network, found["test"], "ffn+norm", most=MOST)
+    return {
+        label: window_outliers(network, found["test"], modules, most=MOST)
         for label, network in (("float", deep), (bits, low))
     }
-    return pd.DataFrame({k: r.table()["max_inf_norm"] for k, r in reports.items()})
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
-def _quantized(name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> pd.DataFrame:
+def _quantized(version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> pd.DataFrame:
     found = run_parts(_forecaster, _frame)
     configs = [
         QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)

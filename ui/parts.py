@@ -85,15 +85,35 @@ def open_run(name: str) -> STanHopForecaster:
     return _load(name, (path / "config.json").stat().st_mtime)
 
 
+def version(name: str, frame: pd.DataFrame) -> str:
+    """What a result about a run and a table is kept under: both may change under the same name."""
+    saved = 0.0 if name == SAMPLE else (runs.inside(name) / "config.json").stat().st_mtime
+    return f"{name} {saved} {fingerprint(frame)}"
+
+
+def name_field(label: str, default: str) -> str:
+    """A widget for a name; left empty it is the default, which follows what else is chosen."""
+    return st.text_input(label, placeholder=default, key="name").strip() or default
+
+
 def own_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
     """The table that a run was trained on, if it is a data set with a name."""
     source = forecaster.source_ or {}
     name = source.get("data")
-    return None if name not in DATASETS else _dataset(name)
+    return None if name not in DATASETS else dataset(name)
+
+
+def reading(forecaster: STanHopForecaster) -> str:
+    """The Python line that reads a run's own table."""
+    name = (forecaster.source_ or {}).get("data")
+    return (
+        f'frame = datasets.load("{name}")' if name in DATASETS else "frame = ...  # its own table"
+    )
 
 
 @st.cache_data(show_spinner="Reading the data…")
-def _dataset(name: str) -> pd.DataFrame:
+def dataset(name: str) -> pd.DataFrame:
+    """A data set that has a name."""
     return read_frame(DATASETS[name].locate())
 
 
@@ -136,15 +156,18 @@ def comparison(
     name: str,
     tables: Callable[[dict[str, Any], str], Mapping[str, pd.DataFrame]],
     figures: Callable[[dict[str, Any], str], Sequence[go.Figure]],
-) -> None:
-    """Tables and figures of a results file, over a set of modules that is chosen, and its download."""
+) -> dict[str, Any] | None:
+    """Tables and figures of a results file, over a set of modules that is chosen, and its download.
+
+    Returns its content, or None where it is damaged, with the error shown.
+    """
     try:
         content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
         modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
         shown, drawn = tables(content, modules), figures(content, modules)
     except (*ERRORS, KeyError, TypeError, IndexError, OSError) as error:
         st.error(f"{name}: damaged ({error!r}).")
-        return
+        return None
     for heading, table in shown.items():
         st.caption(heading)
         st.dataframe(table)
@@ -157,6 +180,7 @@ def comparison(
         mime="application/json",
         key="download",
     )
+    return content
 
 
 def numbered(values: np.ndarray) -> pd.DataFrame:

@@ -11,10 +11,12 @@ from stanhop_app.datasets.images import SOURCES
 from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.run_folder import CONFIG
+from stanhop_app.run_folder import CONFIG, check_folder
+from stanhop_app.suite.comparison import command_lines
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import NAMES, default_data
 from stanhop_app.suite.report import suite_figures, suite_tables
+from stanhop_app.suite.run import read_config
 from stanhop_app.variants import VARIANTS
 
 COMMAND = "stanhop suite compare opt --data backcopy --output runs/suite.json --report suite.html"
@@ -37,9 +39,11 @@ def show() -> None:
 
 
 def _results(name: str) -> None:
-    parts.comparison(name, suite_tables, suite_figures)
+    content = parts.comparison(name, suite_tables, suite_figures)
+    if content is None:
+        return
     parts.reproduce(
-        COMMAND,
+        "\n".join(command_lines(content, f"{runs.root().name}/{name}")),
         "import json\n\nfrom stanhop_app.suite.report import pair_table\n\n"
         f'print(pair_table(json.load(open("{runs.root().name}/{name}"))))',
     )
@@ -69,7 +73,7 @@ def _start() -> None:
         default=list(VARIANTS),
         key="variants",
     )
-    name = st.text_input("Name", f"{model}-{data}", key="name")
+    name = parts.name_field("Name", f"{model}-{data}")
     sizes = [w for k, v in numbers.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     folder = runs.root().name
     train = ["suite", "train", model, "--data", data, *sizes, "--association", association]
@@ -78,11 +82,11 @@ def _start() -> None:
     compare += ["--variants", ",".join(chosen), "--output", f"{folder}/{name}.json"]
     first, second, third = st.columns(3)
     if first.button("Train", type="primary", key="train"):
-        _run(name, train)
+        _run(name, name, train, (name,))
     if second.button("Go on with a training that was stopped", key="resume"):
-        _run(name, [*train, "--resume"])
+        _run(name, name, [*train, "--resume"], (name,))
     if third.button("Compare, or go on", key="compare", disabled=not chosen):
-        _run(f"{name}.compare", compare)
+        _run(name, f"{name}.compare", compare, (f"{name}.json", f"{name}.json.cells"))
     watch.comparisons("suite", "compare")
     trained = [job.name for job in jobs.jobs() if job.command[:2] == ("suite", "train")]
     if trained:
@@ -94,9 +98,13 @@ def _start() -> None:
     )
 
 
-def _run(name: str, command: list[str]) -> None:
+def _run(name: str, job: str, command: list[str], writes: tuple[str, ...]) -> None:
     try:
-        jobs.start(name, command)
+        jobs.check_name(name)
+        if command[1] == "train":
+            folder = runs.inside(name)
+            check_folder(folder, read_config, resume="--resume" in command, force=False)
+        jobs.start(job, command, writes=writes)
     except parts.ERRORS as error:
         st.error(str(error))
 

@@ -12,6 +12,7 @@ import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
+from stanhop_app.command_line import flags
 from stanhop_app.forecasting.folder import CONFIG, read_config
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.layers.association import ASSOCIATIONS
@@ -28,7 +29,7 @@ def show() -> None:
     source = st.selectbox("Data", [*DATASETS, UPLOAD], key="data")
     table, reading = (None, {}) if source != UPLOAD else _upload()
     chosen = _choices()
-    name = st.text_input("Name of the run", f"{Path(source).stem}-h{chosen['horizon']}", key="name")
+    name = parts.name_field("Name of the run", f"{Path(source).stem}-h{chosen['horizon']}")
     data = "-" if source == UPLOAD else source
     command = ["train", data, "--output", f"{runs.root().name}/{name}"]
     command += flags({**changed(chosen), **reading})
@@ -54,20 +55,6 @@ def changed(chosen: dict[str, Any]) -> dict[str, Any]:
         defaults |= {field.name: field.default for field in fields(config)}
     defaults |= STanHopForecaster().get_params()
     return {name: value for name, value in chosen.items() if value != defaults[name]}
-
-
-def flags(options: dict[str, Any]) -> list[str]:
-    """Options as ``stanhop train`` is told them."""
-    words = []
-    for name, value in options.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, tuple):
-            words += [f"--{flag}", *map(str, value)]
-        elif value is not None:
-            words += [f"--{flag}", str(value)]
-    return words
 
 
 def _upload() -> tuple[bytes | None, dict[str, Any]]:

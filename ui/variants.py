@@ -1,5 +1,6 @@
 """Attention variants: results of ``stanhop compare``, and two runs side by side on one window."""
 
+import copy
 import shlex
 from itertools import product
 
@@ -8,8 +9,13 @@ import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.forecasting.comparison_report import comparison_figures, comparison_tables
+from stanhop_app.forecasting.comparison_report import (
+    command_line,
+    comparison_figures,
+    comparison_tables,
+)
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.layers.observe import record_weights
 from stanhop_app.plots import heat_figure
@@ -44,7 +50,7 @@ def _start() -> None:
         seeds = middle.text_input("Seeds", "0,1,2", key="seeds")
         lookback = right.number_input("Lookback (steps)", 2, 100_000, 336, key="lookback")
         steps = right.number_input("Steps at most", 1, None, None, key="max_steps")
-        name = st.text_input("Name of the results", f"{data}-variants", key="name")
+        name = parts.name_field("Name of the results", f"{data}-variants")
         words = ["compare", data, "--output", f"{runs.root().name}/{name}.json"]
         words += ["--variants", ",".join(chosen), "--horizons", horizons, "--seeds", seeds]
         words += ["--split", split, "--lookback", str(lookback), "--quiet"]
@@ -52,16 +58,22 @@ def _start() -> None:
         st.code(shlex.join(["stanhop", *words]), language="bash")
         if st.button("Start, or go on", key="start", disabled=not chosen):
             try:
-                jobs.start(name, words)
+                jobs.check_name(name)
+                file = f"{name}.json"
+                jobs.start(f"{name}.compare", words, writes=(file, f"{file}.cells"))
             except parts.ERRORS as error:
                 st.error(str(error))
-        watch.comparisons("compare")
+    watch.comparisons("compare")
 
 
 def _results(name: str) -> None:
-    parts.comparison(name, comparison_tables, comparison_figures)
+    content = parts.comparison(name, comparison_tables, comparison_figures)
+    if content is None:
+        return
+    ours = content["data_sha256"] == fingerprint(parts.sample_frame())
+    data = "sample" if ours else "DATA"  # others are known by their checksum only
     parts.reproduce(
-        COMMAND,
+        command_line(content, data, f"{runs.root().name}/{name}"),
         "import json\n\nfrom stanhop_app.forecasting.comparison_report import rank_table\n\n"
         f'print(rank_table(json.load(open("{runs.root().name}/{name}"))))',
     )
@@ -86,7 +98,7 @@ def _attention(name: str, forecaster: STanHopForecaster, side: int) -> None:
     """One retrieval of one run: weights of a head, and what they leave to the no-op."""
     rows = forecaster.context_.to_numpy(dtype=float)[-forecaster.lookback :]
     window = torch.from_numpy(forecaster.scaler_.transform(rows))[None]
-    deep = forecaster.network_.deep
+    deep = copy.deepcopy(forecaster.network_.deep)  # hooks of another visitor's must not count here
     with torch.no_grad(), record_weights(deep) as weights:
         deep(window)
     module = st.selectbox("Retrieval", list(weights), key=f"module-{side}")

@@ -46,14 +46,16 @@ def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], 
     running = job.running
     if was_running and not running:
         st.rerun()
+    config = folder / CONFIG
+    done = config.exists() and config.stat().st_mtime >= job.started
     steps, epochs = _rows(folder / STEPS), _rows(folder / HISTORY)
     if running:
         share = steps["step"].iloc[-1] / steps["total_steps"].iloc[-1] if len(steps) else 0.0
-        done = f"step {steps['step'].iloc[-1]:.0f}" if len(steps) else "reading the data"
-        st.progress(share, f"{name} is training: {done}")
+        where = f"step {steps['step'].iloc[-1]:.0f}" if len(steps) else "reading the data"
+        st.progress(share, f"{name} is training: {where}")
         if st.button("Stop it", key="stop"):
             job.stop()
-    elif (folder / CONFIG).exists():
+    elif done:
         st.success(f"{name} is trained.")
     elif (folder / CHECKPOINT).exists():
         st.warning(f"{name} was stopped; go on with it above, with the same choices.")
@@ -68,7 +70,7 @@ def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], 
         st.download_button(
             "Download the losses (CSV)", steps.to_csv(index=False), f"{name}-steps.csv", "text/csv"
         )
-    if not running and (folder / CONFIG).exists():
+    if not running and done:
         finished(folder)
 
 

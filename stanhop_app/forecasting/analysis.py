@@ -1,6 +1,6 @@
 """What a trained forecaster does inside: outliers of its activations, and its errors at fewer bits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from stanhop_app.forecasting.frame import fingerprint
 from stanhop_app.forecasting.match import match_columns, match_frequency
 from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.windows import Windows, split_windows
+from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record
 from stanhop_app.quantization import QuantizationConfig, quantize
@@ -71,13 +72,40 @@ def window_outliers(
         ValueError: if no module matches.
         DataError: if there is no window.
     """
+    return record(network, spread_windows(windows, most), modules=modules)
+
+
+def window_occupancy(
+    network: nn.Module, windows: Windows, most: int | None = None
+) -> list[Occupancy]:
+    """How often every bucket of a network's memory layers is read over the windows of a part.
+
+    Args:
+        network: of scaled units.
+        windows: the part.
+        most: at most so many windows, evenly spaced; None: all.
+
+    Raises:
+        DataError: if there is no window.
+    """
+    with record_buckets(network) as counts, torch.no_grad():
+        for batch in spread_windows(windows, most):
+            network(batch)
+    return occupancies(network, counts)
+
+
+def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor]:
+    """Inputs of the windows of a part in batches, at most so many, evenly spaced.
+
+    Raises:
+        DataError: if there is none.
+    """
     if len(windows) == 0:
         raise DataError("this part of the split holds no window.")
     count = len(windows) if most is None else min(most, len(windows))
     chosen = torch.arange(count) * len(windows) // count
     size = len(windows.batches()[0])
-    batches = (windows.gather(batch)[0] for batch in chosen.split(size))
-    return record(network, batches, modules=modules)
+    return (windows.gather(batch)[0] for batch in chosen.split(size))
 
 
 def quantized_errors(

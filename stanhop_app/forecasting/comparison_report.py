@@ -1,13 +1,17 @@
 """Tables, ranks and figures of a comparison of attention variants."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from stanhop_app.command_line import spell
 from stanhop_app.forecasting.analysis import BITS
+from stanhop_app.forecasting.comparison import ComparisonConfig
+from stanhop_app.models.stanhop import STanHopConfig
 from stanhop_app.plots import bits_figure, component_figure, curves_figure, error_figure
 from stanhop_app.results import trained_cells
 
@@ -131,6 +135,23 @@ def comparison_figures(content: Mapping[str, Any], modules: str = "all") -> list
         norms = component_norms(content, kind)
         figures.append(component_figure(norms, title=f"{title}, {where}"))
     return figures
+
+
+def command_line(content: Mapping[str, Any], data: str, output: str) -> str:
+    """The command that fills a results file with the cells that it has.
+
+    Cells of several commands are those of one that names all their variants, horizons and seeds.
+    """
+    options = dict(content["options"])
+    inner = {**options.pop("network"), **options.pop("training")}
+    cells = content["cells"].values()
+    chosen = {
+        f"{name}s": ",".join(dict.fromkeys(str(cell[name]) for cell in cells))
+        for name in ("variant", "horizon", "seed")
+    }
+    network = asdict(STanHopConfig(num_variates=1))
+    defaults = {**network, "max_steps": None, **asdict(ComparisonConfig())}
+    return spell(["compare", data], {**options, **inner, **chosen, "output": output}, defaults)
 
 
 def component_norms(content: Mapping[str, Any], kind: str) -> pd.DataFrame:

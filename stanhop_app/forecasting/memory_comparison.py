@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stanhop_app.files import write_json
+from stanhop_app.forecasting.analysis import window_occupancy
 from stanhop_app.forecasting.baselines import Baseline
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import score
@@ -25,7 +26,6 @@ from stanhop_app.forecasting.windows import Windows
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.memory_cost import count_cost
-from stanhop_app.layers.occupancy import occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.plots import bucket_figure, error_figure
 from stanhop_app.results import fill, open_results, trained_cells
@@ -236,10 +236,7 @@ def _all(network: nn.Module, kind: Any) -> Iterable[Any]:
 @torch.no_grad()
 def _occupancy(network: nn.Module, windows: Windows) -> list[dict[str, Any]]:
     """What `occupancies` says of every table over all windows; hits of each layer's first and last."""
-    with record_buckets(network) as counts:
-        for batch in windows.batches():
-            network(windows.gather(batch)[0])
-    found = occupancies(network, counts)
+    found = window_occupancy(network, windows)
     last = {o.layer: o.table for o in found}
     return [
         {

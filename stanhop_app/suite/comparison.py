@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stanhop_app.command_line import spell
 from stanhop_app.errors import ArtefactError
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.models.vit import ViTConfig
@@ -130,6 +131,26 @@ def multiply_adds(network: nn.Module, sample: Tensor) -> int:
     return found + sample.shape[1] * config.dim * int(
         config.vocab_size
     )  # a product with the embedding
+
+
+def command_lines(content: Mapping[str, Any], output: str) -> list[str]:
+    """The commands that fill a results file with the cells that it has, one a model."""
+    lines = []
+    for model in dict.fromkeys(cell["model"] for cell in content["cells"].values()):
+        cells = [cell for cell in content["cells"].values() if cell["model"] == model]
+        common = dict(content["models"][model])
+        network = {**common.pop("network"), **common.pop("training")}
+        for name in ("model", "sha256"):
+            del common[name]
+        chosen = {
+            name: ",".join(dict.fromkeys(str(cell[key]) for cell in cells))
+            for name, key in (("variants", "variant"), ("seeds", "seed"))
+        }
+        base = SuiteConfig(model=model)
+        defaults = {**asdict(base), **_defaults(model), "clip": CLIP, "gate": GATE, "seeds": "0,1"}
+        options = {**common, **network, **chosen, "output": output}
+        lines.append(spell(["suite", "compare", model], options, defaults))
+    return lines
 
 
 def describe(content: Mapping[str, Any], model: str) -> str:

@@ -66,7 +66,7 @@ def mchn_energy(
 def outeff_energy(
     x: Float[Tensor, "*batch D"], patterns: Float[Tensor, "S D"], beta: float = 1.0
 ) -> Float[Tensor, "*batch"]:
-    """``-1/b log(1 + sum_i exp(b <rho_i, x>)) + |x|^2 / 2``: with a state of energy 0 that is no pattern.
+    """``-1/b log(1 + sum_i exp(b <rho_i, x>)) + |x|^2 / 2``: near 0 no pattern need be retrieved.
 
     Args:
         x: (..., D).
@@ -184,7 +184,12 @@ def _conjugate(scores: Tensor, association: str, alpha: float) -> Tensor:
 
 
 def _squared(x: Tensor, patterns: Tensor) -> Tensor:
-    """Squared distances (N, S), without the cancellation of ``|a|^2 + |b|^2 - 2 a b``."""
+    """Squared distances (N, S), without the cancellation of ``|a|^2 + |b|^2 - 2 a b``.
+
+    Half precision is computed as float32.
+    """
+    if x.dtype in (torch.float16, torch.bfloat16):
+        return _squared(x.float(), patterns.float()).to(x.dtype)
     return torch.cdist(x, patterns, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 

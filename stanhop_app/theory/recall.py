@@ -51,6 +51,24 @@ def standardise(patterns: Float[Tensor, "S D"]) -> Float[Tensor, "S D"]:
     return centred / norm
 
 
+def cut_windows(series: Float[Tensor, " T"], length: int, count: int) -> Float[Tensor, "S D"]:
+    """Windows of a series, at most ``count``, evenly spaced; constant ones are left out.
+
+    Raises:
+        ValueError: if there are not two.
+    """
+    if len(series) < length:
+        raise ValueError(f"a window needs {length} rows, the series has {len(series)}.")
+    starts = torch.linspace(0, len(series) - length, count).long().unique()
+    windows = series.unfold(0, length, 1)[starts]
+    windows = windows[windows.amax(1) > windows.amin(1)]
+    if len(windows) < 2:
+        raise ValueError(
+            f"the series has {len(windows)} windows that are not constant; two are needed."
+        )
+    return windows
+
+
 def damage(
     pattern: Float[Tensor, " D"], kind: str, amount: float, *, seed: int = 0
 ) -> Float[Tensor, " D"]:
