@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "Compare attention variants: errors, outliers, bits, speed.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
     "suite": "Train, evaluate and compare BERT, OPT and ViT.",
+    "theory": "Associative memories: energies, capacity, noise.",
     "dashboard": "Open the dashboard in a browser.",
     "data": "List, fetch and describe data.",
     "completion": "Print the completion script of a shell.",

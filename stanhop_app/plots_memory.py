@@ -1,12 +1,18 @@
 """Plotly figures of associative memories."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from stanhop_app.plots import COLOURS
+from stanhop_app.theory.landscape import Landscape
+
+DASHES = ("solid", "dot", "solid", "solid", "dash")
+"""Lines that lie on each other stay two to be seen."""
 
 
 def picture_figure(
@@ -55,6 +61,98 @@ def picture_figure(
         margin={"l": 70, "r": 20, "t": 90, "b": 20},
     )
     return figure
+
+
+def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.Figure:
+    """Energies over a plane side by side, with patterns, and the minima in which retrieval ends.
+
+    Args:
+        landscapes: drawn from left to right.
+        title: of the figure.
+    """
+    figure = make_subplots(
+        rows=1,
+        cols=len(landscapes),
+        subplot_titles=["<br>".join(wrap(one.title, 38)) for one in landscapes],
+        horizontal_spacing=0.08,
+    )
+    for column, one in enumerate(landscapes, start=1):
+        figure.add_trace(
+            go.Contour(
+                x=one.xs.tolist(),
+                y=one.ys.tolist(),
+                z=one.values.tolist(),
+                ncontours=30,
+                colorscale="Viridis",
+                showscale=False,
+                name=one.energy,
+            ),
+            row=1,
+            col=column,
+        )
+        for name, points, marker in (
+            ("patterns", one.points, {"color": "#D55E00", "size": 10, "symbol": "circle"}),
+            ("minima", one.minima, {"color": "#FFFFFF", "size": 14, "symbol": "x-thin-open"}),
+        ):
+            figure.add_trace(
+                go.Scatter(
+                    x=points[:, 0].tolist(),
+                    y=points[:, 1].tolist(),
+                    mode="markers",
+                    name=name,
+                    legendgroup=name,
+                    showlegend=column == 1,
+                    marker={**marker, "line": {"width": 3, "color": marker["color"]}},
+                ),
+                row=1,
+                col=column,
+            )
+    for axis in figure.select_yaxes():
+        axis.scaleanchor = axis.anchor
+    figure.update_annotations(font_size=11)
+    figure.update_layout(
+        title=title,
+        height=460,
+        legend={"orientation": "h", "y": -0.1},
+        template="plotly_white",
+        margin={"l": 50, "r": 20, "t": 120, "b": 50},
+    )
+    return figure
+
+
+def memory_curves(table: pd.DataFrame, *, x: str, title: str = "") -> list[go.Figure]:
+    """Share retrieved and squared error of every memory against a value, with deviations.
+
+    Args:
+        table: `stanhop_app.theory.capacity.memory_table`.
+        x: label of the value, with unit.
+        title: should name data, beta, steps and repeats.
+    """
+    figures = []
+    for column, label in (("retrieved", "share retrieved"), ("error", "mean squared error")):
+        figure = go.Figure()
+        for number, memory in enumerate(dict.fromkeys(table.index.get_level_values("memory"))):
+            rows = table.xs(memory, level="memory")
+            figure.add_trace(
+                go.Scatter(
+                    x=list(rows.index),
+                    y=rows[column].tolist(),
+                    error_y={"type": "data", "array": rows[f"{column}_sd"].tolist()},
+                    name=str(memory),
+                    mode="lines+markers",
+                    line={"color": COLOURS[number], "dash": DASHES[number % len(DASHES)]},
+                )
+            )
+        figure.update_xaxes(title_text=x)
+        figure.update_yaxes(title_text=f"{label}, deviation over repeats", rangemode="tozero")
+        figure.update_layout(
+            title=f"{label}: {title}",
+            height=440,
+            template="plotly_white",
+            margin={"l": 70, "r": 20, "t": 80, "b": 50},
+        )
+        figures.append(figure)
+    return figures
 
 
 def share_figure(shares: dict[str, float], *, label: str, title: str = "") -> go.Figure:

@@ -1,0 +1,170 @@
+"""stanhop theory: what the papers say of associative memories, computed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import check_outputs, config_option, echo
+
+SIZES = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 1000, 1500)}
+LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
+REPEATS = {"quick": 5, "full": 20}
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every experiment is told alike."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables."),
+        click.option("--force", is_flag=True, help="Overwrite the page."),
+        click.option("--report", type=click.Path(path_type=Path), help="HTML page."),
+        click.option(
+            "--output",
+            "-o",
+            type=click.Path(path_type=Path),
+            help="JSON file; cells that it has are not computed again. Default: nothing is kept.",
+        ),
+        click.option("--full", is_flag=True, help="All values and 20 repeats, not a quick look."),
+        click.option("--steps", default=1, show_default=True, help="Of retrieval, at most."),
+        click.option("--beta", default=50.0, show_default=True, help="Inverse temperature."),
+        click.option(
+            "--data",
+            default="digits",
+            show_default=True,
+            help="digits, mnist-5k, fashion-mnist or photo-patches.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("theory")
+def command() -> None:
+    """Compute what the papers say of associative memories, and set it beside what is measured."""
+
+
+@command.command("energy")
+@config_option
+@click.option(
+    "--patterns",
+    help='In the plane or wider, as "-2,-0.5 0.2,-0.3 1.5,1.5". Default: those of the paper.',
+)
+@click.option("--beta", default=1.0, show_default=True, help="Inverse temperature.")
+@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def energy(
+    patterns: str | None, beta: float, report: Path | None, force: bool, as_json: bool
+) -> None:
+    """Draw the energies of patterns over a plane and count their minima.
+
+    \b
+    stanhop theory energy --report energy.html
+    """
+    import torch
+
+    from stanhop_app.files import write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import landscape_figure
+    from stanhop_app.theory.energy import ENERGIES
+    from stanhop_app.theory.landscape import landscape
+
+    check_outputs(report, force=force)
+    points = torch.tensor(_points(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5"), dtype=torch.float64)
+    found = [landscape(points, name, beta=beta) for name in ENERGIES]
+    if report is not None:
+        figure = landscape_figure(found, title=f"Energies of {len(points)} patterns")
+        write_text(report, html_page([figure], title="Energies"))
+        echo(f"report in {report}")
+    if as_json:
+        minima = {one.energy: one.minima.tolist() for one in found}
+        click.echo(
+            json.dumps({"beta": beta, "patterns": points.tolist(), "minima": minima}, indent=2)
+        )
+        return
+    for one in found:
+        click.echo(one.title)
+        for x, y in one.minima.tolist():
+            click.echo(f"  ({x:.4f}, {y:.4f})")
+
+
+@command.command("capacity")
+@config_option
+@shared_options
+def capacity(**options: Any) -> None:
+    """Share of half-masked patterns retrieved against the number stored, for five memories.
+
+    \b
+    stanhop theory capacity --full --output capacity.json --report capacity.html
+    """
+    _experiment("capacity", **options)
+
+
+@command.command("noise")
+@config_option
+@shared_options
+@click.option("--stored", default=100, show_default=True, help="Patterns stored.")
+def noise(**options: Any) -> None:
+    """Share of noisy patterns retrieved against the norm of the noise, for five memories.
+
+    \b
+    stanhop theory noise --data photo-patches --report noise.html
+    """
+    _experiment("noise", **options)
+
+
+def _experiment(
+    kind: str,
+    *,
+    data: str,
+    beta: float,
+    steps: int,
+    full: bool,
+    output: Path | None,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+    stored: int = 100,
+) -> None:
+    from stanhop_app.files import write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import memory_curves
+    from stanhop_app.theory.capacity import MemoryExperiment, claim, memory_table, run_experiment
+
+    check_outputs(report, force=force)
+    check_outputs(output, force=True)
+    size = "full" if full else "quick"
+    experiment = MemoryExperiment(data=data, beta=beta, steps=steps, repeats=REPEATS[size])
+    values = (SIZES if kind == "capacity" else LEVELS)[size]
+    content = run_experiment(kind, experiment, values, results=output, stored=stored, say=echo)
+    table, said = memory_table(content), claim(content)
+    if report is not None:
+        where = f"{data}, beta {beta:g}, {steps} steps, {experiment.repeats} repeats"
+        x = "stored patterns" if kind == "capacity" else "norm of the noise / norm of a pattern"
+        page = html_page(
+            memory_curves(table, x=x, title=where), {said: table}, f"{kind.title()}: {where}"
+        )
+        write_text(report, page)
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(json.dumps(content, indent=2))
+        return
+    shown = table[["retrieved", "nearest", "error", "median_distance", "median_bound"]]
+    click.echo(shown.to_string(float_format="%.4f", na_rep=""))
+    click.echo(f"\n{said}")
+
+
+def _points(text: str) -> list[list[float]]:
+    """Patterns as they are typed.
+
+    Raises:
+        click.BadParameter: saying which is no pattern.
+    """
+    try:
+        points = [[float(value) for value in point.split(",")] for point in text.split()]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
+    if len({len(point) for point in points}) != 1:
+        raise click.BadParameter(f"{text!r}: patterns have different widths.")
+    return points
