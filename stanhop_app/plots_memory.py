@@ -92,7 +92,7 @@ def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.
         )
         for name, points, marker in (
             ("patterns", one.points, {"color": "#D55E00", "size": 10, "symbol": "circle"}),
-            ("minima", one.minima, {"color": "#FFFFFF", "size": 14, "symbol": "x-thin-open"}),
+            ("minima", one.minima, {"color": "#56B4E9", "size": 14, "symbol": "x-thin-open"}),
         ):
             figure.add_trace(
                 go.Scatter(

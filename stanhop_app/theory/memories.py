@@ -88,6 +88,8 @@ def retrieval_bound(
         dense       2 m (S - 1) exp(-b gap)                         gap = <xi, x> - max_other <xi_o, x>
         OutEffHop   2 m (S - 1) exp(-b gap) + m exp(-b <xi, x>)     m = max_i |xi_i|
 
+    and 2 m in any case, where these say nothing.
+
     Written from ``T(x) - xi = sum_o p_o (xi_o - xi) - p_0 xi``: the weights of the others are at most
     ``exp(-b gap)``, that of the no-op at most ``exp(-b <xi, x>)``. It is the form of theorem 3.2 of arXiv
     2404.03828, whose constants we do not have; that the no-op makes a *bound* smaller does not follow.
@@ -104,4 +106,6 @@ def retrieval_bound(
     others = scores.scatter(1, wanted[:, None], -math.inf).amax(1)
     largest = patterns.norm(dim=-1).max()
     bound = 2 * largest * (len(patterns) - 1) * torch.exp(-beta * (own - others))
-    return bound + largest * torch.exp(-beta * own) if no_op else bound
+    if no_op:
+        bound = bound + largest * torch.exp(-beta * own)
+    return bound.clamp(max=2 * float(largest))
