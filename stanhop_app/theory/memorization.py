@@ -1,0 +1,342 @@
+"""Has a network memorised what it was trained on? Distances, energies and losses, beside three controls.
+
+A distance or an AUC alone says nothing: activations have a scale of their own, and the groups may differ for
+other reasons than training. The same numbers are therefore always given for the inputs themselves, for an
+untrained network, and for Gaussian numbers of the same covariance.
+
+Shape letters: N members, M others, D width of an activation.
+
+References:
+    "Beyond Scaling Laws", arXiv 2405.08707, section 5 (nearest-neighbour distances), with what it lacks:
+    leave-one-out, exclusion zones and controls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+BLOCKS = 20
+"""Neighbouring samples are drawn together in the bootstrap, in so many blocks."""
+DRAWS = 500
+MARGIN = 0.05
+"""By which the interval of an AUC must lie above 1/2 to be called evidence."""
+TRAINED, UNTRAINED, INPUT, GAUSSIAN = "network", "untrained", "input", "Gaussian"
+PAIRS = 5
+"""Nearest pairs that are named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Samples that a network was trained on, or others."""
+
+    inputs: Tensor
+    """(N, ...), what the network is called with."""
+    losses: Float[Tensor, " N"]
+    """Of each sample, of the trained network."""
+    positions: Int[Tensor, " N"]
+    """Where each lies in time or text; neighbours within the exclusion zone are not counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A number with its 95% interval, from a bootstrap of blocks."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceReport:
+    """Distances and energies in one space."""
+
+    space: str
+    width: int
+    beta: float
+    """Of the energies: ``1 / (2 median squared distance to the nearest other member)``."""
+    member_distance: float
+    """Median distance of a member to the nearest other one."""
+    other_distance: float
+    """Median distance of another sample to the nearest member."""
+    ratio: Interval
+    """The second over the first."""
+    relative: float
+    """The second over the median distance of any two members: small where all activations are alike."""
+    by_store: tuple[float, ...]
+    """``other_distance`` for 25, 50, 75 and 100% of the members."""
+    energy_auc: Interval
+    """Probability that another sample has the larger energy."""
+    top_share: float
+    """Share of the squared distances that the 1% of the dimensions with the most carry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorizationReport:
+    """What there is to say, with its controls."""
+
+    layer: str
+    members: int
+    others: int
+    zone: int
+    seed: int
+    loss_auc: Interval
+    """Probability that another sample has the larger loss."""
+    spaces: tuple[SpaceReport, ...]
+    pairs: tuple[tuple[int, int, float], ...]
+    """Nearest of the trained network's activations: number of the other sample, of the member, distance."""
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        control = next(space for space in self.spaces if space.space == INPUT)
+        said = f"AUC of losses {self.loss_auc}, of energies {self.spaces[0].energy_auc}"
+        if self.loss_auc.low <= 0.5 + MARGIN:
+            return f"{said}: no evidence of memorisation."
+        if control.energy_auc.low > 0.5 + MARGIN:
+            return (
+                f"{said}: members are told from the others, but already by their inputs "
+                f"({control.energy_auc}): the groups differ, so that this is no proof of memorisation."
+            )
+        return f"{said}: evidence of memorisation; train for fewer steps, or with more data or dropout."
+
+    def table(self) -> pd.DataFrame:
+        """One row a space."""
+        rows = [
+            {
+                **{k: v for k, v in asdict(space).items() if k not in ("space", "by_store")},
+                "ratio": str(space.ratio),
+                "energy_auc": str(space.energy_auc),
+            }
+            for space in self.spaces
+        ]
+        return pd.DataFrame(rows, index=pd.Index([s.space for s in self.spaces], name="space"))
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+@torch.no_grad()
+def activations(
+    model: nn.Module, inputs: Tensor, layer: str, *, batch_size: int = 64
+) -> Float[Tensor, "N D"]:
+    """Output of a module for every sample, the mean over all but its first and last dimension.
+
+    Args:
+        model: called with the inputs in evaluation mode.
+        inputs: (N, ...).
+        layer: name of a module whose output has one entry a sample.
+        batch_size: samples at a time.
+
+    Raises:
+        ValueError: if there is no such module, it is not called, or its output is not by sample.
+    """
+    modules = dict(model.named_modules())
+    if layer not in modules:
+        raise ValueError(
+            f"the model has no module {layer!r}; it has {', '.join(list(modules)[1:9])}, ..."
+        )
+    found: list[Tensor] = []
+
+    def keep(module: nn.Module, given: Any, output: Any) -> None:
+        found.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = modules[layer].register_forward_hook(keep)
+    training = model.training
+    model.eval()
+    parts = []
+    try:
+        for batch in inputs.split(batch_size):
+            found.clear()
+            model(batch)
+            if not found or len(found[-1]) != len(batch):
+                raise ValueError(
+                    f"module {layer!r} is not called, or its output is not one a sample."
+                )
+            last = found[-1].float()
+            parts.append(last.reshape(len(batch), -1, last.shape[-1]).mean(1))
+    finally:
+        handle.remove()
+        model.train(training)
+    return torch.cat(parts)
+
+
+def memorization_report(
+    model: nn.Module,
+    untrained: nn.Module,
+    members: Group,
+    others: Group,
+    *,
+    layer: str,
+    zone: int = 0,
+    seed: int = 0,
+) -> MemorizationReport:
+    """Compare samples of the training with others.
+
+    Args:
+        model: trained.
+        untrained: the same with fresh weights.
+        members: samples of the training.
+        others: samples that it did not see, as like the members as can be had.
+        layer: whose activations are compared.
+        zone: samples less than this apart, by position, are no neighbours of each other (a sample and
+            itself never are): windows that overlap share their numbers.
+        seed: of the bootstrap and the Gaussian control.
+
+    Raises:
+        ValueError: for fewer than two samples, values that are not finite, or a zone that leaves a sample
+            without neighbours.
+    """
+    for name, group in (("members", members), ("others", others)):
+        if len(group.inputs) < 2:
+            raise ValueError(f"{name} must be at least two, got {len(group.inputs)}.")
+        if not torch.isfinite(group.losses).all():
+            raise ValueError(f"losses of {name} hold values that are not finite.")
+    generator = torch.Generator().manual_seed(seed)
+    spaces = {
+        name: tuple(activations(network, group.inputs, layer) for group in (members, others))
+        for name, network in ((TRAINED, model), (UNTRAINED, untrained))
+    }
+    spaces[INPUT] = tuple(_numbers(group.inputs) for group in (members, others))
+    spaces[GAUSSIAN] = _gaussian(*spaces[TRAINED], generator)
+    reports, pairs = [], ()
+    for name, (a, b) in spaces.items():
+        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+            raise ValueError(f"{name}: holds values that are not finite.")
+        own = _Neighbours(a, a, members.positions, members.positions, zone, same=True)
+        across = _Neighbours(b, a, others.positions, members.positions, zone)
+        if name == TRAINED:
+            pairs = across.pairs()
+        reports.append(_space(name, a, own, across, generator))
+    return MemorizationReport(
+        layer=layer,
+        members=len(members.inputs),
+        others=len(others.inputs),
+        zone=zone,
+        seed=seed,
+        loss_auc=_interval(auc, others.losses, members.losses, generator),
+        spaces=tuple(reports),
+        pairs=pairs,
+    )
+
+
+def auc(larger: Float[Tensor, " N"], smaller: Float[Tensor, " M"]) -> float:
+    """Probability that a number of the first group exceeds one of the second; ties count half."""
+    ordered = torch.cat([larger, smaller]).double()
+    _, inverse, counts = ordered.unique(return_inverse=True, return_counts=True)
+    ranks = counts.cumsum(0) - (counts - 1) / 2
+    total = ranks[inverse[: len(larger)]].sum().item()
+    n, m = len(larger), len(smaller)
+    return (total - n * (n + 1) / 2) / (n * m)
+
+
+class _Neighbours:
+    """Distances of queries to a store, without those within the zone."""
+
+    def __init__(
+        self,
+        queries: Tensor,
+        store: Tensor,
+        at: Tensor,
+        stored_at: Tensor,
+        zone: int,
+        same: bool = False,
+    ):
+        distances = torch.cdist(queries, store, compute_mode="donot_use_mm_for_euclid_dist")
+        near = (at[:, None] - stored_at[None]).abs() < zone
+        if same:
+            near |= torch.eye(len(at), dtype=torch.bool)
+        self.all = distances
+        self.distances = distances.masked_fill(near, float("inf"))
+        self.nearest = self.distances.amin(1)
+        if torch.isinf(self.nearest).any():
+            raise ValueError(
+                f"a zone of {zone} leaves a sample without neighbours; bring more samples, or a smaller zone."
+            )
+        self.differences = (queries - store[self.distances.argmin(1)]).square()
+
+    def energies(self, beta: float) -> Tensor:
+        """Distance energy of every query, without what lies in the zone."""
+        return -torch.logsumexp(-beta * self.distances.square(), 1) / beta
+
+    def pairs(self) -> tuple[tuple[int, int, float], ...]:
+        """The nearest pairs: query, stored, distance."""
+        chosen = self.nearest.argsort()[:PAIRS].tolist()
+        return tuple((i, int(self.distances[i].argmin()), float(self.nearest[i])) for i in chosen)
+
+
+def _space(
+    name: str, a: Tensor, own: _Neighbours, across: _Neighbours, generator: torch.Generator
+) -> SpaceReport:
+    beta = 1 / max(2 * float(own.nearest.square().median()), 1e-12)
+    carried = across.differences.sum(0)
+    top = max(1, carried.shape[0] // 100)
+    order = torch.randperm(len(a), generator=generator)
+    by_store = tuple(
+        float(across.distances[:, order[: max(1, len(a) * share // 100)]].amin(1).median())
+        for share in (25, 50, 75, 100)
+    )
+    return SpaceReport(
+        space=name,
+        width=a.shape[1],
+        beta=beta,
+        member_distance=float(own.nearest.median()),
+        other_distance=float(across.nearest.median()),
+        ratio=_interval(_ratio, across.nearest, own.nearest, generator),
+        relative=float(across.nearest.median() / own.all.median().clamp_min(1e-12)),
+        by_store=by_store,
+        energy_auc=_interval(auc, across.energies(beta), own.energies(beta), generator),
+        top_share=float(carried.topk(top).values.sum() / carried.sum().clamp_min(1e-12)),
+    )
+
+
+def _ratio(one: Tensor, other: Tensor) -> float:
+    return float(one.median() / other.median().clamp_min(1e-12))
+
+
+def _interval(statistic: Any, one: Tensor, other: Tensor, generator: torch.Generator) -> Interval:
+    """A statistic of two groups, and the middle 95% of its values over draws of blocks."""
+    blocks = [_blocks(len(group)) for group in (one, other)]
+    draws = []
+    for _ in range(DRAWS):
+        picked = []
+        for group, parts in zip((one, other), blocks, strict=True):
+            chosen = torch.randint(len(parts), (len(parts),), generator=generator).tolist()
+            picked.append(group[torch.cat([parts[i] for i in chosen])])
+        draws.append(statistic(*picked))
+    ordered = sorted(draws)
+    return Interval(
+        value=statistic(one, other),
+        low=ordered[int(0.025 * DRAWS)],
+        high=ordered[int(0.975 * DRAWS) - 1],
+    )
+
+
+def _blocks(count: int) -> Sequence[Tensor]:
+    return torch.arange(count).tensor_split(min(BLOCKS, count))
+
+
+def _numbers(inputs: Tensor) -> Tensor:
+    """Inputs as vectors; of tokens, how often each occurs."""
+    if inputs.is_floating_point():
+        return inputs.flatten(1).float()
+    return nn.functional.one_hot(inputs).float().mean(1)
+
+
+def _gaussian(a: Tensor, b: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two groups of Gaussian numbers with the members' mean and covariance."""
+    mean = a.mean(0)
+    _, spread, directions = torch.linalg.svd(a - mean, full_matrices=False)
+    scale = spread[:, None] * directions / (len(a) - 1) ** 0.5
+    first, second = (
+        mean + torch.randn(len(group), len(scale), generator=generator) @ scale for group in (a, b)
+    )
+    return first, second
