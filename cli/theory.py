@@ -114,6 +114,71 @@ def noise(**options: Any) -> None:
     _experiment("noise", **options)
 
 
+@command.command("memorization")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option("--most", default=500, show_default=True, help="Samples of a part.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def memorization(
+    run: Path,
+    data: str | None,
+    most: int,
+    seed: int,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Say whether the network of RUN, a forecaster or one of the suite, has memorised its training part.
+
+    Training samples against test samples by loss, and by distance and energy of activations; beside them the
+    same numbers for the inputs, an untrained network and Gaussian numbers. DATA is the table or text
+    of the training; it may be left out if that has a name.
+
+    \b
+    stanhop theory memorization runs/etth1-h24 --report memorization.html
+    """
+    from stanhop_app.files import to_json, write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import distance_figure
+
+    check_outputs(report, force=force)
+    found = _memorization(run, data, most, seed)
+    if report is not None:
+        tables = {found.verdict: found.table()}
+        write_text(report, html_page([distance_figure(found)], tables, f"Memorisation: {run}"))
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(to_json(found.as_json(), indent=2))
+        return
+    click.echo(found.table().to_string(float_format="%.4f"))
+    click.echo(f"\n{found.verdict}")
+
+
+def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
+    """The report of a run of either kind."""
+    from stanhop_app.suite.run import is_suite_run
+
+    if is_suite_run(run):
+        from stanhop_app.suite.membership import suite_memorization
+        from stanhop_app.suite.run import load_run, run_corpus
+
+        opened = load_run(run)
+        return suite_memorization(opened, run_corpus(opened, data), most=most, seed=seed)
+    from stanhop_app.cli.options import READING, run_table
+
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.forecasting.membership import run_memorization
+
+    forecaster = STanHopForecaster.load(run)
+    reading = dict.fromkeys(READING)
+    frame = run_table(run, data, {**reading, "missing": "error"}, "theory memorization")
+    return run_memorization(forecaster, frame, most=most, seed=seed)
+
+
 def _experiment(
     kind: str,
     *,

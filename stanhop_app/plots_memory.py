@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from stanhop_app.plots import COLOURS
 from stanhop_app.theory.landscape import Landscape
+from stanhop_app.theory.memorization import MemorizationReport
 
 DASHES = ("solid", "dot", "solid", "solid", "dash")
 """Lines that lie on each other stay two to be seen."""
@@ -153,6 +154,44 @@ def memory_curves(table: pd.DataFrame, *, x: str, title: str = "") -> list[go.Fi
         )
         figures.append(figure)
     return figures
+
+
+def distance_figure(report: MemorizationReport) -> go.Figure:
+    """Distances to the nearest member, of members and of others, in every space."""
+    figure = make_subplots(
+        rows=len(report.spaces),
+        cols=1,
+        subplot_titles=[f"{space.space} (width {space.width})" for space in report.spaces],
+        vertical_spacing=0.09,
+    )
+    for row, space in enumerate(report.spaces, start=1):
+        for name, values, colour in (
+            ("members, to the nearest other one", space.member_distances, COLOURS[0]),
+            ("others, to the nearest member", space.other_distances, COLOURS[1]),
+        ):
+            figure.add_trace(
+                go.Histogram(
+                    x=list(values),
+                    name=name,
+                    legendgroup=name,
+                    showlegend=row == 1,
+                    nbinsx=50,
+                    opacity=0.6,
+                    marker_color=colour,
+                ),
+                row=row,
+                col=1,
+            )
+    figure.update_xaxes(title_text="Euclidean distance", row=len(report.spaces), col=1)
+    figure.update_layout(
+        title=f"Distances to the nearest training sample, {report.layer}",
+        barmode="overlay",
+        height=210 * len(report.spaces) + 120,
+        legend={"orientation": "h", "y": 1.08},
+        template="plotly_white",
+        margin={"l": 60, "r": 20, "t": 110, "b": 50},
+    )
+    return figure
 
 
 def share_figure(shares: dict[str, float], *, label: str, title: str = "") -> go.Figure:

@@ -381,7 +381,7 @@ def test_commands_train_evaluate_and_compare(stanhop, tmp_path):
     assert "holds a finished run" in err
     code, out, err = stanhop("suite", "evaluate", run, "--bits", "W8A8")
     assert code == 2
-    assert "say where its data lie" in err
+    assert "say where the data of the run lie" in err
     code, out, err = stanhop("suite", "evaluate", run, "--bits", "W8A8", "--data", text)
     assert code == 0, err
     assert out.startswith("float   loss")
@@ -435,6 +435,22 @@ def test_defaults_of_the_flags_are_those_of_the_configuration():
     fresh = type(network)()
     for name in (*NETWORK, "association", "gate_init", "feed_forward", "projection", "bits"):
         assert flags[name] == getattr(fresh, name), name
+
+
+def test_memorisation_of_a_run_is_reported(runs, model, stanhop, tmp_path):
+    page = tmp_path / "page.html"
+    words = ["theory", "memorization", runs / model, "--most", "40", "--report", page]
+    code, out, err = stanhop(*words)
+    assert code == 0, err
+    assert "AUC of losses" in out
+    assert "Distances to the nearest training sample" in page.read_text()
+    run = load_run(runs / model)
+    task = run_task(run)
+    x, losses, numbers = task.samples(run.network, "test", 10)
+    assert len(x) == len(losses) == len(numbers) == 10
+    if model == "vit":
+        wanted = torch.nn.functional.cross_entropy(run.network(x), task.labels["test"][numbers])
+        torch.testing.assert_close(losses.mean(), wanted)
 
 
 def test_a_task_is_scored_in_batches_as_at_once(runs):

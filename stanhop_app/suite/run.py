@@ -20,7 +20,7 @@ from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 from stanhop_app.run_folder import CONFIG
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
-from stanhop_app.suite.corpus import Corpus, load_corpus
+from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training import CHECKPOINT, train
 from stanhop_app.version import __version__
@@ -229,24 +229,41 @@ def read_suite_config(content: Mapping[str, Any]) -> SuiteConfig:
     return SuiteConfig(**{**content, "network": network})
 
 
-def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
-    """The task of a run, on its own data.
+def run_corpus(run: SuiteRun, data: str | None = None) -> Corpus:
+    """The corpus of a run.
 
     Args:
         run: of the suite.
-        data: where they are, if they have no name.
+        data: where it lies, if it has no name: a path in a file of somebody's is not followed.
 
     Raises:
-        DataError: if they are not those of the training, whose parts are unknown then.
+        ValueError: if it has no name and no path is given.
+        DataError: if it is not that of the training, whose parts are unknown then.
     """
     config = run.config
+    if data is None and config.data not in NAMES and not is_backcopy(config.data):
+        raise ValueError(f"say where the data of the run lie: it was trained on {config.data}.")
     given = SuiteConfig(**{**config.as_json(), "data": data or config.data})
     corpus = load_data(given, run.tokenizer)
     if corpus.sha256 != run.data_sha256:
         raise DataError(
             f"{given.data}: is not what the run was trained on, so that its test part cannot be told."
         )
-    return make_task(config.model, corpus)
+    return corpus
+
+
+def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
+    """The task of a run, on its own data (`run_corpus`)."""
+    return make_task(run.config.model, run_corpus(run, data))
+
+
+def is_suite_run(folder: Path) -> bool:
+    """Whether a folder holds a run of the suite."""
+    try:
+        read_config(folder)
+    except ArtefactError:
+        return False
+    return True
 
 
 def read_config(folder: Path) -> dict[str, Any]:

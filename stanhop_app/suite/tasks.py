@@ -33,6 +33,9 @@ class SuiteTask(Protocol):
     def batches(self, part: str, most: int | None = None) -> list[Tensor]:
         """What the model is called with, for the recorder and the quantiser."""
 
+    def samples(self, model: nn.Module, part: str, most: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs, loss and number of every sample, at most so many."""
+
     def score(self, model: nn.Module, part: str) -> dict[str, float]:
         """Loss in nats, perplexity of texts, and accuracy, over a part."""
 
@@ -64,6 +67,22 @@ class _Task:
         count = size if most is None else min(most, size)
         chosen = torch.arange(count) * size // count
         return [self.pairs(part, batch)[0] for batch in chosen.split(SCORED)]
+
+    @torch.no_grad()
+    def samples(self, model: nn.Module, part: str, most: int) -> tuple[Tensor, Tensor, Tensor]:
+        """At most so many samples of a part, evenly spaced: inputs, mean loss of each, and their numbers."""
+        size = len(self.inputs[part])
+        count = min(most, size)
+        chosen = torch.arange(count) * size // count
+        inputs, losses = [], []
+        for batch in chosen.split(SCORED):
+            x, y = self.pairs(part, batch)
+            logits = model(x).flatten(0, -2)
+            each = F.cross_entropy(logits, y.flatten(), reduction="none").reshape(len(x), -1)
+            asked = (y != -100).reshape(len(x), -1).sum(1)
+            inputs.append(x)
+            losses.append(each.sum(1) / asked)
+        return torch.cat(inputs), torch.cat(losses), chosen
 
     @torch.no_grad()
     def score(self, model: nn.Module, part: str) -> dict[str, float]:

@@ -26,6 +26,7 @@ DRAWS = 500
 MARGIN = 0.05
 """By which the interval of an AUC must lie above 1/2 to be called evidence."""
 TRAINED, UNTRAINED, INPUT, GAUSSIAN = "network", "untrained", "input", "Gaussian"
+COLUMNS = ("width", "beta", "member_distance", "other_distance", "relative", "top_share")
 PAIRS = 5
 """Nearest pairs that are named."""
 
@@ -76,6 +77,10 @@ class SpaceReport:
     """Probability that another sample has the larger energy."""
     top_share: float
     """Share of the squared distances that the 1% of the dimensions with the most carry."""
+    member_distances: tuple[float, ...]
+    """Of every member to the nearest other one."""
+    other_distances: tuple[float, ...]
+    """Of every other sample to the nearest member."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class MemorizationReport:
         """One row a space."""
         rows = [
             {
-                **{k: v for k, v in asdict(space).items() if k not in ("space", "by_store")},
+                **{k: v for k, v in asdict(space).items() if k in COLUMNS},
                 "ratio": str(space.ratio),
                 "energy_auc": str(space.energy_auc),
             }
@@ -201,13 +206,22 @@ def memorization_report(
         if not torch.isfinite(group.losses).all():
             raise ValueError(f"losses of {name} hold values that are not finite.")
     generator = torch.Generator().manual_seed(seed)
+
+    def inside(network: nn.Module) -> tuple[Tensor, Tensor]:
+        return (
+            activations(network, members.inputs, layer),
+            activations(network, others.inputs, layer),
+        )
+
+    trained = inside(model)
     spaces = {
-        name: tuple(activations(network, group.inputs, layer) for group in (members, others))
-        for name, network in ((TRAINED, model), (UNTRAINED, untrained))
+        TRAINED: trained,
+        UNTRAINED: inside(untrained),
+        INPUT: (_numbers(members.inputs), _numbers(others.inputs)),
+        GAUSSIAN: _gaussian(*trained, generator),
     }
-    spaces[INPUT] = tuple(_numbers(group.inputs) for group in (members, others))
-    spaces[GAUSSIAN] = _gaussian(*spaces[TRAINED], generator)
-    reports, pairs = [], ()
+    reports: list[SpaceReport] = []
+    pairs: tuple[tuple[int, int, float], ...] = ()
     for name, (a, b) in spaces.items():
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             raise ValueError(f"{name}: holds values that are not finite.")
@@ -295,6 +309,8 @@ def _space(
         by_store=by_store,
         energy_auc=_interval(auc, across.energies(beta), own.energies(beta), generator),
         top_share=float(carried.topk(top).values.sum() / carried.sum().clamp_min(1e-12)),
+        member_distances=tuple(own.nearest.tolist()),
+        other_distances=tuple(across.nearest.tolist()),
     )
 
 

@@ -1,0 +1,60 @@
+"""Has a forecaster memorised its training windows?"""
+
+import pandas as pd
+import torch
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.analysis import run_parts
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.windows import Windows
+from stanhop_app.models.stanhop import DeepPart
+from stanhop_app.outliers import find_modules
+from stanhop_app.theory.memorization import Group, MemorizationReport, memorization_report
+
+MOST = 500
+"""Windows of a part, evenly spaced."""
+
+
+def run_memorization(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST, seed: int = 0
+) -> MemorizationReport:
+    """Training windows against test windows, by the outputs of the last encoder block of the deep part.
+
+    The test part is *later*: where the series drifts, the groups differ by their inputs already, which the
+    control of the input space shows. Windows that share a row are no neighbours of each other.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        most: windows of a part.
+        seed: of the untrained network and the bootstrap.
+
+    Raises:
+        DataError: if the table is another one, or a part has fewer than two windows.
+    """
+    parts = run_parts(forecaster, frame)
+    deep = forecaster.network_.deep
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + 1)
+        untrained = DeepPart(deep.config)
+    blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
+    zone = forecaster.lookback + forecaster.horizon
+    members, others = (_group(deep, parts[part], most) for part in ("train", "test"))
+    return memorization_report(
+        deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
+    )
+
+
+@torch.no_grad()
+def _group(deep: DeepPart, windows: Windows, most: int) -> Group:
+    if len(windows) < 2:
+        raise DataError(f"a part of the split has {len(windows)} windows; two are needed.")
+    count = min(most, len(windows))
+    chosen = torch.arange(count) * len(windows) // count
+    inputs, losses = [], []
+    for batch in chosen.split(64):
+        x, y = windows.gather(batch)
+        inputs.append(x)
+        losses.append((deep(x) - y).square().mean((1, 2)))
+    origins = chosen + max(windows.first, windows.lookback)
+    return Group(inputs=torch.cat(inputs), losses=torch.cat(losses), positions=origins)

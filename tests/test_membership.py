@@ -1,0 +1,33 @@
+"""Memorisation of forecasters."""
+
+import json
+
+import pytest
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.membership import run_memorization
+
+
+def test_windows_of_a_run_are_compared(fitted, weather):
+    report = run_memorization(fitted, weather, most=60)
+    assert (report.members, report.others) == (60, 60)
+    assert report.layer.startswith("blocks.")
+    assert report.zone == fitted.lookback + fitted.horizon
+    assert {space.space for space in report.spaces} == {"network", "untrained", "input", "Gaussian"}
+    assert 0 <= report.loss_auc.low <= report.loss_auc.high <= 1
+    again = run_memorization(fitted, weather, most=60)
+    assert again == report
+    with pytest.raises(DataError, match="not the one that the run was trained on"):
+        run_memorization(fitted, weather + 1.0)
+
+
+def test_the_command(stanhop, trained, csv):
+    code, out, err = stanhop("theory", "memorization", trained, csv, "--most", "40", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["verdict"].startswith("AUC of losses")
+    assert found["spaces"][0]["space"] == "network"
+    code, out, err = stanhop("theory", "memorization", trained)
+    assert code == 2
+    assert "name the table: stanhop theory memorization" in err
+    assert stanhop("theory", "memorization", "nowhere")[0] == 4
