@@ -176,6 +176,7 @@ def distance_figure(report: MemorizationReport) -> go.Figure:
                     legendgroup=name,
                     showlegend=row == 1,
                     nbinsx=50,
+                    bingroup=row,
                     opacity=0.6,
                     marker_color=colour,
                 ),
@@ -187,9 +188,9 @@ def distance_figure(report: MemorizationReport) -> go.Figure:
         title=f"Distances to the nearest training sample, {report.layer}",
         barmode="overlay",
         height=210 * len(report.spaces) + 120,
-        legend={"orientation": "h", "y": 1.08},
+        legend={"orientation": "h", "y": -0.08},
         template="plotly_white",
-        margin={"l": 60, "r": 20, "t": 110, "b": 50},
+        margin={"l": 60, "r": 20, "t": 90, "b": 50},
     )
     return figure
 

@@ -27,7 +27,9 @@ def network():
 def group(model, x, y, first=0):
     with torch.no_grad():
         losses = (model(x) - y).square().mean(1)
-    return Group(inputs=x, losses=losses, positions=torch.arange(len(x)) + first)
+    naive = y.square().mean(1)
+    positions = torch.arange(len(x)) + first
+    return Group(inputs=x, losses=losses, naive_losses=naive, positions=positions)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,10 @@ def test_groups_that_differ_by_their_inputs_prove_nothing(overfitted, samples):
     (x, y), (other_x, other_y) = samples
     shifted = ((x, y), (other_x + 5.0, other_y))
     assert "already by their inputs" in report_of(overfitted, shifted).verdict
+    harder = ((x, y), (other_x, 5 * other_y))
+    report = report_of(overfitted, harder)
+    assert report.naive_auc.value > 0.9
+    assert "already by how hard they are" in report.verdict
 
 
 def test_a_planted_duplicate_is_found_first(overfitted, samples):

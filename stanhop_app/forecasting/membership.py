@@ -20,8 +20,8 @@ def run_memorization(
 ) -> MemorizationReport:
     """Training windows against test windows, by the outputs of the last encoder block of the deep part.
 
-    The test part is *later*: where the series drifts, the groups differ by their inputs already, which the
-    control of the input space shows. Windows that share a row are no neighbours of each other.
+    The test part is *later*: where the series drifts, the groups differ already by their inputs, or by how
+    hard they are for a forecast of the last value, which are shown beside. Windows that share a row are no neighbours of each other.
 
     Args:
         forecaster: fitted.
@@ -51,10 +51,16 @@ def _group(deep: DeepPart, windows: Windows, most: int) -> Group:
         raise DataError(f"a part of the split has {len(windows)} windows; two are needed.")
     count = min(most, len(windows))
     chosen = torch.arange(count) * len(windows) // count
-    inputs, losses = [], []
+    inputs, losses, naive = [], [], []
     for batch in chosen.split(64):
         x, y = windows.gather(batch)
         inputs.append(x)
         losses.append((deep(x) - y).square().mean((1, 2)))
+        naive.append((x[:, -1:] - y).square().mean((1, 2)))
     origins = chosen + max(windows.first, windows.lookback)
-    return Group(inputs=torch.cat(inputs), losses=torch.cat(losses), positions=origins)
+    return Group(
+        inputs=torch.cat(inputs),
+        losses=torch.cat(losses),
+        naive_losses=torch.cat(naive),
+        positions=origins,
+    )

@@ -1,7 +1,5 @@
 """Has a model of the suite memorised its training part?"""
 
-from dataclasses import replace
-
 import torch
 
 from stanhop_app.outliers import find_modules
@@ -19,17 +17,24 @@ def suite_memorization(
 ) -> MemorizationReport:
     """Samples of the training part against samples of the test part, by the outputs of the last block.
 
-    What BERT must tell is hidden alike in both.
+    The naive losses are those of an untrained network.
     """
     task = make_task(run.config.model, corpus)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         parts = {part: task.samples(run.network, part, most) for part in ("train", "test")}
         torch.manual_seed(run.config.seed + 1)
-        untrained = replace(run.config, seed=run.config.seed + 1).make_network(corpus)
+        untrained = run.config.make_network(corpus).eval()
+        torch.manual_seed(seed)  # what is hidden for the one is hidden for the other
+        naive = {part: task.samples(untrained, part, most)[1] for part in ("train", "test")}
     members, others = (
-        Group(inputs=x, losses=losses, positions=numbers + offset)
-        for (x, losses, numbers), offset in ((parts["train"], 0), (parts["test"], 10**9))
+        Group(
+            inputs=parts[part][0],
+            losses=parts[part][1],
+            naive_losses=naive[part],
+            positions=parts[part][2] + offset,
+        )
+        for part, offset in (("train", 0), ("test", 10**9))
     )
     layer = list(find_modules(run.network, "layer-outputs"))[-1]
     return memorization_report(run.network, untrained, members, others, layer=layer, seed=seed)

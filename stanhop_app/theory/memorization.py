@@ -39,6 +39,8 @@ class Group:
     """(N, ...), what the network is called with."""
     losses: Float[Tensor, " N"]
     """Of each sample, of the trained network."""
+    naive_losses: Float[Tensor, " N"]
+    """Of something that can have memorised nothing: how hard the sample is anyway."""
     positions: Int[Tensor, " N"]
     """Where each lies in time or text; neighbours within the exclusion zone are not counted."""
 
@@ -94,6 +96,8 @@ class MemorizationReport:
     seed: int
     loss_auc: Interval
     """Probability that another sample has the larger loss."""
+    naive_auc: Interval
+    """The same of the naive losses."""
     spaces: tuple[SpaceReport, ...]
     pairs: tuple[tuple[int, int, float], ...]
     """Nearest of the trained network's activations: number of the other sample, of the member, distance."""
@@ -101,15 +105,16 @@ class MemorizationReport:
     @property
     def verdict(self) -> str:
         """One sentence."""
-        control = next(space for space in self.spaces if space.space == INPUT)
+        inputs = next(space for space in self.spaces if space.space == INPUT).energy_auc
         said = f"AUC of losses {self.loss_auc}, of energies {self.spaces[0].energy_auc}"
         if self.loss_auc.low <= 0.5 + MARGIN:
             return f"{said}: no evidence of memorisation."
-        if control.energy_auc.low > 0.5 + MARGIN:
-            return (
-                f"{said}: members are told from the others, but already by their inputs "
-                f"({control.energy_auc}): the groups differ, so that this is no proof of memorisation."
-            )
+        for told, by in ((self.naive_auc, "how hard they are"), (inputs, "their inputs")):
+            if told.low > 0.5 + MARGIN:
+                return (
+                    f"{said}: members are told from the others, but already by {by} ({told}): the groups "
+                    "differ, so that this is no proof of memorisation."
+                )
         return f"{said}: evidence of memorisation; train for fewer steps, or with more data or dropout."
 
     def table(self) -> pd.DataFrame:
@@ -203,7 +208,7 @@ def memorization_report(
     for name, group in (("members", members), ("others", others)):
         if len(group.inputs) < 2:
             raise ValueError(f"{name} must be at least two, got {len(group.inputs)}.")
-        if not torch.isfinite(group.losses).all():
+        if not torch.isfinite(torch.cat([group.losses, group.naive_losses])).all():
             raise ValueError(f"losses of {name} hold values that are not finite.")
     generator = torch.Generator().manual_seed(seed)
 
@@ -237,6 +242,7 @@ def memorization_report(
         zone=zone,
         seed=seed,
         loss_auc=_interval(auc, others.losses, members.losses, generator),
+        naive_auc=_interval(auc, others.naive_losses, members.naive_losses, generator),
         spaces=tuple(reports),
         pairs=pairs,
     )
