@@ -158,6 +158,49 @@ def memorization(
     click.echo(f"\n{found.verdict}")
 
 
+@command.command("bound")
+@config_option
+@click.option("--data", default="python-docs", show_default=True, help="A text by name or path.")
+@click.option("--full", is_flag=True, help="Three times the text and four times the steps.")
+@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def bound(data: str, full: bool, report: Path | None, force: bool, as_json: bool) -> None:
+    """Overfit a small OPT and set its loss beside "the cross-entropy is at least 1".
+
+    \b
+    stanhop theory bound --report bound.html
+    """
+    from stanhop_app.files import to_json, write_text
+    from stanhop_app.plots import curves_figure, html_page
+    from stanhop_app.suite.bound import CLAIM, overfit, partition_curve
+
+    check_outputs(report, force=force)
+    found = overfit(data, **({"characters": 18_000, "max_steps": 2400} if full else {}))
+    if report is not None:
+        ends = [found.steps[0], found.steps[-1]]
+        curves = {
+            "training": (found.steps, found.train),
+            "validation": (found.steps, found.validation),
+            "claim: at least 1": (ends, [CLAIM, CLAIM]),
+            "entropy of tokens": (ends, [found.unigram] * 2),
+            "entropy of pairs": (ends, [found.bigram] * 2),
+        }
+        values = [2 ** (i / 4) for i in range(-8, 14)]
+        figures = [
+            curves_figure(curves, x="optimiser step", y="nats a token", title=f"OPT on {data}"),
+            curves_figure(
+                {"log Z + 1/Z": (values, partition_curve(values))},
+                x="Z",
+                y="nats",
+                title="The paper's bound: least, 1, at Z = 1",
+            ),
+        ]
+        write_text(report, html_page(figures, title=found.verdict))
+        echo(f"report in {report}")
+    click.echo(to_json(found.as_json(), indent=2) if as_json else found.verdict)
+
+
 def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
     """The report of a run of either kind."""
     from stanhop_app.suite.run import is_suite_run

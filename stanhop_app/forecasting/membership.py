@@ -21,7 +21,8 @@ def run_memorization(
     """Training windows against test windows, by the outputs of the last encoder block of the deep part.
 
     The test part is *later*: where the series drifts, the groups differ already by their inputs, or by how
-    hard they are for a forecast of the last value, which are shown beside. Windows that share a row are no neighbours of each other.
+    hard they are for a forecast of the last value, which are shown beside. Windows that share a row are
+    no neighbours of each other.
 
     Args:
         forecaster: fitted.
