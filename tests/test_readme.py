@@ -35,7 +35,7 @@ def test_its_commands_exist_with_their_options(project, capsys):
     assert len(commands) >= 7
     for command in commands:
         words = command.split()
-        name = words[:2] if words[0] in ("data", "suite") else words[:1]
+        name = words[:2] if words[0] in ("data", "suite", "theory") else words[:1]
         assert run([*name, "--help"]) == 0
         known = capsys.readouterr().out
         for option in re.findall(r"--[a-z-]+", command):

@@ -53,8 +53,8 @@ class Bound:
         holds = "holds" if self.final >= CLAIM else "does not hold"
         return (
             f'"The cross-entropy is at least 1" {holds} for an OPT over {self.tokens:,} tokens of '
-            f"{self.data}: {self.final:.4f} nats after {self.steps[-1]:,} steps (validation {self.validation[-1]:.2f}, "
-            f"unigrams {self.unigram:.2f}, bigrams {self.bigram:.2f})."
+            f"{self.data}: {self.final:.4f} nats after {self.steps[-1]:,} steps (validation "
+            f"{self.validation[-1]:.2f}, unigrams {self.unigram:.2f}, bigrams {self.bigram:.2f})."
         )
 
     def as_json(self) -> dict[str, Any]:
