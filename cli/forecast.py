@@ -39,6 +39,12 @@ FORMATS = ("csv", "parquet", "json")
     type=click.Path(path_type=Path),
     help="Also draw history and forecast into this HTML file, which needs no network.",
 )
+@click.option(
+    "--explain",
+    "explained",
+    is_flag=True,
+    help="Say how new the last window is, and which training windows are nearest. Needs train --novelty.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the files.")
 @data_options
 def command(
@@ -48,6 +54,7 @@ def command(
     format_: str | None,
     output: Path | None,
     plot: Path | None,
+    explained: bool,
     force: bool,
     **options: Any,
 ) -> None:
@@ -81,6 +88,15 @@ def command(
         raise ArtefactError(
             f"{run}: was fitted on an array without time stamps; use it from Python."
         )
+    if explained:
+        from stanhop_app.forecasting.forecaster import STanHopForecaster
+        from stanhop_app.forecasting.novelty import explain, load_store
+
+        if not isinstance(forecaster, STanHopForecaster):
+            raise click.UsageError(
+                f"{run}: is an exported model, which cannot explain; name the run."
+            )
+        echo(str(explain(forecaster, load_store(run, forecaster), table)))
     if plot is not None:
         from stanhop_app.plots import forecast_figure
 

@@ -107,6 +107,7 @@ TRAINING = (
     type=click.IntRange(1),
     help="Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",
 )
+@click.option("--novelty", is_flag=True, help="Keep what stanhop forecast --explain needs.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def command(
@@ -118,6 +119,7 @@ def command(
     as_json: bool,
     season: int | None,
     outlier_steps: int | None,
+    novelty: bool,
     **options: Any,
 ) -> None:
     """Train a forecaster on DATA and score it beside the baselines.
@@ -174,6 +176,7 @@ def command(
             source={"data": data, "options": {**read, **frame.attrs["reading"]}},
             season=season,
             outlier_steps=outlier_steps,
+            novelty=novelty,
             resume=resume,
             force=force,
         )

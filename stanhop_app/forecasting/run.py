@@ -1,8 +1,8 @@
 """A run: train, score beside the baselines, and keep everything in one folder.
 
 The folder holds ``config.json`` and ``model.safetensors`` (the artefact), ``baselines.safetensors``,
-``history.csv`` and ``steps.csv``, and ``outliers.csv`` if asked for; while training also
-``checkpoint.safetensors``, from which it can be resumed.
+``history.csv`` and ``steps.csv``, and ``outliers.csv`` and ``novelty.safetensors`` if asked for; while
+training also ``checkpoint.safetensors``, from which it can be resumed.
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,7 @@ from stanhop_app.forecasting.forecaster import WHOLE, STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint, frame_frequency
 from stanhop_app.forecasting.frequency import season_length
 from stanhop_app.forecasting.match import match_columns, match_frequency
+from stanhop_app.forecasting.novelty import NOVELTY, remember, save_store
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
 from stanhop_app.outlier_log import OUTLIERS
@@ -90,6 +91,7 @@ def make_run(
     source: Mapping[str, Any] | None = None,
     season: int | None = None,
     outlier_steps: int | None = None,
+    novelty: bool = False,
     resume: bool = False,
     force: bool = False,
 ) -> Report:
@@ -102,6 +104,7 @@ def make_run(
         source: what the table was read from and how, kept in the artefact.
         season: of seasonal naive and MASE; default from the frequency.
         outlier_steps: of `STanHopForecaster.fit`; writes ``outliers.csv``.
+        novelty: whether to keep what explains forecasts (`stanhop_app.forecasting.novelty`).
         resume: go on from the folder's checkpoint.
         force: overwrite what the folder holds.
 
@@ -128,6 +131,10 @@ def make_run(
             "baselines_sha256": sha256(folder / BASELINES),
             "train_end": str(frame.index[forecaster.borders_.train - 1]),
         }
+        (folder / NOVELTY).unlink(missing_ok=True)
+        if novelty:
+            save_store(remember(forecaster, frame), folder / NOVELTY)
+            forecaster.source_["novelty_sha256"] = sha256(folder / NOVELTY)
         forecaster.metrics_ = report.as_json()
         forecaster.save(folder, force=True)
         (folder / CHECKPOINT).unlink(missing_ok=True)
