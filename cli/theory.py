@@ -10,6 +10,11 @@ from stanhop_app.cli.options import check_outputs, config_option, echo
 
 SIZES = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 1000, 1500)}
 LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
+WIDTHS = {
+    "quick": ((4, 6, 8, 12), (0, 1), 400),
+    "full": ((4, 6, 8, 12, 16, 24, 32), (0, 1, 2), 4000),
+}
+"""Widths, seeds and steps of the sweep of random labels."""
 REPEATS = {"quick": 5, "full": 20}
 
 
@@ -199,6 +204,48 @@ def bound(data: str, full: bool, report: Path | None, force: bool, as_json: bool
         write_text(report, html_page(figures, title=found.verdict))
         echo(f"report in {report}")
     click.echo(to_json(found.as_json(), indent=2) if as_json else found.verdict)
+
+
+@command.command("scaling")
+@config_option
+@click.option("--full", is_flag=True, help="More widths, seeds and steps; about an hour.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="JSON file; cells that it has are not trained again. Default: nothing is kept.",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table.")
+def scaling(
+    full: bool, output: Path | None, report: Path | None, force: bool, as_json: bool
+) -> None:
+    """How many random labels networks of several widths learn by heart, and the exponent of N against D.
+
+    \b
+    stanhop theory scaling --output scaling.json --report scaling.html
+    """
+    from stanhop_app.files import write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import scaling_figure
+    from stanhop_app.theory.scaling import ScalingExperiment, fit_exponent, scaling_table, sweep
+
+    check_outputs(report, force=force)
+    check_outputs(output, force=True)
+    dims, seeds, steps = WIDTHS["full" if full else "quick"]
+    experiment = ScalingExperiment(max_steps=steps)
+    content = sweep(dims, seeds, experiment, results=output, say=echo)
+    table, found = scaling_table(content), fit_exponent(content)
+    if report is not None:
+        page = html_page([scaling_figure(table, found)], {found.verdict: table}, "N against D")
+        write_text(report, page)
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(json.dumps({**content, "verdict": found.verdict}, indent=2))
+        return
+    click.echo(table.to_string(index=False))
+    click.echo(f"\n{found.verdict}")
 
 
 def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:

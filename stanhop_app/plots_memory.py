@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from stanhop_app.plots import COLOURS
 from stanhop_app.theory.landscape import Landscape
 from stanhop_app.theory.memorization import MemorizationReport
+from stanhop_app.theory.scaling import LINEAR, PAPER, Fit
 
 DASHES = ("solid", "dot", "solid", "solid", "dash")
 """Lines that lie on each other stay two to be seen."""
@@ -191,6 +192,51 @@ def distance_figure(report: MemorizationReport) -> go.Figure:
         legend={"orientation": "h", "y": -0.08},
         template="plotly_white",
         margin={"l": 60, "r": 20, "t": 90, "b": 50},
+    )
+    return figure
+
+
+def scaling_figure(table: pd.DataFrame, fit: Fit) -> go.Figure:
+    """Parameters against labels learned, with the fit and the slopes of the paper and of linear capacity.
+
+    Args:
+        table: `stanhop_app.theory.scaling.scaling_table`.
+        fit: `stanhop_app.theory.scaling.fit_exponent`.
+    """
+    shown = table[table["learned"] > 0]
+    ends = np.array([shown["learned"].min(), shown["learned"].max()], dtype=float)
+    middle = np.exp(np.log(shown["learned"]).mean())
+    height = fit.factor * middle**fit.exponent
+    figure = go.Figure(
+        go.Scatter(
+            x=shown["learned"].tolist(),
+            y=shown["parameters"].tolist(),
+            mode="markers",
+            name="a width and seed",
+            marker={"color": COLOURS[0], "size": 10},
+        )
+    )
+    for name, slope, dash, colour in (
+        (f"fit, slope {fit.exponent:.2f}", fit.exponent, "solid", COLOURS[1]),
+        (f"the paper's slope {PAPER:g}", PAPER, "dash", COLOURS[2]),
+        (f"linear capacity, slope {LINEAR:g}", LINEAR, "dot", COLOURS[6]),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=ends.tolist(),
+                y=(height * (ends / middle) ** slope).tolist(),
+                mode="lines",
+                name=name,
+                line={"dash": dash, "color": colour},
+            )
+        )
+    figure.update_xaxes(title_text="random labels learned by heart, D", type="log")
+    figure.update_yaxes(title_text="parameters, N", type="log")
+    figure.update_layout(
+        title="Parameters that random labels need",
+        height=480,
+        template="plotly_white",
+        margin={"l": 80, "r": 20, "t": 80, "b": 50},
     )
     return figure
 
