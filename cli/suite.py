@@ -169,9 +169,7 @@ def evaluate(run: Path, data: str | None, bits: str, as_json: bool) -> None:
     "--clip",
     type=(float, float),
     metavar="GAMMA ZETA",
-    default=(-0.025, 1.0),
-    show_default=True,
-    help="Of clipped variants.",
+    help="Of clipped variants. Default: -0.5 / tokens, 1.",
 )
 @click.option("--gate", default="linear", show_default=True, help="Of gated variants.")
 @click.option(
@@ -190,7 +188,7 @@ def compare(
     model: str,
     variants: str,
     seeds: list[int],
-    clip: tuple[float, float],
+    clip: tuple[float, float] | None,
     gate: str,
     modules: str,
     output: Path,

@@ -22,9 +22,10 @@ from stanhop_app.variants import parse_variant
 FORMAT = "suite 1"
 """Of the results file; raised when what a cell holds, or how networks are trained, changes."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
-CLIP, GATE = (-0.025, 1.0), "linear"
-"""Of clipped and gated variants. The clip is the paper's for BERT at 128 tokens; for OPT it has
--12 / tokens, for ViT -1e-4 to -4e-3. The gate is that of ViT and OPT; BERT's has a hidden layer ("mlp")."""
+CLIPPED, GATE = 0.5, "linear"
+"""Of clipped and gated variants. Clipping takes away half of a mean weight: ``gamma = -0.5 / tokens``, zeta 1.
+The papers take more (3.2 for BERT, 12 for OPT), which at small widths clips the nearly uniform weights of the
+start to nothing, and all gradients with them. The gate is that of ViT and OPT; BERT's is "mlp"."""
 
 
 def compare_suite(
@@ -33,7 +34,7 @@ def compare_suite(
     variants: Sequence[str],
     seeds: Sequence[int],
     results: Path,
-    clip: tuple[float, float] = CLIP,
+    clip: tuple[float, float] | None = None,
     gate: str = GATE,
     say: Callable[[str], None] = lambda text: None,
     progress: bool | None = False,
@@ -48,7 +49,7 @@ def compare_suite(
         variants: names (`stanhop_app.variants.parse_variant`).
         seeds: of the networks.
         results: JSON file; a cell is written when it is done.
-        clip: (gamma, zeta) of clipped variants.
+        clip: (gamma, zeta) of clipped variants; None: `default_clip`.
         gate: kind of gate of gated variants.
         say: told of every cell that begins.
         progress: whether to draw a bar for every training.
@@ -60,9 +61,10 @@ def compare_suite(
     """
     if not (variants and seeds):
         raise ValueError("variants and seeds must name at least one each.")
-    options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
     content = open_results(results, {"format": FORMAT})
     corpus = load_data(config)
+    clip = clip or default_clip(config, corpus)
+    options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
     for name in variants:  # whatever cannot be is said before the first cell is trained
         _with(config, options[name], seeds[0]).make_network(corpus)
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
@@ -79,6 +81,15 @@ def compare_suite(
         say=say,
     )
     return content
+
+
+def default_clip(config: SuiteConfig, corpus: Corpus) -> tuple[float, float]:
+    """(gamma, zeta) for the number of tokens that a query sees."""
+    tokens = config.length
+    if not corpus.is_text:
+        patch = config.network.get("patch_size", ViTConfig.patch_size)
+        tokens = (corpus.inputs["train"].shape[-1] // patch) ** 2 + 1
+    return -CLIPPED / tokens, 1.0
 
 
 def _check_common(
@@ -147,7 +158,7 @@ def command_lines(content: Mapping[str, Any], output: str) -> list[str]:
             for name, key in (("variants", "variant"), ("seeds", "seed"))
         }
         base = SuiteConfig(model=model)
-        defaults = {**asdict(base), **_defaults(model), "clip": CLIP, "gate": GATE, "seeds": "0,1"}
+        defaults = {**asdict(base), **_defaults(model), "gate": GATE, "seeds": "0,1"}
         options = {**common, **network, **chosen, "output": output}
         lines.append(spell(["suite", "compare", model], options, defaults))
     return lines
