@@ -23,7 +23,7 @@ FORMAT = "suite 1"
 """Of the results file; raised when what a cell holds, or how networks are trained, changes."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 CLIPPED, GATE = 0.5, "linear"
-"""Of clipped and gated variants. Clipping takes away half of a mean weight: ``gamma = -0.5 / tokens``, zeta 1.
+"""Of clipped and gated variants. Clipping takes half a mean weight: ``gamma = -0.5 / tokens``, zeta 1.
 The papers take more (3.2 for BERT, 12 for OPT), which at small widths clips the nearly uniform weights of the
 start to nothing, and all gradients with them. The gate is that of ViT and OPT; BERT's is "mlp"."""
 
