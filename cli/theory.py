@@ -163,6 +163,51 @@ def memorization(
     click.echo(f"\n{found.verdict}")
 
 
+@command.command("trace")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option("--most", default=500, show_default=True, help="Windows of a part.")
+@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def trace(
+    run: Path,
+    data: str | None,
+    most: int,
+    seed: int,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Follow the energy of windows through the layers of RUN, a forecaster.
+
+    Training windows, test windows, and training windows with noise as large as they are, against training
+    windows' activations at every layer. DATA is the table of the training; it may be left out if that has a
+    name.
+
+    \b
+    stanhop theory trace runs/etth1-h24 --report trace.html
+    """
+    from stanhop_app.files import write_text
+    from stanhop_app.forecasting.membership import run_trace
+    from stanhop_app.plots import component_figure, html_page
+
+    check_outputs(report, force=force)
+    forecaster, frame = _opened(run, data, "theory trace")
+    table = run_trace(forecaster, frame, most=most, seed=seed).table()
+    if report is not None:
+        title = f"Median energies by layer, times beta: {run}"
+        figure = component_figure(table, title=title, label="energy x beta")
+        write_text(report, html_page([figure], {title: table}, f"Energies of {run}"))
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(json.dumps({"run": str(run), "medians": table.to_dict()}, indent=2))
+        return
+    click.echo(table.to_string(float_format="%.3f"))
+
+
 @command.command("bound")
 @config_option
 @click.option("--data", default="python-docs", show_default=True, help="A text by name or path.")
@@ -258,15 +303,21 @@ def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
 
         opened = load_run(run)
         return suite_memorization(opened, run_corpus(opened, data), most=most, seed=seed)
+    from stanhop_app.forecasting.membership import run_memorization
+
+    forecaster, frame = _opened(run, data, "theory memorization")
+    return run_memorization(forecaster, frame, most=most, seed=seed)
+
+
+def _opened(run: Path, data: str | None, command: str) -> tuple[Any, Any]:
+    """A forecaster and the table that it was trained on."""
     from stanhop_app.cli.options import READING, run_table
 
     from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.forecasting.membership import run_memorization
 
     forecaster = STanHopForecaster.load(run)
-    reading = dict.fromkeys(READING)
-    frame = run_table(run, data, {**reading, "missing": "error"}, "theory memorization")
-    return run_memorization(forecaster, frame, most=most, seed=seed)
+    reading = {**dict.fromkeys(READING), "missing": "error"}
+    return forecaster, run_table(run, data, reading, command)
 
 
 def _experiment(

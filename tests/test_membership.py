@@ -31,3 +31,16 @@ def test_the_command(stanhop, trained, csv):
     assert code == 2
     assert "name the table: stanhop theory memorization" in err
     assert stanhop("theory", "memorization", "nowhere")[0] == 4
+
+
+def test_energies_are_traced_by_the_command(stanhop, trained, csv, tmp_path):
+    page = tmp_path / "trace.html"
+    words = ["theory", "trace", trained, csv, "--most", "40"]
+    code, out, err = stanhop(*words, "--report", page)
+    assert code == 0, err
+    assert out.split()[:3] == ["seen", "unseen", "corrupted"]
+    assert "blocks.1" in out
+    assert "Median energies by layer" in page.read_text()
+    medians = json.loads(stanhop(*words, "--json")[1])["medians"]
+    assert set(medians["seen"]) == {"embedding", "blocks.0", "blocks.1", "global"}
+    assert medians["corrupted"]["embedding"] > medians["seen"]["embedding"]

@@ -10,6 +10,7 @@ from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import DeepPart
 from stanhop_app.outliers import find_modules
 from stanhop_app.theory.memorization import Group, MemorizationReport, memorization_report
+from stanhop_app.theory.trace import Trace, energy_trace
 
 MOST = 500
 """Windows of a part, evenly spaced."""
@@ -43,6 +44,32 @@ def run_memorization(
     members, others = (_group(deep, parts[part], most) for part in ("train", "test"))
     return memorization_report(
         deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
+    )
+
+
+def run_trace(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST, seed: int = 0
+) -> Trace:
+    """Energies of training, test and corrupted training windows at every block of the encoder.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        most: windows of a part.
+        seed: of the noise.
+    """
+    parts = run_parts(forecaster, frame)
+    deep = forecaster.network_.deep
+    seen, unseen = (_group(deep, parts[part], most) for part in ("train", "test"))
+    blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
+    return energy_trace(
+        deep,
+        seen.inputs,
+        unseen.inputs,
+        ["embedding", *blocks],
+        positions=seen.positions,
+        zone=forecaster.lookback + forecaster.horizon,
+        seed=seed,
     )
 
 
