@@ -87,7 +87,7 @@ def fill(page, label, value):
     field = page.get_by_label(label, exact=True)
     field.fill(str(value))
     field.press("Enter")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(150)
 
 
 def settled(page, title):
@@ -147,7 +147,7 @@ def test_two_visitors_train_and_forecast_at_once_and_see_their_own_uploads_only(
             ("Patch length (steps)", 12),
             ("Width", 16),
             ("Heads", 2),
-            ("Epochs", 2),
+            ("Steps at most", 3),
             ("Name of the run", f"of-{name}"),
         ):
             fill(visitor, label, value)

@@ -261,12 +261,19 @@ def wait_for(path, process, seconds=60):
     raise AssertionError(f"{path} never came")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(csv, tmp_path, how):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    _, process = train_in_the_background(csv, whole)
+@pytest.fixture(scope="module")
+def whole(csv, tmp_path_factory):
+    """A run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "whole"
+    _, process = train_in_the_background(csv, folder)
     assert process.communicate() is not None
     assert process.returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(csv, tmp_path, whole, how):
+    cut = tmp_path / "cut"
     command, process = train_in_the_background(csv, cut)
     wait_for(cut / "checkpoint.safetensors", process)
     process.send_signal(how)

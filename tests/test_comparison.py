@@ -93,7 +93,7 @@ def test_a_comparison_that_was_killed_goes_on_to_the_same_result(csv, weather, t
     """SIGKILL in the middle of a cell: done cells stay, the broken one goes on from its checkpoint."""
     small = [w for n, v in NETWORK.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     command = [sys.executable, "-m", "stanhop_app.cli", "compare", str(csv), *small]
-    command += ["--lookback", "36", "--max-epochs", "60", "--max-steps", "40", "--horizons", "12"]
+    command += ["--lookback", "36", "--max-epochs", "60", "--max-steps", "30", "--horizons", "12"]
     command += ["--variants", "softmax,softmax1+gate", "--seeds", "0", "--quiet"]
     whole, killed = tmp_path / "whole.json", tmp_path / "killed.json"
     assert run([*command[3:], "-o", str(whole)]) == 0

@@ -564,7 +564,7 @@ def test_the_command_shown_is_that_of_the_results(page, folder, suite_folder):
     assert "--variants softmax,softmax1 --horizons 12 --seeds 0" in shown
     assert "--max-steps 3" in shown
     shown = page(suite_page, root=suite_folder).code[0].value
-    assert shown.startswith("stanhop suite compare vit --max-steps 3 --dim 16")
+    assert shown.startswith("stanhop suite compare vit --max-steps 3 ")
     assert "--clip -0.0294" in shown
     assert shown.endswith("--variants softmax,softmax1 --seeds 0 --output runs/suite.json")
 
