@@ -195,7 +195,7 @@ def suite_figures(content: Mapping[str, Any], modules: str = "all") -> list[go.F
     figures.append(bits_figure(bits, title="Scores against bits", label=WORSE))
     for model in dict.fromkeys(table.index.get_level_values("model")):
         cells = _first_cells(content, model)
-        where = f"{describe(content, model)}, seed {cells[0]['seed']}"
+        where = f"{model} on {content['models'][model]['data']}, seed {cells[0]['seed']}"
         curves = {
             cell["variant"]: (cell["steps"]["step"], cell["steps"]["max_inf_norm"])
             for cell in cells
