@@ -58,6 +58,7 @@ def test_its_table_is_the_measured_one(project):
         "forecast.png",
         "ui/dashboard-forecast.png",
         "ui/dashboard-memory.png",
+        "ui/suite-norms.png",
         "datasets/README.md",
         "LICENSE",
     ],
@@ -65,3 +66,18 @@ def test_its_table_is_the_measured_one(project):
 def test_what_it_links_to_is_there(project, name):
     assert f"({name})" in text(project)
     assert (project / name).exists()
+
+
+def test_its_table_of_the_suite_is_the_measured_one(project):
+    """Float scores and bits, mean over seeds, of every model and variant in the file."""
+    cells = json.loads((project / "tests/benchmarks/suite.json").read_text())["cells"].values()
+    rows = {(cell["model"], cell["variant"]) for cell in cells}
+    assert len(rows) == 19
+    for model, variant in rows:
+        found = [c for c in cells if (c["model"], c["variant"]) == (model, variant)]
+        (line,) = re.findall(rf"\| {model} \| [^|]*\(`{re.escape(variant)}`\).*", text(project))
+        assert f"| {len(found)} |" in line
+        for bits in ("W8A8", "W6A6", "W4A4"):
+            scores = [c["bits"][bits] for c in found]
+            wanted = [s["perplexity"] if model != "vit" else 100 * s["accuracy"] for s in scores]
+            assert f"| {sum(wanted) / len(wanted):.2f} |" in line, (model, variant, bits)
