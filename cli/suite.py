@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from stanhop_app.cli.compare import SIX
 from stanhop_app.cli.options import (
     check_outputs,
     config_option,
@@ -16,7 +17,6 @@ from stanhop_app.cli.options import (
 
 NETWORK = ("dim", "num_heads", "num_layers", "hidden_dim", "dropout")
 VARIANT = ("association", "clip", "gate", "gate_init", "feed_forward", "projection", "bits")
-SIX = "softmax,softmax1,softmax+clip,softmax1+clip,softmax+gate,softmax1+gate"
 MODELS = click.Choice(["bert", "opt", "vit"])
 
 

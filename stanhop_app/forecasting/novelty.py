@@ -103,7 +103,9 @@ def remember(
     count = min(most, len(train))
     chosen = torch.arange(count) * len(train) // count
     origins = chosen + max(train.first, train.lookback)
-    found = torch.cat([_activations(forecaster, train.gather(b)[0]) for b in chosen.split(64)])
+    found = torch.cat(
+        [window_activations(forecaster, train.gather(b)[0]) for b in chosen.split(64)]
+    )
     mean, deviation = found.mean(0), found.std(0).clamp_min(1e-6)
     patterns = (found - mean) / deviation
     distances = torch.cdist(patterns, patterns, compute_mode="donot_use_mm_for_euclid_dist")
@@ -140,7 +142,7 @@ def explain(
     given = forecaster.context_ if table is None else table
     rows = given[forecaster.columns_].to_numpy(dtype=np.float64)[-forecaster.lookback :]
     window = torch.from_numpy(forecaster.scaler_.transform(rows)).float()[None]
-    found = _activations(forecaster, window)
+    found = window_activations(forecaster, window)
     distances = store.distances(found[0])
     chosen = _apart(distances, store.origins, forecaster.lookback)
     times = _times(forecaster)
@@ -180,7 +182,10 @@ def load_store(folder: Path, forecaster: STanHopForecaster) -> NoveltyStore:
     return NoveltyStore(**tensors, beta=header["beta"])
 
 
-def _activations(forecaster: STanHopForecaster, windows: Tensor) -> Tensor:
+def window_activations(
+    forecaster: STanHopForecaster, windows: Float[Tensor, "M T C"]
+) -> Float[Tensor, "M D"]:
+    """Mean output of the last encoder block for every window, of scaled units."""
     deep = forecaster.network_.deep
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     return activations(deep, windows, blocks[-1])

@@ -16,7 +16,7 @@ import torch
 
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.forecasting.analysis import run_parts
-from stanhop_app.forecasting.novelty import _activations, remember
+from stanhop_app.forecasting.novelty import remember, window_activations
 from stanhop_app.theory.memorization import auc
 
 BLOCKS, WINDOWS, SHIFT, HOURS = 8, 400, 4.0, 24
@@ -31,12 +31,12 @@ def main(run: Path) -> None:
     windows = test.gather(torch.arange(WINDOWS) * len(test) // WINDOWS)[0]
     damaged = windows.clone()
     damaged[:, -HOURS:] += SHIFT
-    sound, broken = (store.energy(_activations(forecaster, x)) for x in (windows, damaged))
+    sound, broken = (store.energy(window_activations(forecaster, x)) for x in (windows, damaged))
     own = windows.clone()
     own[:, -HOURS:] += SHIFT * windows.std(1, keepdim=True)
     print(f"AUC, shift of {SHIFT:g} deviations of the training part: {auc(broken, sound):.3f}")
     print(
-        f"AUC, of each window's own: {auc(store.energy(_activations(forecaster, own)), sound):.3f}"
+        f"AUC, of each window's own: {auc(store.energy(window_activations(forecaster, own)), sound):.3f}"
     )
     zone = forecaster.lookback + forecaster.horizon
     count, above = len(store.origins), 0
