@@ -40,7 +40,7 @@ def data_options(command: F) -> F:
         click.option("--frequency", help="Pandas alias such as h, 15min, D. Default: inferred."),
         click.option(
             "--columns",
-            callback=_split_names,
+            callback=names,
             help="Columns to use, by name: OT,HUFL. Default: all.",
         ),
         click.option("--thousands", help="Mark that groups digits: , in 1,234.5. Default: found."),
@@ -59,7 +59,8 @@ def data_options(command: F) -> F:
     return command
 
 
-def _split_names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
+def names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
+    """Callback of options such as a,b; None where there is no default and nothing is said."""
     return None if value is None else [name.strip() for name in str(value).split(",")]
 
 
@@ -114,8 +115,10 @@ def results_option(command: F) -> F:
     )(command)
 
 
-def numbers(ctx: click.Context, parameter: click.Parameter, value: str) -> list[int]:
-    """Callback of options such as 24,96."""
+def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    """Callback of options such as 24,96; None where there is no default and nothing is said."""
+    if value is None:
+        return None
     try:
         return [int(part) for part in str(value).split(",")]
     except ValueError:

@@ -6,12 +6,14 @@ from textwrap import wrap
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import torch
 from plotly.subplots import make_subplots
 
 from stanhop_app.plots import COLOURS
 from stanhop_app.theory.landscape import Landscape
 from stanhop_app.theory.memorization import MemorizationReport
 from stanhop_app.theory.scaling import LINEAR, PAPER, Fit
+from stanhop_app.theory.trace import Trace
 
 DASHES = ("solid", "dot", "solid", "solid", "dash")
 """Lines that lie on each other stay two to be seen."""
@@ -196,6 +198,70 @@ def distance_figure(report: MemorizationReport) -> go.Figure:
     return figure
 
 
+def loss_figure(report: MemorizationReport) -> go.Figure:
+    """Loss of every other sample against its distance to the nearest member: does distance tell the error?"""
+    figure = go.Figure(
+        go.Scatter(
+            x=list(report.spaces[0].other_distances),
+            y=list(report.other_losses),
+            mode="markers",
+            marker={"color": COLOURS[1], "opacity": 0.5},
+            hovertemplate="distance %{x:.3f}<br>loss %{y:.3f}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title_text="Euclidean distance to the nearest training sample")
+    figure.update_yaxes(title_text="loss", type="log")
+    figure.update_layout(
+        title=f"Loss of other samples: rank correlation with distance {report.distance_tells_loss:.2f}",
+        height=440,
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 50},
+    )
+    return figure
+
+
+def trace_figures(trace: Trace, *, title: str = "") -> list[go.Figure]:
+    """Energies by layer and step sizes by layer: medians, and the middle half of every group.
+
+    Args:
+        trace: of a network.
+        title: should name it.
+    """
+    energies, moves = go.Figure(), go.Figure()
+    scale = 2 * torch.tensor(trace.betas[1:])[:, None]
+    for number, (group, found) in enumerate(trace.energies.items()):
+        whole = torch.cat([found, trace.global_energies()[group][None]])
+        for figure, names, values in (
+            (energies, [*trace.layers, "global"], whole),
+            (moves, trace.layers[1:], scale * trace.steps[group]),
+        ):
+            low, middle, high = values.quantile(torch.tensor([0.25, 0.5, 0.75]), dim=1)
+            spread = {"array": (high - middle).tolist(), "arrayminus": (middle - low).tolist()}
+            figure.add_trace(
+                go.Scatter(
+                    x=list(names),
+                    y=middle.tolist(),
+                    error_y={"type": "data", "symmetric": False, **spread},
+                    name=group,
+                    mode="markers",
+                    marker={"color": COLOURS[number], "size": 10},
+                )
+            )
+    for figure, what, label in (
+        (energies, trace.TITLE, "energy x beta, middle half"),
+        (moves, trace.MOVES, "squared step / squared distance, middle half"),
+    ):
+        figure.update_yaxes(title_text=label)
+        figure.update_layout(
+            title="<br>".join([*wrap(what, 60), title]),
+            height=440,
+            scattermode="group",
+            template="plotly_white",
+            margin={"l": 70, "r": 20, "t": 100, "b": 50},
+        )
+    return [energies, moves]
+
+
 def scaling_figure(table: pd.DataFrame, fit: Fit) -> go.Figure:
     """Parameters against labels learned, with the fit and the slopes of the paper and of linear capacity.
 
@@ -239,6 +305,54 @@ def scaling_figure(table: pd.DataFrame, fit: Fit) -> go.Figure:
         margin={"l": 80, "r": 20, "t": 80, "b": 50},
     )
     return figure
+
+
+def convergence_figures(
+    curves: pd.DataFrame, table: pd.DataFrame, *, samples: int, title: str = ""
+) -> list[go.Figure]:
+    """Training loss by step, and error on held-out images by the number learned from.
+
+    Args:
+        curves: `stanhop_app.theory.convergence.curve_table`.
+        table: `stanhop_app.theory.convergence.convergence_table`.
+        samples: images of the curves.
+        title: should name data, width and seeds.
+    """
+    loss, error = go.Figure(), go.Figure()
+    for number, association in enumerate(dict.fromkeys(curves.index.get_level_values(0))):
+        line = {"color": COLOURS[number], "dash": DASHES[number % len(DASHES)]}
+        rows, by_size = curves.loc[association], table.xs(association, level="association")
+        for figure, xs, ys, spread in (
+            (loss, rows.index, rows["loss"], rows["sd"]),
+            (error, by_size.index, by_size["test_error"], by_size["test_error_sd"]),
+        ):
+            figure.add_trace(
+                go.Scatter(
+                    x=list(xs),
+                    y=ys.tolist(),
+                    error_y={"type": "data", "array": spread.tolist(), "thickness": 1, "width": 2},
+                    name=str(association),
+                    mode="lines+markers",
+                    line=line,
+                )
+            )
+    loss.update_xaxes(title_text="optimiser step")
+    loss.update_yaxes(title_text="cross-entropy in nats, deviation over seeds", type="log")
+    error.update_xaxes(title_text="images learned from", type="log")
+    error.update_yaxes(
+        title_text="share of wrong classes, deviation over seeds", rangemode="tozero"
+    )
+    for figure, what in (
+        (loss, f"Training loss on {samples:,} images"),
+        (error, "Error on held-out images"),
+    ):
+        figure.update_layout(
+            title=f"{what}: {title}",
+            height=440,
+            template="plotly_white",
+            margin={"l": 70, "r": 20, "t": 80, "b": 50},
+        )
+    return [loss, error]
 
 
 def share_figure(shares: dict[str, float], *, label: str, title: str = "") -> go.Figure:

@@ -85,6 +85,39 @@ def fill(
         raise TrainingError(f"no cell could be trained; {path} says why.")
 
 
+def run_cells(
+    identity: Mapping[str, Any],
+    path: Path | None,
+    cells: Sequence[Mapping[str, Any]],
+    make: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    *,
+    name: Callable[[Mapping[str, Any]], str],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """The cells of an experiment whose cells are short: each is made whole, or not at all.
+
+    Args:
+        identity: as of `open_results`.
+        path: of the results file; None: nothing is written.
+        cells: as of `fill`.
+        make: given a cell, what it holds besides.
+        name: of a cell, its key.
+        say: told of every cell that begins.
+
+    Raises:
+        ArtefactError: as `open_results`.
+    """
+    if path is not None:
+        content = open_results(path, identity)
+        fill(content, path, cells, lambda cell, folder: make(cell), name=name, say=say)
+        return content
+    content = {**identity, "cells": {}}
+    for cell in cells:
+        say(name(cell))
+        content["cells"][name(cell)] = {**cell, **make(cell)}
+    return content
+
+
 def _merge(content: dict[str, Any], path: Path) -> None:
     """Take up what another process has written into the file meanwhile."""
     if not path.exists():

@@ -37,9 +37,14 @@ def test_the_command(stanhop, tmp_path, monkeypatch):
     page = tmp_path / "bound.html"
     code, out, _ = stanhop("theory", "bound", "--report", page)
     assert code == 0
-    assert out.strip() == short.verdict
+    assert out.strip().endswith(short.verdict)
     assert "claim: at least 1" in page.read_text()
-    assert json.loads(stanhop("theory", "bound", "--json")[1])["tokens"] == short.tokens
+    assert json.loads(stanhop("theory", "bound", "--json")[1])["verdict"] == short.verdict
+    kept = tmp_path / "bound.json"
+    assert stanhop("theory", "bound", "-o", kept)[0] == 0
+    monkeypatch.setattr("stanhop_app.suite.bound.overfit", None)  # what is kept is not made again
+    assert stanhop("theory", "bound", "-o", kept)[0] == 0
+    assert json.loads(kept.read_text())["cells"]["python-docs"]["tokens"] == short.tokens
     monkeypatch.undo()
     code, _, err = stanhop("theory", "bound", "--data", "nowhere.txt")
     assert code == 3

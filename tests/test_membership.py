@@ -38,9 +38,12 @@ def test_energies_are_traced_by_the_command(stanhop, trained, csv, tmp_path):
     words = ["theory", "trace", trained, csv, "--most", "40"]
     code, out, err = stanhop(*words, "--report", page)
     assert code == 0, err
-    assert out.split()[:3] == ["seen", "unseen", "corrupted"]
+    assert out.splitlines()[1].split() == ["seen", "unseen", "corrupted"]
     assert "blocks.1" in out
+    assert "Median squared step to each layer" in out
     assert "Median energies by layer" in page.read_text()
-    medians = json.loads(stanhop(*words, "--json")[1])["medians"]
+    printed = json.loads(stanhop(*words, "--json")[1])
+    medians = printed["medians"]
+    assert set(printed["moves"]["unseen"]) == {"blocks.0", "blocks.1"}
     assert set(medians["seen"]) == {"embedding", "blocks.0", "blocks.1", "global"}
     assert medians["corrupted"]["embedding"] > medians["seen"]["embedding"]

@@ -57,6 +57,14 @@ def test_searches_that_the_limit_stopped_do_not_count():
         fit_exponent(content)
 
 
+def test_a_width_that_the_limit_stopped_once_is_left_out():
+    """Else its other seeds, all smaller than the limit, would bend the slope."""
+    content = cells(2.0)
+    content["cells"]["width 32, seed 0"] |= {"at_limit": True}
+    content["cells"]["width 32, seed 1"] |= {"learned": 1.0}
+    assert fit_exponent(content).exponent == pytest.approx(2.0)
+
+
 def test_labels_have_nothing_to_do_with_windows():
     x, y = random_windows(4000, 3)
     assert torch.equal(x, random_windows(4000, 3)[0])

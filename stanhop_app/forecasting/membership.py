@@ -17,17 +17,23 @@ MOST = 500
 
 
 def run_memorization(
-    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST, seed: int = 0
+    forecaster: STanHopForecaster,
+    frame: pd.DataFrame,
+    *,
+    part: str = "test",
+    most: int = MOST,
+    seed: int = 0,
 ) -> MemorizationReport:
-    """Training windows against test windows, by the outputs of the last encoder block of the deep part.
+    """Training windows against windows of another part, by the last encoder block's outputs in the deep part.
 
-    The test part is *later*: where the series drifts, the groups differ already by their inputs, or by how
+    The other part is *later*: where the series drifts, the groups differ already by their inputs, or by how
     hard they are for a forecast of the last value, which are shown beside. Windows that share a row are
     no neighbours of each other.
 
     Args:
         forecaster: fitted.
         frame: the table that it was fitted on.
+        part: "test" or "validation".
         most: windows of a part.
         seed: of the untrained network and the bootstrap.
 
@@ -41,7 +47,7 @@ def run_memorization(
         untrained = DeepPart(deep.config)
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     zone = forecaster.lookback + forecaster.horizon
-    members, others = (_group(deep, parts[part], most) for part in ("train", "test"))
+    members, others = (_group(deep, parts[name], most) for name in ("train", part))
     return memorization_report(
         deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
     )

@@ -21,7 +21,7 @@ from stanhop_app.files import sha256
 from stanhop_app.forecasting.analysis import run_parts
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import find_modules
-from stanhop_app.theory.energy import distance_energy
+from stanhop_app.theory.energy import distance_energy, scaled_beta
 from stanhop_app.theory.memorization import activations
 
 NOVELTY = "novelty.safetensors"
@@ -44,7 +44,7 @@ class NoveltyStore:
     energies: Float[Tensor, " N"]
     """Of each against those that share no row with it, in ascending order."""
     beta: float
-    """``1 / (2 median squared distance to the nearest such)``."""
+    """`stanhop_app.theory.energy.scaled_beta` of the nearest such."""
 
     def energy(self, found: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
         """Distance energy of activations."""
@@ -117,7 +117,7 @@ def remember(
             f"{len(train)} training windows of {forecaster.lookback} rows overlap too much to tell what is "
             "new; bring more rows, or a smaller lookback."
         )
-    beta = 1 / max(2 * float(nearest.square().median()), 1e-12)
+    beta = scaled_beta(nearest.square())
     energies = -torch.logsumexp(-beta * distances.square(), 1) / beta
     return NoveltyStore(
         patterns=patterns,

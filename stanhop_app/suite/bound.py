@@ -8,9 +8,11 @@ References:
     "Beyond Scaling Laws", arXiv 2405.08707, proposition 4.
 """
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,11 +20,14 @@ from jaxtyping import Int
 from torch import Tensor
 
 from stanhop_app.datasets.text import load_text
+from stanhop_app.results import run_cells
 from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.suite.corpus import PARTS, Corpus, encode, pack, train_tokenizer
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training import train
 
+FORMAT = "bound 1"
+"""Of the results file."""
 CLAIM = 1.0
 """What the loss is said to be at least, in nats."""
 LENGTH = 32
@@ -57,9 +62,34 @@ class Bound:
             f"{self.validation[-1]:.2f}, unigrams {self.unigram:.2f}, bigrams {self.bigram:.2f})."
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON values."""
-        return {**asdict(self), "verdict": self.verdict}
+
+def run_bound(
+    data: str,
+    characters: int,
+    max_steps: int,
+    *,
+    results: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """`overfit`, kept in a results file of one cell, named after the data.
+
+    Args:
+        data: as of `overfit`, and so the next two.
+        characters: of the training text.
+        max_steps: optimiser steps.
+        results: JSON file; None: nothing is written.
+        say: told that it begins.
+    """
+    digest = hashlib.sha256(load_text(data).content.encode()).hexdigest()
+    options = {"sha256": digest, "characters": characters, "max_steps": max_steps}
+    return run_cells(
+        {"format": FORMAT, "options": options},
+        results,
+        [{"data": data}],
+        lambda cell: asdict(overfit(cell["data"], characters=characters, max_steps=max_steps)),
+        name=lambda cell: str(cell["data"]),
+        say=say,
+    )
 
 
 def overfit(data: str = "python-docs", *, characters: int = 6000, max_steps: int = 600) -> Bound:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stanhop_app.results import fill, open_results
+from stanhop_app.results import run_cells
 from stanhop_app.theory.memories import MEMORIES, complete, retrieval_bound
 from stanhop_app.theory.recall import standardise
 
@@ -93,23 +93,20 @@ def run_experiment(
     """
     patterns = load_patterns(experiment.data)
     _check(kind, values, stored, len(patterns), experiment)
-    identity = {"format": FORMAT, "kind": kind, "options": {**asdict(experiment), "stored": stored}}
-    content: dict[str, Any] = {**identity, "cells": {}}
-    if results is not None:
-        content = open_results(results, identity)
-    cells = [{"value": value} for value in values]
 
-    def make(cell: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    def make(cell: Mapping[str, Any]) -> dict[str, Any]:
         count = int(cell["value"]) if kind == "capacity" else stored
         noise = None if kind == "capacity" else float(cell["value"])
         return {"memories": _measure(patterns, count, noise, experiment)}
 
-    if results is None:
-        for cell in cells:
-            content["cells"][f"{cell['value']:g}"] = {**cell, **make(cell, Path())}
-        return content
-    fill(content, results, cells, make, name=lambda c: f"{c['value']:g}", say=say)
-    return content
+    return run_cells(
+        {"format": FORMAT, "kind": kind, "options": {**asdict(experiment), "stored": stored}},
+        results,
+        [{"value": value} for value in values],
+        make,
+        name=lambda cell: f"{cell['value']:g}",
+        say=say,
+    )
 
 
 def _measure(

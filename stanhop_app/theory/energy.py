@@ -45,6 +45,18 @@ def distance_energy(
     )
 
 
+def scaled_beta(nearest: Float[Tensor, " S"]) -> float:
+    """``1 / (2 median |rho - rho'|^2)``, the inverse temperature of the scale of the data.
+
+    With it the nearest pattern carries the `distance_energy`, and others that are as near are told from those
+    that are not; a fixed beta would smooth everything, or nothing.
+
+    Args:
+        nearest: squared distance of each pattern to its nearest other one.
+    """
+    return 1 / max(2 * float(nearest.median()), 1e-12)
+
+
 def mchn_energy(
     x: Float[Tensor, "*batch D"], patterns: Float[Tensor, "S D"], beta: float = 1.0
 ) -> Float[Tensor, "*batch"]:

@@ -20,11 +20,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.theory.energy import scaled_beta
+
 BLOCKS = 20
 """Neighbouring samples are drawn together in the bootstrap, in so many blocks."""
 DRAWS = 500
 MARGIN = 0.05
 """By which the interval of an AUC must lie above 1/2 to be called evidence."""
+ADVICE = "train for fewer steps, or with more data or dropout"
 TRAINED, UNTRAINED, INPUT, GAUSSIAN = "network", "untrained", "input", "Gaussian"
 COLUMNS = ("width", "beta", "member_distance", "other_distance", "relative", "top_share")
 PAIRS = 5
@@ -64,7 +67,7 @@ class SpaceReport:
     space: str
     width: int
     beta: float
-    """Of the energies: ``1 / (2 median squared distance to the nearest other member)``."""
+    """Of the energies (`stanhop_app.theory.energy.scaled_beta`)."""
     member_distance: float
     """Median distance of a member to the nearest other one."""
     other_distance: float
@@ -98,24 +101,51 @@ class MemorizationReport:
     """Probability that another sample has the larger loss."""
     naive_auc: Interval
     """The same of the naive losses."""
+    excess_auc: Interval
+    """The first less the second, in the same draws."""
     spaces: tuple[SpaceReport, ...]
+    other_losses: tuple[float, ...]
+    """Of every other sample, in the order of its distances."""
     pairs: tuple[tuple[int, int, float], ...]
     """Nearest of the trained network's activations: number of the other sample, of the member, distance."""
 
     @property
+    def memorised(self) -> bool:
+        """Whether the losses are evidence.
+
+        The interval of their AUC lies above 1/2 by a margin, that of what they tell beyond the naive losses
+        above 0 by the same, and the inputs alone do not tell the groups apart as well.
+        """
+        return self.loss_auc.low > 0.5 + MARGIN and self._other_reason() is None
+
+    @property
     def verdict(self) -> str:
         """One sentence."""
-        inputs = next(space for space in self.spaces if space.space == INPUT).energy_auc
         said = f"AUC of losses {self.loss_auc}, of energies {self.spaces[0].energy_auc}"
         if self.loss_auc.low <= 0.5 + MARGIN:
             return f"{said}: no evidence of memorisation."
-        for told, by in ((self.naive_auc, "how hard they are"), (inputs, "their inputs")):
-            if told.low > 0.5 + MARGIN:
-                return (
-                    f"{said}: members are told from the others, but already by {by} ({told}): the groups "
-                    "differ, so that this is no proof of memorisation."
-                )
-        return f"{said}: evidence of memorisation; train for fewer steps, or with more data or dropout."
+        reason = self._other_reason()
+        if reason is None:
+            return f"{said}: evidence of memorisation; {ADVICE}."
+        return (
+            f"{said}: members are told from the others, but {reason}: the groups differ, so that this is no "
+            "proof of memorisation."
+        )
+
+    def _other_reason(self) -> str | None:
+        """Why the losses may differ without any memory; None: nothing that is known."""
+        if self.excess_auc.low <= MARGIN:
+            return f"how hard they are tells as much ({self.naive_auc}; the losses more by {self.excess_auc})"
+        inputs = next(space for space in self.spaces if space.space == INPUT).energy_auc
+        if inputs.low > 0.5 + MARGIN and inputs.high >= self.loss_auc.low:
+            return f"their inputs tell as much ({inputs})"
+        return None
+
+    @property
+    def distance_tells_loss(self) -> float:
+        """Rank correlation, over the other samples, of the distance to the nearest member with the loss."""
+        ranks = [pd.Series(x).rank() for x in (self.spaces[0].other_distances, self.other_losses)]
+        return ranks[0].corr(ranks[1])
 
     def table(self) -> pd.DataFrame:
         """One row a space."""
@@ -243,7 +273,9 @@ def memorization_report(
         seed=seed,
         loss_auc=_interval(auc, others.losses, members.losses, generator),
         naive_auc=_interval(auc, others.naive_losses, members.naive_losses, generator),
+        excess_auc=_interval(_excess, _both(others), _both(members), generator),
         spaces=tuple(reports),
+        other_losses=tuple(others.losses.tolist()),
         pairs=pairs,
     )
 
@@ -296,7 +328,7 @@ class _Neighbours:
 def _space(
     name: str, a: Tensor, own: _Neighbours, across: _Neighbours, generator: torch.Generator
 ) -> SpaceReport:
-    beta = 1 / max(2 * float(own.nearest.square().median()), 1e-12)
+    beta = scaled_beta(own.nearest.square())
     carried = across.differences.sum(0)
     top = max(1, carried.shape[0] // 100)
     order = torch.randperm(len(a), generator=generator)
@@ -322,6 +354,14 @@ def _space(
 
 def _ratio(one: Tensor, other: Tensor) -> float:
     return float(one.median() / other.median().clamp_min(1e-12))
+
+
+def _both(group: Group) -> Float[Tensor, "N 2"]:
+    return torch.stack([group.losses, group.naive_losses], dim=1)
+
+
+def _excess(one: Float[Tensor, "N 2"], other: Float[Tensor, "M 2"]) -> float:
+    return auc(one[:, 0], other[:, 0]) - auc(one[:, 1], other[:, 1])
 
 
 def _interval(statistic: Any, one: Tensor, other: Tensor, generator: torch.Generator) -> Interval:

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from stanhop_app.layers.block import TransformerBlock
 from stanhop_app.layers.feedforward import dense
-from stanhop_app.results import fill, open_results
+from stanhop_app.results import run_cells
+from stanhop_app.theory.steps import train_steps
 
 FORMAT = "scaling 1"
 """Of the results file."""
@@ -97,17 +97,16 @@ def learn(dim: int, count: int, seed: int, experiment: ScalingExperiment) -> flo
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Learner(dim)
-    optimizer = torch.optim.Adam(network.parameters(), lr=experiment.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, experiment.max_steps)
-    generator = torch.Generator().manual_seed(seed)
     wrong = 1.0
-    for step in range(1, experiment.max_steps + 1):
-        batch = torch.randint(0, count, (min(experiment.batch_size, count),), generator=generator)
-        loss = F.cross_entropy(network(x[batch]), y[batch])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+    for step in train_steps(
+        network,
+        x,
+        y,
+        max_steps=experiment.max_steps,
+        batch_size=experiment.batch_size,
+        learning_rate=experiment.learning_rate,
+        seed=seed,
+    ):
         if step % CHECK == 0 or step == experiment.max_steps:
             with torch.no_grad():
                 wrong = (network(x).argmax(1) != y).float().mean().item()
@@ -155,24 +154,14 @@ def sweep(
         )
     for dim in dims:
         Learner(dim)  # whatever cannot be is said before the first is trained
-    identity = {"format": FORMAT, "options": asdict(experiment)}
-    content: dict[str, Any] = {**identity, "cells": {}}
-    cells = [{"dim": dim, "seed": seed} for seed in seeds for dim in dims]
-
-    def make(cell: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        return largest_learned(int(cell["dim"]), int(cell["seed"]), experiment)
-
-    def name(cell: Mapping[str, Any]) -> str:
-        return "width {dim}, seed {seed}".format(**cell)
-
-    if results is None:
-        for cell in cells:
-            say(name(cell))
-            content["cells"][name(cell)] = {**cell, **make(cell, Path())}
-        return content
-    content = open_results(results, identity)
-    fill(content, results, cells, make, name=name, say=say)
-    return content
+    return run_cells(
+        {"format": FORMAT, "options": asdict(experiment)},
+        results,
+        [{"dim": dim, "seed": seed} for seed in seeds for dim in dims],
+        lambda cell: largest_learned(int(cell["dim"]), int(cell["seed"]), experiment),
+        name=lambda cell: "width {dim}, seed {seed}".format(**cell),
+        say=say,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,13 +195,16 @@ class Fit:
 
 
 def fit_exponent(content: Mapping[str, Any], *, seed: int = 0) -> Fit:
-    """Fit the exponent over all cells that learned something and were stopped by an error, not by the limit.
+    """Fit the exponent over all cells that learned something, of widths that the limit stopped in no seed.
+
+    To leave out a width's cells at the limit alone would leave its small ones, and bend the slope.
 
     Raises:
         ValueError: if fewer than two widths are left.
     """
     table = scaling_table(content)
-    table = table[(table["learned"] > 0) & ~table["at_limit"]]
+    stopped = table.groupby("dim")["at_limit"].transform("any")
+    table = table[(table["learned"] > 0) & ~stopped]
     if table["parameters"].nunique() < 2:
         raise ValueError(
             "fewer than two widths learned something below the limit; give more widths or a larger "

@@ -13,13 +13,14 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from stanhop_app.theory.energy import global_energy
+from stanhop_app.theory.energy import global_energy, scaled_beta
 from stanhop_app.theory.memorization import activations
 
 SEEN, UNSEEN, CORRUPTED = "seen", "unseen", "corrupted"
@@ -31,11 +32,16 @@ class Trace:
 
     layers: tuple[str, ...]
     betas: tuple[float, ...]
-    """Of each layer, ``1 / (2 median squared distance to the nearest other seen sample)``."""
+    """Of each layer (`stanhop_app.theory.energy.scaled_beta`)."""
     energies: dict[str, Float[Tensor, "T N"]]
     """By group; each multiplied by its layer's beta, so that layers of other scales can be compared."""
-    steps: dict[str, Float[Tensor, "T N"]]
-    """Squared distance from a layer's activation to the next one's, where their widths agree."""
+    steps: dict[str, Float[Tensor, "T-1 N"]]
+    """Squared distance from a layer's activation to the next one's; nan where their widths differ."""
+
+    TITLE: ClassVar[str] = "Median energies by layer, times beta"
+    MOVES: ClassVar[str] = (
+        "Median squared step to each layer / squared distance of neighbours there"
+    )
 
     def global_energies(self) -> dict[str, Float[Tensor, " N"]]:
         """Soft minimum over layers."""
@@ -47,6 +53,17 @@ class Trace:
         for group, found in self.global_energies().items():
             columns[group].append(float(found.median()))
         return pd.DataFrame(columns, index=pd.Index([*self.layers, "global"], name="layer"))
+
+    def moves(self) -> pd.DataFrame:
+        """Median step to every layer but the first, in units of the seen samples' distance of neighbours.
+
+        Majorise-minimise, as which the paper reads the layers, wants steps that are small beside it.
+        """
+        scale = 2 * torch.tensor(self.betas[1:])
+        columns = {
+            group: (scale * found.median(1).values).tolist() for group, found in self.steps.items()
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.layers[1:], name="layer"))
 
 
 def energy_trace(
@@ -101,7 +118,7 @@ def energy_trace(
         nearest = distances[SEEN].amin(1)
         if not torch.isfinite(nearest).all():
             raise ValueError(f"a zone of {zone} leaves a sample without neighbours.")
-        beta = 1 / max(2 * float(nearest.median()), 1e-12)
+        beta = scaled_beta(nearest)
         betas.append(beta)
         for name, squares in distances.items():
             energies[name].append(-torch.logsumexp(-beta * squares, 1))
@@ -115,6 +132,9 @@ def energy_trace(
 
 
 def _steps(states: Sequence[Tensor]) -> Tensor:
-    """Squared distance from each layer to the next; none where widths differ."""
-    moved = [(b - a).square().sum(1) for a, b in pairwise(states) if a.shape == b.shape]
+    """Squared distance from each layer to the next; nan where widths differ."""
+    moved = [
+        (b - a).square().sum(1) if a.shape == b.shape else a.new_full((len(a),), float("nan"))
+        for a, b in pairwise(states)
+    ]
     return torch.stack(moved) if moved else states[0].new_zeros(0, len(states[0]))

@@ -1,0 +1,137 @@
+"""Reports of stanhop theory on a trained run: memorization and trace."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import check_outputs, config_option, echo
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """RUN, DATA, and what both reports are told alike."""
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
+        click.option("--force", is_flag=True, help="Overwrite the page."),
+        click.option("--report", type=click.Path(path_type=Path), help="HTML page."),
+        click.option("--seed", default=0, show_default=True, help="Of noise and bootstrap."),
+        click.option("--most", default=500, show_default=True, help="Samples of a part."),
+        config_option,
+        click.argument("data", required=False),
+        click.argument("run", type=click.Path(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command("memorization")
+@run_options
+def memorization(
+    run: Path,
+    data: str | None,
+    most: int,
+    seed: int,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Say whether the network of RUN, a forecaster or one of the suite, has memorised its training part.
+
+    Training samples against test samples by loss, and by distance and energy of activations; beside them the
+    same numbers for the inputs, an untrained network and Gaussian numbers. DATA is the table or text
+    of the training; it may be left out if that has a name.
+
+    \b
+    stanhop theory memorization runs/etth1-h24 --report memorization.html
+    """
+    from stanhop_app.files import to_json, write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import distance_figure, loss_figure
+
+    check_outputs(report, force=force)
+    found = _memorization(run, data, most, seed)
+    if report is not None:
+        tables = {found.verdict: found.table()}
+        write_text(
+            report,
+            html_page([distance_figure(found), loss_figure(found)], tables, f"Memorisation: {run}"),
+        )
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(to_json(found.as_json(), indent=2))
+        return
+    click.echo(found.table().to_string(float_format="%.4f"))
+    click.echo(f"\n{found.verdict}")
+
+
+@click.command("trace")
+@run_options
+def trace(
+    run: Path,
+    data: str | None,
+    most: int,
+    seed: int,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Follow the energy of windows through the layers of RUN, a forecaster.
+
+    Training windows, test windows, and training windows with noise as large as they are, against training
+    windows' activations at every layer. DATA is the table of the training; it may be left out if that has a
+    name.
+
+    \b
+    stanhop theory trace runs/etth1-h24 --report trace.html
+    """
+    from stanhop_app.files import to_json, write_text
+    from stanhop_app.forecasting.membership import run_trace
+    from stanhop_app.plots import html_page
+    from stanhop_app.plots_memory import trace_figures
+
+    check_outputs(report, force=force)
+    forecaster, frame = _opened(run, data, "theory trace")
+    found = run_trace(forecaster, frame, most=most, seed=seed)
+    tables = {found.TITLE: found.table(), found.MOVES: found.moves()}
+    if report is not None:
+        page = html_page(trace_figures(found, title=str(run)), tables, f"Energies of {run}")
+        write_text(report, page)
+        echo(f"report in {report}")
+    if as_json:
+        medians, moves = (
+            table.astype(object).where(table.notna(), None).to_dict() for table in tables.values()
+        )
+        click.echo(to_json({"run": str(run), "medians": medians, "moves": moves}, indent=2))
+        return
+    for title, table in tables.items():
+        click.echo(f"{title}\n{table.to_string(float_format='%.3f')}\n")
+
+
+def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
+    """The report of a run of either kind."""
+    from stanhop_app.suite.run import is_suite_run
+
+    if is_suite_run(run):
+        from stanhop_app.suite.membership import suite_memorization
+        from stanhop_app.suite.run import load_run, run_corpus
+
+        opened = load_run(run)
+        return suite_memorization(opened, run_corpus(opened, data), most=most, seed=seed)
+    from stanhop_app.forecasting.membership import run_memorization
+
+    forecaster, frame = _opened(run, data, "theory memorization")
+    return run_memorization(forecaster, frame, most=most, seed=seed)
+
+
+def _opened(run: Path, data: str | None, command: str) -> tuple[Any, Any]:
+    """A forecaster and the table that it was trained on."""
+    from stanhop_app.cli.options import READING, run_table
+
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    forecaster = STanHopForecaster.load(run)
+    reading = {**dict.fromkeys(READING), "missing": "error"}
+    return forecaster, run_table(run, data, reading, command)
+
+
+COMMANDS = (memorization, trace)

@@ -1,0 +1,228 @@
+"""Experiments of stanhop theory that need no run: capacity, noise, convergence, scaling and bound."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from stanhop_app.cli.options import check_outputs, config_option, echo, names, numbers
+
+PATTERNS = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 1000, 1500)}
+LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
+REPEATS = {"quick": 5, "full": 20}
+WIDTHS = {
+    "quick": ((4, 6, 8, 12), (0, 1), 400),
+    "full": ((4, 6, 8, 12, 16, 24, 32), (0, 1, 2), 4000),
+}
+"""Widths, seeds and steps of the sweep of random labels."""
+IMAGES = {"quick": ((100, 1000), (0, 1), 64), "full": ((50, 100, 200, 500, 1000), (0, 1, 2), 256)}
+"""Numbers of images to learn from, seeds and width of the ViT."""
+TEXT = {"quick": (6_000, 600), "full": (18_000, 2_400)}
+"""Characters of the text to be overfitted, and steps."""
+
+Command = Callable[..., Any]
+
+
+def outputs(command: Command) -> Command:
+    """Options that every experiment has: how much of it, and where the results go."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table."),
+        click.option("--force", is_flag=True, help="Overwrite the page."),
+        click.option("--report", type=click.Path(path_type=Path), help="HTML page."),
+        click.option(
+            "--output",
+            "-o",
+            type=click.Path(path_type=Path),
+            help="JSON file; cells that it has are not computed again. Default: nothing is kept.",
+        ),
+        click.option("--full", is_flag=True, help="At full size, not in two minutes."),
+    ):
+        command = option(command)
+    return command
+
+
+def memory_options(command: Command) -> Command:
+    """Options of the experiments on memories that nothing is learned in."""
+    for option in (
+        click.option("--steps", default=1, show_default=True, help="Of retrieval, at most."),
+        click.option("--beta", default=50.0, show_default=True, help="Inverse temperature."),
+        click.option(
+            "--data",
+            default="digits",
+            show_default=True,
+            help="digits, mnist-5k, fashion-mnist or photo-patches.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("capacity")
+@config_option
+@memory_options
+@outputs
+def capacity(**options: Any) -> None:
+    """Share of half-masked patterns retrieved against the number stored, for five memories.
+
+    \b
+    stanhop theory capacity --full --output capacity.json --report capacity.html
+    """
+    _memories("capacity", PATTERNS, **options)
+
+
+@click.command("noise")
+@config_option
+@click.option("--stored", default=100, show_default=True, help="Patterns stored.")
+@memory_options
+@outputs
+def noise(**options: Any) -> None:
+    """Share of noisy patterns retrieved against the norm of the noise, for five memories.
+
+    \b
+    stanhop theory noise --data photo-patches --report noise.html
+    """
+    _memories("noise", LEVELS, **options)
+
+
+@click.command("convergence")
+@config_option
+@click.option(
+    "--data", default="digits", show_default=True, help="Images by name, or a folder of them."
+)
+@click.option(
+    "--associations",
+    default="softmax,softmax1,sparsemax",
+    show_default=True,
+    callback=names,
+    help="Of the retrievals.",
+)
+@click.option("--sizes", callback=numbers, help="Images to learn from, as 100,1000.")
+@click.option("--seeds", callback=numbers, help="As 0,1,2.")
+@click.option("--dim", type=int, help="Width of the network; hidden ones are twice as wide.")
+@click.option("--max-steps", default=200, show_default=True, help="Optimiser steps of each.")
+@outputs
+def convergence(
+    data: str,
+    associations: list[str],
+    sizes: list[int] | None,
+    seeds: list[int] | None,
+    dim: int | None,
+    max_steps: int,
+    full: bool,
+    **where: Any,
+) -> None:
+    """How fast a small ViT learns under each association, and its error against the images it learns from.
+
+    With --full about 50 minutes on one core.
+
+    \b
+    stanhop theory convergence --output convergence.json --report convergence.html
+    """
+    from stanhop_app.theory.convergence import ConvergenceExperiment, compare_convergence
+
+    usual = IMAGES["full" if full else "quick"]
+    width = dim or usual[2]
+    experiment = ConvergenceExperiment(
+        data=data, dim=width, hidden_dim=2 * width, max_steps=max_steps
+    )
+    _study(
+        lambda results: compare_convergence(
+            associations,
+            sizes or usual[0],
+            seeds or usual[1],
+            experiment,
+            results=results,
+            say=echo,
+        ),
+        **where,
+    )
+
+
+@click.command("scaling")
+@config_option
+@outputs
+def scaling(full: bool, **where: Any) -> None:
+    """How many random labels networks of several widths learn by heart, and the exponent of N against D.
+
+    With --full about an hour on one core.
+
+    \b
+    stanhop theory scaling --output scaling.json --report scaling.html
+    """
+    from stanhop_app.theory.scaling import ScalingExperiment, sweep
+
+    dims, seeds, steps = WIDTHS["full" if full else "quick"]
+    experiment = ScalingExperiment(max_steps=steps)
+    _study(lambda results: sweep(dims, seeds, experiment, results=results, say=echo), **where)
+
+
+@click.command("bound")
+@config_option
+@click.option("--data", default="python-docs", show_default=True, help="A text by name or path.")
+@outputs
+def bound(data: str, full: bool, **where: Any) -> None:
+    """Overfit a small OPT and set its loss beside "the cross-entropy is at least 1".
+
+    \b
+    stanhop theory bound --report bound.html
+    """
+    from stanhop_app.suite.bound import run_bound
+
+    characters, steps = TEXT["full" if full else "quick"]
+    _study(
+        lambda results: run_bound(data, characters, steps, results=results, say=echo),
+        **where,
+    )
+
+
+COMMANDS = (capacity, noise, convergence, scaling, bound)
+
+
+def _memories(
+    kind: str,
+    values: dict[str, tuple[int, ...]],
+    *,
+    data: str,
+    beta: float,
+    steps: int,
+    full: bool,
+    stored: int = 100,
+    **where: Any,
+) -> None:
+    from stanhop_app.theory.capacity import MemoryExperiment, run_experiment
+
+    size = "full" if full else "quick"
+    experiment = MemoryExperiment(data=data, beta=beta, steps=steps, repeats=REPEATS[size])
+    _study(
+        lambda results: run_experiment(
+            kind, experiment, values[size], results=results, stored=stored, say=echo
+        ),
+        **where,
+    )
+
+
+def _study(
+    make: Callable[[Path | None], dict[str, Any]],
+    *,
+    output: Path | None,
+    report: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Make or complete the results of an experiment, and show them as asked."""
+    from stanhop_app.files import to_json, write_text
+    from stanhop_app.plots import html_page
+    from stanhop_app.theory_report import present
+
+    check_outputs(report, force=force)
+    check_outputs(output, force=True)
+    content = make(output)
+    shown = present(content)
+    if report is not None:
+        write_text(report, html_page(shown.figures, {shown.verdict: shown.table}, shown.title))
+        echo(f"report in {report}")
+    if as_json:
+        click.echo(to_json({**content, "verdict": shown.verdict}, indent=2))
+        return
+    click.echo(shown.table.to_string(float_format="%.4f", na_rep=""))
+    click.echo(f"\n{shown.verdict}")

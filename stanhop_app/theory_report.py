@@ -1,0 +1,127 @@
+"""What the commands and the dashboard show of the results of an experiment of `stanhop_app.theory`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from stanhop_app.plots import curves_figure
+from stanhop_app.plots_memory import convergence_figures, memory_curves, scaling_figure
+from stanhop_app.suite import bound
+from stanhop_app.theory import capacity, convergence, scaling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One page."""
+
+    title: str
+    verdict: str
+    """The finding, in a sentence."""
+    table: pd.DataFrame
+    figures: list[go.Figure]
+
+
+def present(content: Mapping[str, Any]) -> Shown:
+    """Title, finding, table and figures of a results file.
+
+    Raises:
+        ValueError: if it is of no experiment that is known.
+    """
+    kind = content.get("format")
+    if kind not in PRESENTERS:
+        raise ValueError(f"results of an unknown experiment ({kind!r}).")
+    return PRESENTERS[kind](content)
+
+
+def _memories(content: Mapping[str, Any]) -> Shown:
+    options, kind = content["options"], content["kind"]
+    where = (
+        f"{options['data']}, beta {options['beta']:g}, {options['steps']} steps, "
+        f"{options['repeats']} repeats"
+    )
+    x = "stored patterns" if kind == "capacity" else "norm of the noise / norm of a pattern"
+    table = capacity.memory_table(content)
+    return Shown(
+        title=f"{kind.title()}: {where}",
+        verdict=capacity.claim(content),
+        table=table[
+            ["retrieved", "nearest", "error", "error_sd", "median_distance", "median_bound"]
+        ],
+        figures=memory_curves(table, x=x, title=where),
+    )
+
+
+def _convergence(content: Mapping[str, Any]) -> Shown:
+    options, table = content["options"], convergence.convergence_table(content)
+    largest = int(table.index.get_level_values("samples").max())
+    where = f"ViT of width {options['dim']}, {options['data']}, {table['seeds'].min()} seeds"
+    return Shown(
+        title=f"Convergence: {where}",
+        verdict=convergence.convergence_claim(content),
+        table=table,
+        figures=convergence_figures(
+            convergence.curve_table(content, largest), table, samples=largest, title=where
+        ),
+    )
+
+
+def _scaling(content: Mapping[str, Any]) -> Shown:
+    table, fit = scaling.scaling_table(content), scaling.fit_exponent(content)
+    return Shown(
+        title="N against D: random labels learned by heart",
+        verdict=fit.verdict,
+        table=table.set_index(["dim", "seed"]),
+        figures=[scaling_figure(table, fit)],
+    )
+
+
+def _bound(content: Mapping[str, Any]) -> Shown:
+    (cell,) = content["cells"].values()
+    found = bound.Bound(**{field.name: cell[field.name] for field in fields(bound.Bound)})
+    ends = [found.steps[0], found.steps[-1]]
+    curves = {
+        "training": (found.steps, found.train),
+        "validation": (found.steps, found.validation),
+        "claim: at least 1": (ends, [bound.CLAIM] * 2),
+        "entropy of tokens": (ends, [found.unigram] * 2),
+        "entropy of pairs": (ends, [found.bigram] * 2),
+    }
+    values = [2 ** (i / 4) for i in range(-8, 14)]
+    table = pd.DataFrame(
+        {
+            "tokens": found.tokens,
+            "steps": found.steps[-1],
+            "training": found.final,
+            "validation": found.validation[-1],
+            "entropy of tokens": found.unigram,
+            "entropy of pairs": found.bigram,
+        },
+        index=pd.Index([found.data], name="nats a token"),
+    )
+    title = f"OPT overfitted on {found.tokens:,} tokens of {found.data}"
+    return Shown(
+        title=title,
+        verdict=found.verdict,
+        table=table,
+        figures=[
+            curves_figure(curves, x="optimiser step", y="nats a token", title=title),
+            curves_figure(
+                {"log Z + 1/Z": (values, bound.partition_curve(values))},
+                x="Z",
+                y="nats",
+                title="The paper's bound: least, 1, at Z = 1",
+            ),
+        ],
+    )
+
+
+PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
+    capacity.FORMAT: _memories,
+    convergence.FORMAT: _convergence,
+    scaling.FORMAT: _scaling,
+    bound.FORMAT: _bound,
+}
+"""By the format of the results."""
