@@ -13,6 +13,8 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
     rows = "" if report.borders is None else f" ({report.borders})"
     if report.overlaps:
         click.echo("This table begins before the rows of the training end.", err=True)
+    if report.warning is not None:
+        click.echo(f"Warning: {report.warning}", err=True)
     windows = ", ".join(
         f"{next(iter(of_part.values())).windows:,} {part} windows"
         for part, of_part in report.scores.items()

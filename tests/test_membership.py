@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.membership import run_memorization
+from stanhop_app.forecasting.membership import memorization_warning, run_memorization
 
 
 def test_windows_of_a_run_are_compared(fitted, weather):
@@ -31,6 +33,33 @@ def test_the_command(stanhop, trained, csv):
     assert code == 2
     assert "name the table: stanhop theory memorization" in err
     assert stanhop("theory", "memorization", "nowhere")[0] == 4
+
+
+def test_a_fit_that_memorised_is_warned_of(stanhop, fitted, weather, tmp_path):
+    """White noise has nothing to learn but itself."""
+    assert memorization_warning(fitted, weather) is None
+    noise = np.random.default_rng(0).normal(size=(400, 2))
+    frame = pd.DataFrame(noise, pd.date_range("2020", periods=400, freq="h"), ["a", "b"])
+    frame.to_csv(tmp_path / "noise.csv", index_label="time")
+    words = [
+        "--horizon",
+        "12",
+        "--lookback",
+        "48",
+        "--patch-length",
+        "12",
+        "--dim",
+        "32",
+        "--quiet",
+    ]
+    words += ["--num-heads", "2", "--hidden-dim", "64", "--dropout", "0", "--keep", "last"]
+    words += ["--max-epochs", "40", "--patience", "1000", "--output", tmp_path / "run"]
+    code, _, err = stanhop("train", tmp_path / "noise.csv", *words)
+    assert code == 0, err
+    assert "Warning: the deep part has memorised training windows" in err
+    assert "train for fewer steps, or with more data or dropout." in err
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())["metrics"]["warning"]
+    assert kept in err
 
 
 def test_energies_are_traced_by_the_command(stanhop, trained, csv, tmp_path):

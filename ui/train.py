@@ -136,6 +136,8 @@ def _scores(folder: Path) -> None:
     """Scores of a finished run, and the way to its forecast."""
     st.markdown(f"[Forecast with it](./?run={quote(folder.name)})")
     metrics = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["metrics"]
+    if metrics["warning"]:
+        st.warning(metrics["warning"])
     st.write(f"Scaled units, split {metrics['split']}")
     st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
 

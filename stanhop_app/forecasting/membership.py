@@ -9,7 +9,14 @@ from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import DeepPart
 from stanhop_app.outliers import find_modules
-from stanhop_app.theory.memorization import Group, MemorizationReport, memorization_report
+from stanhop_app.theory.memorization import (
+    ADVICE,
+    MARGIN,
+    Group,
+    MemorizationReport,
+    loss_intervals,
+    memorization_report,
+)
 from stanhop_app.theory.trace import Trace, energy_trace
 
 MOST = 500
@@ -50,6 +57,35 @@ def run_memorization(
     members, others = (_group(deep, parts[name], most) for name in ("train", part))
     return memorization_report(
         deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
+    )
+
+
+def memorization_warning(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, seed: int = 0
+) -> str | None:
+    """What to say of a fit whose deep part has memorised its windows, and what to do; None if it has not.
+
+    It is told by losses on training and validation windows alone: the interval of their AUC lies above 1/2 by
+    a margin, and that of what they tell beyond a forecast of the last value above 0 by the same.
+    `run_memorization` looks closer. No test window is read.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        seed: of the bootstrap.
+    """
+    parts = run_parts(forecaster, frame)
+    if min(len(parts[name]) for name in ("train", "validation")) < 2:
+        return None  # an AUC of a single window tells nothing
+    deep = forecaster.network_.deep
+    members, others = (_group(deep, parts[name], MOST) for name in ("train", "validation"))
+    generator = torch.Generator().manual_seed(seed)
+    losses, naive, excess = loss_intervals(members, others, generator)
+    if losses.low <= 0.5 + MARGIN or excess.low <= MARGIN:
+        return None
+    return (
+        f"the deep part has memorised training windows: it errs less on them than on validation windows "
+        f"(AUC {losses}; a forecast of the last value: {naive}); {ADVICE}."
     )
 
 

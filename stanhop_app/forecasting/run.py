@@ -6,7 +6,7 @@ training also ``checkpoint.safetensors``, from which it can be resumed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from stanhop_app.forecasting.forecaster import WHOLE, STanHopForecaster
 from stanhop_app.forecasting.frame import fingerprint, frame_frequency
 from stanhop_app.forecasting.frequency import season_length
 from stanhop_app.forecasting.match import match_columns, match_frequency
+from stanhop_app.forecasting.membership import memorization_warning
 from stanhop_app.forecasting.novelty import NOVELTY, remember, save_store
 from stanhop_app.forecasting.windows import Split, split_windows
 from stanhop_app.metrics import seasonal_error
@@ -53,6 +54,8 @@ class Report:
     """One row a model: validation and test MSE and MAE in scaled units."""
     variates: pd.DataFrame
     """One row a variate: errors of the whole in original units, on the last part."""
+    warning: str | None = None
+    """What a fresh fit should be warned of (`stanhop_app.forecasting.membership`)."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers for `config.json` and ``--json``."""
@@ -63,6 +66,7 @@ class Report:
                 str(name): {k: None if np.isnan(v) else v for k, v in row.items()}
                 for name, row in self.variates.iterrows()
             },
+            "warning": self.warning,
         }
 
 
@@ -131,6 +135,7 @@ def make_run(
             "baselines_sha256": sha256(folder / BASELINES),
             "train_end": str(frame.index[forecaster.borders_.train - 1]),
         }
+        report = replace(report, warning=memorization_warning(forecaster, frame))
         (folder / NOVELTY).unlink(missing_ok=True)
         if novelty:
             save_store(remember(forecaster, frame), folder / NOVELTY)

@@ -265,15 +265,16 @@ def memorization_report(
         if name == TRAINED:
             pairs = across.pairs()
         reports.append(_space(name, a, own, across, generator))
+    losses, naive, excess = loss_intervals(members, others, generator)
     return MemorizationReport(
         layer=layer,
         members=len(members.inputs),
         others=len(others.inputs),
         zone=zone,
         seed=seed,
-        loss_auc=_interval(auc, others.losses, members.losses, generator),
-        naive_auc=_interval(auc, others.naive_losses, members.naive_losses, generator),
-        excess_auc=_interval(_excess, _both(others), _both(members), generator),
+        loss_auc=losses,
+        naive_auc=naive,
+        excess_auc=excess,
         spaces=tuple(reports),
         other_losses=tuple(others.losses.tolist()),
         pairs=pairs,
@@ -288,6 +289,17 @@ def auc(larger: Float[Tensor, " N"], smaller: Float[Tensor, " M"]) -> float:
     total = ranks[inverse[: len(larger)]].sum().item()
     n, m = len(larger), len(smaller)
     return (total - n * (n + 1) / 2) / (n * m)
+
+
+def loss_intervals(
+    members: Group, others: Group, generator: torch.Generator
+) -> tuple[Interval, Interval, Interval]:
+    """What losses tell of membership: AUC of the losses, of the naive losses, and how much more the first."""
+    return (
+        _interval(auc, others.losses, members.losses, generator),
+        _interval(auc, others.naive_losses, members.naive_losses, generator),
+        _interval(_excess, _both(others), _both(members), generator),
+    )
 
 
 class _Neighbours:
