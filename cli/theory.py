@@ -35,16 +35,14 @@ def energy(
     \b
     stanhop theory energy --report energy.html
     """
-    import torch
-
     from stanhop_app.files import write_text
     from stanhop_app.plots import html_page
     from stanhop_app.plots_memory import landscape_figure
     from stanhop_app.theory.energy import ENERGIES
-    from stanhop_app.theory.landscape import landscape
+    from stanhop_app.theory.landscape import landscape, parse_patterns
 
     check_outputs(report, force=force)
-    points = torch.tensor(_points(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5"), dtype=torch.float64)
+    points = parse_patterns(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5")
     found = [landscape(points, name, beta=beta) for name in ENERGIES]
     if report is not None:
         figure = landscape_figure(found, title=f"Energies of {len(points)} patterns")
@@ -52,26 +50,20 @@ def energy(
         echo(f"report in {report}")
     if as_json:
         minima = {one.energy: one.minima.tolist() for one in found}
+        basins = {one.energy: one.shares for one in found}
         click.echo(
-            json.dumps({"beta": beta, "patterns": points.tolist(), "minima": minima}, indent=2)
+            json.dumps(
+                {
+                    "beta": beta,
+                    "patterns": points.tolist(),
+                    "minima": minima,
+                    "basins": basins,
+                },
+                indent=2,
+            )
         )
         return
     for one in found:
         click.echo(one.title)
-        for x, y in one.minima.tolist():
-            click.echo(f"  ({x:.4f}, {y:.4f})")
-
-
-def _points(text: str) -> list[list[float]]:
-    """Patterns as they are typed.
-
-    Raises:
-        click.BadParameter: saying which is no pattern.
-    """
-    try:
-        points = [[float(value) for value in point.split(",")] for point in text.split()]
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
-    if len({len(point) for point in points}) != 1:
-        raise click.BadParameter(f"{text!r}: patterns have different widths.")
-    return points
+        for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True):
+            click.echo(f"  ({x:.4f}, {y:.4f}) attracts {100 * share:.1f}% of the plane drawn")

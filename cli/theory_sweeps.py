@@ -7,18 +7,7 @@ from typing import Any
 import click
 from stanhop_app.cli.options import check_outputs, config_option, echo, names, numbers
 
-PATTERNS = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 1000, 1500)}
-LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
-REPEATS = {"quick": 5, "full": 20}
-WIDTHS = {
-    "quick": ((4, 6, 8, 12), (0, 1), 400),
-    "full": ((4, 6, 8, 12, 16, 24, 32), (0, 1, 2), 4000),
-}
-"""Widths, seeds and steps of the sweep of random labels."""
-IMAGES = {"quick": ((100, 1000), (0, 1), 64), "full": ((50, 100, 200, 500, 1000), (0, 1, 2), 256)}
-"""Numbers of images to learn from, seeds and width of the ViT."""
-TEXT = {"quick": (6_000, 600), "full": (18_000, 2_400)}
-"""Characters of the text to be overfitted, and steps."""
+from stanhop_app.theory.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
 Command = Callable[..., Any]
 

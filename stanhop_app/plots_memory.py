@@ -68,7 +68,7 @@ def picture_figure(
 
 
 def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.Figure:
-    """Energies over a plane side by side, with patterns, and the minima in which retrieval ends.
+    """Energies over a plane side by side, with patterns, minima and basins.
 
     Args:
         landscapes: drawn from left to right.
@@ -90,6 +90,22 @@ def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.
                 colorscale="Viridis",
                 showscale=False,
                 name=one.energy,
+            ),
+            row=1,
+            col=column,
+        )
+        figure.add_trace(
+            go.Contour(
+                x=one.xs.tolist(),
+                y=one.ys.tolist(),
+                z=one.basins.tolist(),
+                contours={"coloring": "none", "start": -0.5, "end": len(one.minima), "size": 1},
+                line={"color": "white", "width": 2, "smoothing": 0},
+                showscale=False,
+                hoverinfo="skip",
+                name="edge of a basin",
+                legendgroup="basins",
+                showlegend=column == 1,
             ),
             row=1,
             col=column,

@@ -11,6 +11,7 @@ from stanhop_app.plots import curves_figure
 from stanhop_app.plots_memory import convergence_figures, memory_curves, scaling_figure
 from stanhop_app.suite import bound
 from stanhop_app.theory import capacity, convergence, scaling
+from stanhop_app.theory.sizes import REPEATS, TEXT, WIDTHS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class Shown:
     title: str
     verdict: str
     """The finding, in a sentence."""
+    command: str
+    """That makes these results, but for ``--output`` and ``--report``."""
     table: pd.DataFrame
     figures: list[go.Figure]
 
@@ -47,6 +50,12 @@ def _memories(content: Mapping[str, Any]) -> Shown:
     return Shown(
         title=f"{kind.title()}: {where}",
         verdict=capacity.claim(content),
+        command=(
+            f"stanhop theory {kind} --data {options['data']} --beta {options['beta']:g} "
+            f"--steps {options['steps']}"
+            + (f" --stored {options['stored']}" if kind == "noise" else "")
+            + (" --full" if options["repeats"] == REPEATS["full"] else "")
+        ),
         table=table[
             ["retrieved", "nearest", "error", "error_sd", "median_distance", "median_bound"]
         ],
@@ -61,6 +70,11 @@ def _convergence(content: Mapping[str, Any]) -> Shown:
     return Shown(
         title=f"Convergence: {where}",
         verdict=convergence.convergence_claim(content),
+        command=(
+            f"stanhop theory convergence --data {options['data']} --dim {options['dim']} "
+            f"--max-steps {options['max_steps']} --associations {_listed(content, 'association')} "
+            f"--sizes {_listed(content, 'samples')} --seeds {_listed(content, 'seed')}"
+        ),
         table=table,
         figures=convergence_figures(
             convergence.curve_table(content, largest), table, samples=largest, title=where
@@ -69,10 +83,12 @@ def _convergence(content: Mapping[str, Any]) -> Shown:
 
 
 def _scaling(content: Mapping[str, Any]) -> Shown:
+    steps = content["options"]["max_steps"]
     table, fit = scaling.scaling_table(content), scaling.fit_exponent(content)
     return Shown(
         title="N against D: random labels learned by heart",
         verdict=fit.verdict,
+        command="stanhop theory scaling" + (" --full" if steps == WIDTHS["full"][2] else ""),
         table=table.set_index(["dim", "seed"]),
         figures=[scaling_figure(table, fit)],
     )
@@ -105,6 +121,8 @@ def _bound(content: Mapping[str, Any]) -> Shown:
     return Shown(
         title=title,
         verdict=found.verdict,
+        command=f"stanhop theory bound --data {found.data}"
+        + (" --full" if content["options"]["characters"] == TEXT["full"][0] else ""),
         table=table,
         figures=[
             curves_figure(curves, x="optimiser step", y="nats a token", title=title),
@@ -118,6 +136,42 @@ def _bound(content: Mapping[str, Any]) -> Shown:
     )
 
 
+def _listed(content: Mapping[str, Any], name: str) -> str:
+    """Values of the cells, once each, as an option takes them."""
+    return ",".join(str(v) for v in dict.fromkeys(cell[name] for cell in content["cells"].values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A subcommand of ``stanhop theory`` that needs no run."""
+
+    said: str
+    """What it measures."""
+    data: tuple[str, ...] = ()
+    """What it can be made on."""
+
+
+IMAGES = ("digits", "mnist-5k", "fashion-mnist")
+EXPERIMENTS = {
+    "capacity": Experiment(
+        said="Share of half-masked patterns retrieved against the number stored.",
+        data=(*IMAGES, "photo-patches"),
+    ),
+    "noise": Experiment(
+        said="Share of noisy patterns retrieved against the norm of the noise.",
+        data=(*IMAGES, "photo-patches"),
+    ),
+    "convergence": Experiment(
+        said="How fast a small ViT learns under each association, and its error by images.",
+        data=IMAGES,
+    ),
+    "scaling": Experiment(said="How many random labels networks of several widths learn by heart."),
+    "bound": Experiment(
+        said='An overfitted OPT beside "the cross-entropy is at least 1".',
+        data=("python-docs", "shakespeare"),
+    ),
+}
+"""By name of the subcommand."""
 PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
     capacity.FORMAT: _memories,
     convergence.FORMAT: _convergence,

@@ -15,7 +15,7 @@ from stanhop_app.theory.capacity import (
     memory_table,
     run_experiment,
 )
-from stanhop_app.theory.landscape import find_minima, landscape
+from stanhop_app.theory.landscape import find_basins, find_minima, landscape
 from stanhop_app.theory.memories import MEMORIES, complete, polynomial, retrieval_bound
 
 PAPER = torch.tensor([[-2, -0.5], [0.2, -0.3], [1.5, 1.5]], dtype=torch.float64)
@@ -40,6 +40,22 @@ def test_in_one_dimension_the_minima_are_the_known_ones():
     found = find_minima(line, "mchn", beta=2.0)[:, 0].sort().values
     torch.testing.assert_close(found, torch.tensor([-1.9993, 0.8205]).double(), atol=1e-3, rtol=0)
     assert len(find_minima(line, "mchn", beta=1.0)) == 1
+
+
+def test_basins_are_those_of_retrieval():
+    """Two alike patterns part the plane in the middle; each minimum lies in its own basin."""
+    pair = torch.tensor([[-2.0, 0.0], [2.0, 0.0]], dtype=torch.float64)
+    one = landscape(pair, "distance", size=20)
+    assert one.shares == pytest.approx((0.5, 0.5))
+    left = one.basins[:, one.xs < 0]
+    assert (left == left[0, 0]).all()
+    assert (one.basins[:, one.xs > 0] != left[0, 0]).all()
+    own = find_basins(one.minima, one.minima, pair, "distance")
+    assert own.tolist() == [0, 1]
+    assert (find_basins(pair, pair[:0], pair, "distance") == -1).all()
+    for energy in ("distance", "mchn", "outeff"):
+        found = landscape(PAPER, energy, size=21)
+        assert 0.95 < sum(found.shares) <= 1
 
 
 def test_a_landscape_says_what_it_draws():

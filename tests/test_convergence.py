@@ -16,6 +16,7 @@ from stanhop_app.theory.convergence import (
     learning_curve,
     make_network,
 )
+from stanhop_app.theory_report import present
 
 SHORT = ConvergenceExperiment(dim=16, hidden_dim=32, num_layers=1, dropout=0.0, max_steps=20)
 FAST = ConvergenceExperiment(dim=32, hidden_dim=64, learning_rate=3e-3, held_out=100, max_steps=60)
@@ -113,3 +114,23 @@ def test_the_command(stanhop, tmp_path):
     code, _, err = stanhop("theory", "convergence", "--sizes", "a")
     assert code == 2
     assert "list of numbers" in err
+
+
+def test_the_command_that_is_told_is_the_one(stanhop, tmp_path):
+    results = tmp_path / "results.json"
+    words = [
+        "theory",
+        "convergence",
+        "--dim",
+        "8",
+        "--max-steps",
+        "3",
+        "--sizes",
+        "20,30",
+        "--seeds",
+        "1",
+        "--associations",
+    ]
+    assert stanhop(*words, "softmax1,softmax", "--output", results)[0] == 0
+    told = present(json.loads(results.read_text())).command.split()[1:]
+    assert sorted(told) == sorted([*words, "softmax1,softmax", "--data", "digits"])

@@ -11,9 +11,9 @@ import urllib.request
 
 import numpy as np
 import pytest
+from pages import errors, figures, open_page
 from stanhop_app.ui import jobs, runs
 from stanhop_app.ui.pages import PAGES
-from streamlit.testing.v1 import AppTest
 
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.errors import ArtefactError
@@ -81,23 +81,9 @@ def page(folder, monkeypatch):
 
     def opened(function, root=folder, **query):
         monkeypatch.setenv("STANHOP_RUNS", str(root))
-        app = AppTest.from_function(function, default_timeout=120)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run()
+        return open_page(function, **query)
 
     return opened
-
-
-def figures(app):
-    """Title and traces of every chart."""
-    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    return [(spec["layout"]["title"]["text"].replace("<br>", " "), spec["data"]) for spec in specs]
-
-
-def errors(app):
-    assert not app.exception, app.exception
-    return [error.value for error in app.error]
 
 
 def numbers(values):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stanhop_app.ui import forecast, memory, outliers, suite, train, variants
+from stanhop_app.ui import forecast, memory, outliers, suite, theory, train, variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,4 +26,5 @@ PAGES = (
     Page(title="Outliers", path="outliers", icon=":material/crisis_alert:", show=outliers.show),
     Page(title="Memory", path="memory", icon=":material/grid_view:", show=memory.show),
     Page(title="Suite", path="suite", icon=":material/view_module:", show=suite.show),
+    Page(title="Theory", path="theory", icon=":material/landscape:", show=theory.show),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.errors import ArtefactError
+from stanhop_app.theory_report import PRESENTERS
 
 
 def root() -> Path:
@@ -44,7 +45,8 @@ def result_names(kind: str) -> list[str]:
     """Results of a comparison, the latest first.
 
     Args:
-        kind: "variants" of ``stanhop compare``, "suite" of ``stanhop suite compare``.
+        kind: "variants" of ``stanhop compare``, "suite" of ``stanhop suite compare``, "theory" of ``stanhop
+            theory``.
     """
     found = [path for path in root().glob("*.json") if _kind(path) == kind]
     return _latest(found, lambda path: path.name)
@@ -60,6 +62,8 @@ def _kind(path: Path) -> str | None:
     """What a file holds the results of; None for files of other kinds."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") in PRESENTERS:
+            return "theory"
         cells = [cell for cell in content["cells"].values() if "failed" not in cell]
         if not any("modules" in cell for cell in cells):
             return None

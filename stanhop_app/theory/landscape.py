@@ -6,7 +6,7 @@ Shape letters: S stored patterns, D width, G points of a side of the grid.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from stanhop_app.theory.energy import ENERGIES, retrieve
@@ -36,6 +36,13 @@ class Landscape:
     values: Float[Tensor, "G G"]
     """Rows by y."""
     minima: Float[Tensor, "M 2"]
+    basins: Int[Tensor, "G G"]
+    """Number of the minimum in which retrieval from each point of the grid ends; -1: in none."""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of the grid in the basin of every minimum."""
+        return tuple(float((self.basins == i).float().mean()) for i in range(len(self.minima)))
 
     @property
     def title(self) -> str:
@@ -45,6 +52,21 @@ class Landscape:
             f"{self.energy} energy, beta {self.beta:g}, {plane}: {len(self.minima)} minima for "
             f"{len(self.points)} patterns"
         )
+
+
+def parse_patterns(text: str) -> Float[Tensor, "S D"]:
+    """Patterns as they are typed: numbers with commas between them, patterns with spaces, as "0,1 2,3".
+
+    Raises:
+        ValueError: saying what is no pattern.
+    """
+    try:
+        points = [[float(value) for value in point.split(",")] for point in text.split()]
+    except ValueError:
+        raise ValueError(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
+    if len({len(point) for point in points}) != 1:
+        raise ValueError(f"{text!r}: patterns have different widths.")
+    return torch.tensor(points, dtype=torch.float64)
 
 
 def landscape(
@@ -76,6 +98,7 @@ def landscape(
         torch.linspace(*ends, size, dtype=points.dtype) for ends in zip(low, high, strict=True)
     )
     grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1)
+    minima = find_minima(points, energy, beta=beta)
     return Landscape(
         energy=energy,
         beta=beta,
@@ -84,7 +107,8 @@ def landscape(
         xs=xs,
         ys=ys,
         values=ENERGIES[energy](grid, points, beta),
-        minima=find_minima(points, energy, beta=beta),
+        minima=minima,
+        basins=find_basins(grid, minima, points, energy, beta=beta),
     )
 
 
@@ -110,6 +134,23 @@ def find_minima(
             found.append(end)
     stable = [end for end in found if _attracts(end, patterns, energy, beta, scale)]
     return torch.stack(stable) if stable else ends[:0]
+
+
+def find_basins(
+    starts: Float[Tensor, "*grid D"],
+    minima: Float[Tensor, "M D"],
+    patterns: Float[Tensor, "S D"],
+    energy: str,
+    *,
+    beta: float = 1.0,
+) -> Int[Tensor, "*grid"]:
+    """Number of the minimum in which retrieval from each point ends; -1 where it ends in none of them."""
+    if len(minima) == 0:
+        return torch.full(starts.shape[:-1], -1)
+    ends = _descend(starts.reshape(-1, starts.shape[-1]), patterns, energy, beta)
+    distances, nearest = torch.cdist(ends, minima).min(1)
+    scale = float((patterns.amax(0) - patterns.amin(0)).max())
+    return torch.where(distances < NEAR * scale, nearest, -1).reshape(starts.shape[:-1])
 
 
 def _descend(starts: Tensor, patterns: Tensor, energy: str, beta: float) -> Tensor:

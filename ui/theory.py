@@ -1,0 +1,178 @@
+"""Theory: energies of patterns, experiments on associative memories, and what a run has memorised."""
+
+import json
+import shlex
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from stanhop_app.ui import jobs, parts, runs, watch
+
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.membership import run_memorization, run_trace
+from stanhop_app.plots_memory import (
+    distance_figure,
+    landscape_figure,
+    loss_figure,
+    trace_figures,
+)
+from stanhop_app.theory.energy import ENERGIES
+from stanhop_app.theory.landscape import landscape, parse_patterns
+from stanhop_app.theory_report import EXPERIMENTS, present
+
+PAPER = "-2,-0.5 0.2,-0.3 1.5,1.5"
+"""The three patterns of "Beyond Scaling Laws", figure 1."""
+
+
+def show() -> None:
+    """The page."""
+    st.title("Theory")
+    st.header("Energies")
+    _energies()
+    st.header("Experiments")
+    _results()
+    _start()
+    st.header("What a run has memorised")
+    _memorisation()
+
+
+def _energies() -> None:
+    """Landscapes of typed patterns, with minima and basins."""
+    left, right = st.columns([3, 1])
+    typed = left.text_input("Patterns", PAPER, key="patterns")
+    beta = right.number_input("Beta", 0.01, 1000.0, 1.0, key="beta")
+    try:
+        figure, table = _landscapes(typed, beta)
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    parts.show(figure, "landscapes")
+    st.dataframe(table, hide_index=True)
+    command = ["stanhop", "theory", "energy", "--patterns", typed, "--beta", f"{beta:g}"]
+    parts.reproduce(
+        shlex.join([*command, "--report", "energy.html"]),
+        "from stanhop_app.theory.landscape import landscape, parse_patterns\n\n"
+        f"found = landscape(parse_patterns({typed!r}), 'distance', beta={beta})\n"
+        "print(found.minima, found.shares)",
+    )
+
+
+@st.cache_data(show_spinner="Following retrieval…", max_entries=16)
+def _landscapes(typed: str, beta: float) -> tuple[go.Figure, pd.DataFrame]:
+    found = [landscape(parse_patterns(typed), name, beta=beta) for name in ENERGIES]
+    rows = [
+        {"energy": one.energy, "x": x, "y": y, "share of the plane": share}
+        for one in found
+        for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True)
+    ]
+    return landscape_figure(found, title=f"Energies, beta {beta:g}"), pd.DataFrame(rows)
+
+
+def _results() -> None:
+    """Finding, table and figures of a results file."""
+    names = runs.result_names("theory")
+    if not names:
+        st.info(f"No results in {runs.root()} yet. Start an experiment below.")
+        return
+    name = st.selectbox("Results", names, key="results")
+    try:
+        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        shown = present(content)
+    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+        st.error(f"{name}: damaged or not begun ({error!r}).")
+        return
+    st.subheader(shown.title)
+    st.success(shown.verdict)
+    st.dataframe(shown.table)
+    for number, figure in enumerate(shown.figures):
+        parts.show(figure, f"experiment-{number}")
+    st.download_button(
+        "Download the results (JSON)",
+        json.dumps(content, indent=2),
+        file_name=name,
+        mime="application/json",
+        key="download",
+    )
+    parts.reproduce(
+        f"{shown.command} --output {runs.root().name}/{name}",
+        "import json\n\nfrom stanhop_app.theory_report import present\n\n"
+        f'print(present(json.load(open("{runs.root().name}/{name}"))).verdict)',
+    )
+
+
+def _start() -> None:
+    """Run an experiment in a process of its own, and watch it."""
+    with st.expander("Start an experiment"):
+        kind = st.selectbox("Experiment", list(EXPERIMENTS), key="experiment")
+        st.caption(EXPERIMENTS[kind].said)
+        words = ["theory", kind]
+        choices = EXPERIMENTS[kind].data
+        if choices:
+            words += ["--data", st.selectbox("Data", choices, key="data")]
+        if st.checkbox("Full size (up to an hour)", key="full"):
+            words.append("--full")
+        name = parts.name_field("Name of the results", f"theory-{kind}")
+        words += ["--output", f"{runs.root().name}/{name}.json"]
+        st.code(shlex.join(["stanhop", *words]), language="bash")
+        if st.button("Start, or go on", key="start"):
+            try:
+                jobs.check_name(name)
+                file = f"{name}.json"
+                jobs.start(f"{name}.theory", words, writes=(file, f"{file}.cells"))
+            except parts.ERRORS as error:
+                st.error(str(error))
+    watch.comparisons("theory")
+
+
+def _memorisation() -> None:
+    """Training windows of a run against its test windows, and their energies by layer."""
+    name, forecaster = parts.choose_run()
+    frame = parts.own_frame(forecaster)
+    if frame is None:
+        options = (forecaster.source_ or {}).get("options", {})
+        frame = parts.upload("The table that the run was trained on", options)
+    if frame is None:
+        st.info("Bring the table that the run was trained on.")
+        return
+    if not st.button("Compare training windows with test windows", key="compare"):
+        st.caption("Takes some seconds.")
+        return
+    try:
+        verdict, tables, figures = _memory_of(parts.version(name, frame), name, forecaster, frame)
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    st.success(verdict)
+    for heading, table in tables.items():
+        st.caption(heading)
+        st.dataframe(table)
+    for number, figure in enumerate(figures):
+        parts.show(figure, f"memorised-{number}")
+    folder = "RUN" if name == parts.SAMPLE else f"{runs.root().name}/{name}"
+    parts.reproduce(
+        f"stanhop theory memorization {folder}\nstanhop theory trace {folder}",
+        "from pathlib import Path\n\nfrom stanhop_app import STanHopForecaster, datasets\n"
+        "from stanhop_app.forecasting.membership import run_memorization\n\n"
+        f'forecaster = STanHopForecaster.load(Path("{folder}"))\n'
+        f"{parts.reading(forecaster)}\n"
+        "print(run_memorization(forecaster, frame).verdict)",
+    )
+
+
+@st.cache_data(show_spinner="Comparing windows…", max_entries=8)
+def _memory_of(
+    version: str, name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame
+) -> tuple[str, dict[str, pd.DataFrame], list[go.Figure]]:
+    """Verdict, tables and figures of a run, as it is now, and a table."""
+    with torch.random.fork_rng():
+        report = run_memorization(_forecaster, _frame)
+        trace = run_trace(_forecaster, _frame)
+    tables = {
+        "Distances and energies, with three controls": report.table(),
+        trace.TITLE: trace.table(),
+        trace.MOVES: trace.moves(),
+    }
+    figures = [distance_figure(report), loss_figure(report), *trace_figures(trace, title=name)]
+    return report.verdict, tables, figures
