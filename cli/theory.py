@@ -45,7 +45,9 @@ def energy(
     points = parse_patterns(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5")
     found = [landscape(points, name, beta=beta) for name in ENERGIES]
     if report is not None:
-        figure = landscape_figure(found, title=f"Energies of {len(points)} patterns")
+        figure = landscape_figure(
+            found, title=f"Energies of {len(points)} patterns; edges of basins in white"
+        )
         write_text(report, html_page([figure], title="Energies"))
         echo(f"report in {report}")
     if as_json:

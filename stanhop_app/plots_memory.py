@@ -73,6 +73,8 @@ def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.
     Args:
         landscapes: drawn from left to right.
         title: of the figure.
+
+    Basins have white edges.
     """
     figure = make_subplots(
         rows=1,
@@ -104,8 +106,7 @@ def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.
                 showscale=False,
                 hoverinfo="skip",
                 name="edge of a basin",
-                legendgroup="basins",
-                showlegend=column == 1,
+                showlegend=False,
             ),
             row=1,
             col=column,
@@ -273,7 +274,7 @@ def trace_figures(trace: Trace, *, title: str = "") -> list[go.Figure]:
             height=440,
             scattermode="group",
             template="plotly_white",
-            margin={"l": 70, "r": 20, "t": 100, "b": 50},
+            margin={"l": 70, "r": 20, "t": 120, "b": 50},
         )
     return [energies, moves]
 

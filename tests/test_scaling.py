@@ -41,7 +41,9 @@ def test_a_power_law_is_found_again(exponent):
     fit = fit_exponent(cells(exponent))
     assert fit.exponent == pytest.approx(exponent)
     assert fit.factor == pytest.approx(3)
-    assert fit.low == pytest.approx(exponent)
+    assert (
+        fit.low < exponent < fit.high
+    )  # sizes between two that were tried could be learned as well
     noisy = fit_exponent(cells(exponent, noise=0.2))
     assert noisy.low < noisy.exponent < noisy.high
     assert noisy.exponent == pytest.approx(exponent, rel=0.15)

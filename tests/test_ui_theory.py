@@ -36,7 +36,7 @@ def test_energies_of_typed_patterns(root):
     assert errors(app) == []
     minima = app.dataframe[0].value
     assert minima["energy"].value_counts().to_dict() == {"distance": 3, "mchn": 2, "outeff": 2}
-    assert figures(app)[0][0] == "Energies, beta 1"
+    assert figures(app)[0][0] == "Energies, beta 1; edges of basins in white"
     app.text_input(key="patterns").set_value("0,0 5,5").run()
     assert len(app.dataframe[0].value.query("energy == 'distance'")) == 2
     app.text_input(key="patterns").set_value("0,0 5").run()

@@ -67,7 +67,9 @@ def _landscapes(typed: str, beta: float) -> tuple[go.Figure, pd.DataFrame]:
         for one in found
         for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True)
     ]
-    return landscape_figure(found, title=f"Energies, beta {beta:g}"), pd.DataFrame(rows)
+    return landscape_figure(
+        found, title=f"Energies, beta {beta:g}; edges of basins in white"
+    ), pd.DataFrame(rows)
 
 
 def _results() -> None:

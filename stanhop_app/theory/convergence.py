@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from scipy.stats import t as student
 from torch import Tensor
 
 from stanhop_app.datasets.images import load_images
@@ -33,6 +34,8 @@ FORMAT = "convergence 1"
 """Of the results file."""
 LOOKS = 40
 """Points of a curve, evenly spaced over the steps."""
+FEWEST = 3
+"""Seeds from which a difference can be told."""
 REFERENCE, OURS = "softmax", "softmax1"
 """Associations that the verdict compares."""
 
@@ -217,8 +220,8 @@ def convergence_table(content: Mapping[str, Any]) -> pd.DataFrame:
 def convergence_claim(content: Mapping[str, Any]) -> str:
     """Whether softmax1 converges faster than softmax, and errs less, in a sentence.
 
-    Differences are of the same images, batches and seed, for the largest number of images; one counts if it
-    is more than two standard errors.
+    Differences are of the same images, batches and seed, for the largest number of images; one counts if its
+    95% interval, by Student's t, does not hold 0. Fewer than three seeds tell nothing.
 
     Raises:
         ValueError: if the results lack one of the two.
@@ -237,14 +240,21 @@ def convergence_claim(content: Mapping[str, Any]) -> str:
     said = []
     for column, what in ((0, "mean training loss"), (1, "error on held-out images")):
         mean = differences[:, column].mean()
-        error = differences[:, column].std(ddof=1) / len(seeds) ** 0.5 if len(seeds) > 1 else np.inf
-        told = "lower" if mean < -2 * error else "higher" if mean > 2 * error else "no different"
+        half = _half_interval(differences[:, column])
+        told = "lower" if mean < -half else "higher" if mean > half else "no different"
         ours, other = (np.mean([found[a][s][column] for s in seeds]) for a in (OURS, REFERENCE))
         said.append(
-            f"{what} {told} ({ours:.4f}, {REFERENCE} {other:.4f}, difference {mean:+.4f} ± {error:.4f})"
+            f"{what} {told} ({ours:.4f}, {REFERENCE} {other:.4f}, difference {mean:+.4f} ± {half:.4f})"
         )
     seed = "seed" if len(seeds) == 1 else "seeds"
     return f"{OURS} over {largest:,} images, {len(seeds)} {seed}: {'; '.join(said)}."
+
+
+def _half_interval(values: np.ndarray) -> float:
+    """Half the width of the 95% interval of a mean; infinite for fewer than three values."""
+    if len(values) < FEWEST:
+        return float("inf")
+    return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
 
 
 def _images(

@@ -31,7 +31,9 @@ FORMAT = "scaling 1"
 TOKENS, CHANNELS, CLASSES = 8, 4, 8
 """Of a window, and of the labels."""
 SMALLEST = 32
-"""Windows that the search begins with; each size is sqrt(2) times the one before."""
+"""Windows that the search begins with."""
+GROWTH = 2**0.5
+"""Of a size over the one before."""
 CHECK = 50
 """Steps between two looks at the errors."""
 DRAWS = 2000
@@ -126,7 +128,7 @@ def largest_learned(dim: int, seed: int, experiment: ScalingExperiment) -> dict[
             learned, failed = count, 0
         else:
             failed += 1
-        size *= 2**0.5
+        size *= GROWTH
     return {
         "parameters": Learner(dim).size,
         "learned": learned,
@@ -171,7 +173,7 @@ class Fit:
     exponent: float
     low: float
     high: float
-    """95% interval of the exponent, from a bootstrap of seeds."""
+    """95% interval of the exponent, from a bootstrap of seeds, each D anywhere up to the next size tried."""
     factor: float
     bits: float
     """Labels learned, in bits, per parameter: median over cells."""
@@ -214,8 +216,9 @@ def fit_exponent(content: Mapping[str, Any], *, seed: int = 0) -> Fit:
     groups = [group for _, group in table.groupby("dim")]
     draws = []
     for _ in range(DRAWS):
-        picked = [g.iloc[generator.integers(0, len(g), len(g))] for g in groups]
-        draws.append(_slope(pd.concat(picked))[0])
+        picked = pd.concat([g.iloc[generator.integers(0, len(g), len(g))] for g in groups])
+        between = GROWTH ** generator.uniform(0, 1, len(picked))
+        draws.append(_slope(picked.assign(learned=picked["learned"] * between))[0])
     exponent, factor = _slope(table)
     bits = table["learned"] * np.log2(CLASSES) / table["parameters"]
     low, high = np.quantile(draws, [0.025, 0.975])

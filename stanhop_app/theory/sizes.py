@@ -11,7 +11,10 @@ WIDTHS = {
     "full": ((4, 6, 8, 12, 16, 24, 32), (0, 1, 2), 4000),
 }
 """Widths, seeds and steps of the sweep of random labels."""
-IMAGES = {"quick": ((100, 1000), (0, 1), 64), "full": ((50, 100, 200, 500, 1000), (0, 1, 2), 256)}
+IMAGES = {
+    "quick": ((100, 1000), (0, 1, 2), 64),
+    "full": ((50, 100, 200, 500, 1000), (0, 1, 2), 256),
+}
 """Numbers of images to learn from, seeds and width of the ViT."""
 TEXT = {"quick": (6_000, 600), "full": (18_000, 2_400)}
 """Characters of the text to be overfitted, and steps."""
