@@ -129,12 +129,12 @@ def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.
                 col=column,
             )
     for axis in figure.select_yaxes():
-        axis.scaleanchor = axis.anchor
+        axis.scaleanchor, axis.constrain = axis.anchor, "domain"
     figure.update_annotations(font_size=11)
     figure.update_layout(
         title=title,
         height=460,
-        legend={"orientation": "h", "y": -0.1},
+        legend={"orientation": "h", "y": -0.16},
         template="plotly_white",
         margin={"l": 50, "r": 20, "t": 120, "b": 50},
     )

@@ -36,7 +36,11 @@ def test_energies_of_typed_patterns(root):
     assert errors(app) == []
     minima = app.dataframe[0].value
     assert minima["energy"].value_counts().to_dict() == {"distance": 3, "mchn": 2, "outeff": 2}
-    assert figures(app)[0][0] == "Energies, beta 1; edges of basins in white"
+    assert [len(traces) for _, traces in figures(app)] == [
+        4,
+        4,
+        4,
+    ]  # values, basins, patterns, minima
     app.text_input(key="patterns").set_value("0,0 5,5").run()
     assert len(app.dataframe[0].value.query("energy == 'distance'")) == 2
     app.text_input(key="patterns").set_value("0,0 5").run()
@@ -55,7 +59,7 @@ def test_results_show_their_finding(root):
     assert app.success[0].value == claim(noise)
     command = "stanhop theory noise --data digits --beta 50 --steps 1 --stored 20"
     assert app.code[2].value == f"{command} --output runs/noise.json"
-    assert [title for title, _ in figures(app)[1:]] == [
+    assert [title for title, _ in figures(app)[3:]] == [
         "share retrieved: digits, beta 50, 1 steps, 2 repeats",
         "mean squared error: digits, beta 50, 1 steps, 2 repeats",
     ]
@@ -65,7 +69,7 @@ def test_results_show_their_finding(root):
     app = open_page(theory_page)
     app.selectbox(key="results").set_value("learned.json").run()
     assert app.success[0].value == convergence_claim(learned)
-    assert "Training loss on 20 images" in figures(app)[1][0]
+    assert "Training loss on 20 images" in figures(app)[3][0]
     damaged = {**noise, "cells": {"0": {"value": 0}}}
     (root / "noise.json").write_text(json.dumps(damaged))
     app.selectbox(key="results").set_value("noise.json").run()

@@ -44,11 +44,14 @@ def _energies() -> None:
     typed = left.text_input("Patterns", PAPER, key="patterns")
     beta = right.number_input("Beta", 0.01, 1000.0, 1.0, key="beta")
     try:
-        figure, table = _landscapes(typed, beta)
+        drawn, table = _landscapes(typed, beta)
     except parts.ERRORS as error:
         st.error(str(error))
         return
-    parts.show(figure, "landscapes")
+    for column, (energy, figure) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
+        with column:
+            parts.show(figure, f"landscape-{energy}")
+    st.caption("Edges of basins are white.")
     st.dataframe(table, hide_index=True)
     command = ["stanhop", "theory", "energy", "--patterns", typed, "--beta", f"{beta:g}"]
     parts.reproduce(
@@ -60,16 +63,14 @@ def _energies() -> None:
 
 
 @st.cache_data(show_spinner="Following retrieval…", max_entries=16)
-def _landscapes(typed: str, beta: float) -> tuple[go.Figure, pd.DataFrame]:
+def _landscapes(typed: str, beta: float) -> tuple[dict[str, go.Figure], pd.DataFrame]:
     found = [landscape(parse_patterns(typed), name, beta=beta) for name in ENERGIES]
     rows = [
         {"energy": one.energy, "x": x, "y": y, "share of the plane": share}
         for one in found
         for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True)
     ]
-    return landscape_figure(
-        found, title=f"Energies, beta {beta:g}; edges of basins in white"
-    ), pd.DataFrame(rows)
+    return {one.energy: landscape_figure([one]) for one in found}, pd.DataFrame(rows)
 
 
 def _results() -> None:
