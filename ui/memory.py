@@ -56,12 +56,8 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
             "--feed-forward memory to see which buckets they use."
         )
         return
-    frame = parts.own_frame(forecaster)
+    frame = parts.run_frame(forecaster)
     if frame is None:
-        options = (forecaster.source_ or {}).get("options", {})
-        frame = parts.upload("The table that the run was trained on", options)
-    if frame is None:
-        st.info("Bring the table that the run was trained on.")
         return
     try:
         found, windows = _occupancy(parts.version(name, frame), forecaster, frame)

@@ -35,12 +35,8 @@ def show() -> None:
     """The page."""
     st.title("Outliers")
     name, forecaster = parts.choose_run()
-    frame = parts.own_frame(forecaster)
+    frame = parts.run_frame(forecaster)
     if frame is None:
-        options = (forecaster.source_ or {}).get("options", {})
-        frame = parts.upload("The table that the run was trained on", options)
-    if frame is None:
-        st.info("Bring the table that the run was trained on.")
         return
     modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
     try:

@@ -103,6 +103,17 @@ def own_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
     return None if name not in DATASETS else dataset(name)
 
 
+def run_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
+    """The table that a run was trained on: by its name, or uploaded; None while it is not there, as said."""
+    frame = own_frame(forecaster)
+    if frame is None:
+        options = (forecaster.source_ or {}).get("options", {})
+        frame = upload("The table that the run was trained on", options)
+    if frame is None:
+        st.info("Bring the table that the run was trained on.")
+    return frame
+
+
 def reading(forecaster: STanHopForecaster) -> str:
     """The Python line that reads a run's own table."""
     name = (forecaster.source_ or {}).get("data")
@@ -173,6 +184,12 @@ def comparison(
         st.dataframe(table)
     for number, figure in enumerate(drawn):
         show(figure, f"comparison-{number}")
+    download_results(name, content)
+    return content
+
+
+def download_results(name: str, content: dict[str, Any]) -> None:
+    """A button that downloads a results file."""
     st.download_button(
         "Download the results (JSON)",
         json.dumps(content, indent=2),
@@ -180,7 +197,6 @@ def comparison(
         mime="application/json",
         key="download",
     )
-    return content
 
 
 def numbered(values: np.ndarray) -> pd.DataFrame:

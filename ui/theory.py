@@ -91,13 +91,7 @@ def _results() -> None:
     st.dataframe(shown.table)
     for number, figure in enumerate(shown.figures):
         parts.show(figure, f"experiment-{number}")
-    st.download_button(
-        "Download the results (JSON)",
-        json.dumps(content, indent=2),
-        file_name=name,
-        mime="application/json",
-        key="download",
-    )
+    parts.download_results(name, content)
     parts.reproduce(
         f"{shown.command} --output {runs.root().name}/{name}",
         "import json\n\nfrom stanhop_app.theory_report import present\n\n"
@@ -132,12 +126,8 @@ def _start() -> None:
 def _memorisation() -> None:
     """Training windows of a run against its test windows, and their energies by layer."""
     name, forecaster = parts.choose_run()
-    frame = parts.own_frame(forecaster)
+    frame = parts.run_frame(forecaster)
     if frame is None:
-        options = (forecaster.source_ or {}).get("options", {})
-        frame = parts.upload("The table that the run was trained on", options)
-    if frame is None:
-        st.info("Bring the table that the run was trained on.")
         return
     if not st.button("Compare training windows with test windows", key="compare"):
         st.caption("Takes some seconds.")
