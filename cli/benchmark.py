@@ -54,7 +54,7 @@ def command(
     \b
     stanhop benchmark etth1 --output benchmark.json
     """
-    from stanhop_app.forecasting.benchmark import benchmark_table, run_benchmark
+    from stanhop_app.studies.benchmark import benchmark_table, run_benchmark
 
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = run_benchmark(

@@ -87,10 +87,10 @@ def command(
     stanhop compare etth1 --output variants.json --report variants.html
     stanhop compare etth1 --variants softmax1,entmax15+gate,softmax1+memory -o more.json
     """
+    from stanhop_app.figures.page import html_page
     from stanhop_app.files import write_text
-    from stanhop_app.forecasting.comparison import ComparisonConfig, compare
-    from stanhop_app.forecasting.comparison_report import comparison_figures, comparison_tables
-    from stanhop_app.plots import html_page
+    from stanhop_app.studies.variants import ComparisonConfig, compare
+    from stanhop_app.studies.variants_report import comparison_figures, comparison_tables
 
     check_outputs(report, force=force)
     check_outputs(output, force=True)

@@ -45,15 +45,15 @@ def command(
     \b
     stanhop compare-memory etth1 --output memory.json --plot memory.html
     """
+    from stanhop_app.figures.page import html_page
     from stanhop_app.files import write_text
-    from stanhop_app.forecasting.memory_comparison import (
+    from stanhop_app.studies.memory import compare_memory
+    from stanhop_app.studies.memory_report import (
         ablation_table,
-        compare_memory,
         comparison_table,
         memory_figures,
         speed_table,
     )
-    from stanhop_app.plots import html_page
 
     check_outputs(plot, force=force)
     check_outputs(output, force=True)

@@ -51,8 +51,8 @@ def fetch(name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def describe(data: str, as_json: bool, **options: Any) -> None:
     """Describe DATA: rows, span, frequency, and every column. DATA is a name, a file or - ."""
-    from stanhop_app.forecasting.frame import frame_frequency
-    from stanhop_app.forecasting.frequency import season_length
+    from stanhop_app.data.frame import frame_frequency
+    from stanhop_app.data.frequency import season_length
 
     frame = read_data(data, options)
     index = frame.index

@@ -22,7 +22,7 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     """
     from stanhop_app.cli.tables import print_report
 
-    from stanhop_app.forecasting.run import evaluate_run
+    from stanhop_app.runs.run import evaluate_run
 
     report = evaluate_run(run, run_table(run, data, options, "evaluate"))
     if as_json:

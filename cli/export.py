@@ -45,8 +45,8 @@ def command(
     stanhop forecast runs/etth1-h24-onnx-int8
     """
     from stanhop_app.files import to_json
-    from stanhop_app.forecasting.exporting import export_run
     from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.runs.exporting import export_run
 
     run = run.resolve() if run.name in ("", "..") else run
     output = output or run.with_name(f"{run.name}-{to}")

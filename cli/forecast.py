@@ -71,7 +71,7 @@ def command(
 
     from stanhop_app.errors import ArtefactError
     from stanhop_app.files import write_atomic
-    from stanhop_app.forecasting.exported import load_forecaster
+    from stanhop_app.runs.exported import load_forecaster
 
     check_outputs(output, plot, force=force)
     ending = output.suffix.lstrip(".") if output is not None else "csv"
@@ -90,7 +90,7 @@ def command(
         )
     if explained:
         from stanhop_app.forecasting.forecaster import STanHopForecaster
-        from stanhop_app.forecasting.novelty import explain, load_store
+        from stanhop_app.runs.novelty import explain, load_store
 
         if not isinstance(forecaster, STanHopForecaster):
             raise click.UsageError(
@@ -98,7 +98,7 @@ def command(
             )
         echo(str(explain(forecaster, load_store(run, forecaster), table)))
     if plot is not None:
-        from stanhop_app.plots import forecast_figure
+        from stanhop_app.figures.forecast import forecast_figure
 
         shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
         name = data or (forecaster.source_ or {}).get("data", "")

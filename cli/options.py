@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def data_options(command: F) -> F:
-    """How a table is read; the names are those of `stanhop_app.forecasting.frame.to_frame`."""
+    """How a table is read; the names are those of `stanhop_app.data.frame.to_frame`."""
     for option in (
         click.option(
             "--missing",
@@ -129,7 +129,7 @@ def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
     """A data set by name, a file by path, or standard input as ``-``."""
     from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.forecasting.frame import read_frame
+    from stanhop_app.data.frame import read_frame
 
     if source == "-" and "LOCAL_RANK" in os.environ:
         raise click.UsageError("several processes cannot read standard input; use a file.")
@@ -147,7 +147,7 @@ def run_table(run: Path, data: str | None, options: dict[str, Any], command: str
     """
     from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.forecasting.folder import read_config
+    from stanhop_app.training.folder import read_config
 
     source = read_config(run).get("source") or {}
     if data is None:

@@ -43,11 +43,12 @@ def command(
     \b
     stanhop outliers runs/etth1-h24 --modules ffn+norm --plot outliers.html
     """
+    from stanhop_app.figures.outliers import norm_figure, outlier_figures
+    from stanhop_app.figures.page import html_page
     from stanhop_app.files import to_json, write_text
-    from stanhop_app.forecasting.analysis import run_parts, window_outliers
     from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.outlier_log import OUTLIERS, read_outliers
-    from stanhop_app.plots import html_page, norm_figure, outlier_figures
+    from stanhop_app.runs.measures import run_parts, window_outliers
+    from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
 
     check_outputs(plot, force=force)
     forecaster = STanHopForecaster.load(run)

@@ -40,9 +40,9 @@ def command(
     \b
     stanhop quantize runs/etth1-h24 --bits W8A8,W4A4
     """
-    from stanhop_app.forecasting.analysis import quantized_errors, run_parts
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.quantization import QuantizationConfig, parse_bits
+    from stanhop_app.runs.measures import quantized_errors, run_parts
 
     configs = [
         QuantizationConfig(

@@ -91,9 +91,8 @@ def train(
     \b
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
     """
-    from stanhop_app.run_folder import check_folder
     from stanhop_app.suite.run import load_data, read_config, save_run, train_run
-    from stanhop_app.training import CHECKPOINT
+    from stanhop_app.training.folder import CHECKPOINT, check_folder
 
     variant = {name: options.pop(name) for name in VARIANT}
     config = _config(model, options, variant)
@@ -205,10 +204,10 @@ def compare(
     \b
     stanhop suite compare opt --data backcopy --output suite.json --report suite.html
     """
+    from stanhop_app.figures.page import html_page
     from stanhop_app.files import write_text
-    from stanhop_app.plots import html_page
-    from stanhop_app.suite.comparison import compare_suite
-    from stanhop_app.suite.report import suite_figures, suite_tables
+    from stanhop_app.studies.suite import compare_suite
+    from stanhop_app.studies.suite_report import suite_figures, suite_tables
 
     check_outputs(report, force=force)
     check_outputs(output, force=True)

@@ -35,9 +35,9 @@ def energy(
     \b
     stanhop theory energy --report energy.html
     """
+    from stanhop_app.figures.page import html_page
+    from stanhop_app.figures.theory import landscape_figure
     from stanhop_app.files import write_text
-    from stanhop_app.plots import html_page
-    from stanhop_app.plots_memory import landscape_figure
     from stanhop_app.theory.energy import ENERGIES
     from stanhop_app.theory.landscape import landscape, parse_patterns
 

@@ -44,9 +44,9 @@ def memorization(
     \b
     stanhop theory memorization runs/etth1-h24 --report memorization.html
     """
+    from stanhop_app.figures.page import html_page
+    from stanhop_app.figures.theory import distance_figure, loss_figure
     from stanhop_app.files import to_json, write_text
-    from stanhop_app.plots import html_page
-    from stanhop_app.plots_memory import distance_figure, loss_figure
 
     check_outputs(report, force=force)
     found = _memorization(run, data, most, seed)
@@ -84,10 +84,10 @@ def trace(
     \b
     stanhop theory trace runs/etth1-h24 --report trace.html
     """
+    from stanhop_app.figures.page import html_page
+    from stanhop_app.figures.theory import trace_figures
     from stanhop_app.files import to_json, write_text
-    from stanhop_app.forecasting.membership import run_trace
-    from stanhop_app.plots import html_page
-    from stanhop_app.plots_memory import trace_figures
+    from stanhop_app.runs.memorization import run_trace
 
     check_outputs(report, force=force)
     forecaster, frame = _opened(run, data, "theory trace")
@@ -112,12 +112,12 @@ def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
     from stanhop_app.suite.run import is_suite_run
 
     if is_suite_run(run):
-        from stanhop_app.suite.membership import suite_memorization
+        from stanhop_app.suite.memorization import suite_memorization
         from stanhop_app.suite.run import load_run, run_corpus
 
         opened = load_run(run)
         return suite_memorization(opened, run_corpus(opened, data), most=most, seed=seed)
-    from stanhop_app.forecasting.membership import run_memorization
+    from stanhop_app.runs.memorization import run_memorization
 
     forecaster, frame = _opened(run, data, "theory memorization")
     return run_memorization(forecaster, frame, most=most, seed=seed)

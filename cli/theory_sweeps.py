@@ -7,7 +7,7 @@ from typing import Any
 import click
 from stanhop_app.cli.options import check_outputs, config_option, echo, names, numbers
 
-from stanhop_app.theory.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
+from stanhop_app.studies.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
 Command = Callable[..., Any]
 
@@ -107,7 +107,7 @@ def convergence(
     \b
     stanhop theory convergence --output convergence.json --report convergence.html
     """
-    from stanhop_app.theory.convergence import ConvergenceExperiment, compare_convergence
+    from stanhop_app.studies.convergence import ConvergenceExperiment, compare_convergence
 
     usual = IMAGES["full" if full else "quick"]
     width = dim or usual[2]
@@ -138,7 +138,7 @@ def scaling(full: bool, **where: Any) -> None:
     \b
     stanhop theory scaling --output scaling.json --report scaling.html
     """
-    from stanhop_app.theory.scaling import ScalingExperiment, sweep
+    from stanhop_app.studies.scaling import ScalingExperiment, sweep
 
     dims, seeds, steps = WIDTHS["full" if full else "quick"]
     experiment = ScalingExperiment(max_steps=steps)
@@ -155,7 +155,7 @@ def bound(data: str, full: bool, **where: Any) -> None:
     \b
     stanhop theory bound --report bound.html
     """
-    from stanhop_app.suite.bound import run_bound
+    from stanhop_app.studies.bound import run_bound
 
     characters, steps = TEXT["full" if full else "quick"]
     _study(
@@ -178,7 +178,7 @@ def _memories(
     stored: int = 100,
     **where: Any,
 ) -> None:
-    from stanhop_app.theory.capacity import MemoryExperiment, run_experiment
+    from stanhop_app.studies.capacity import MemoryExperiment, run_experiment
 
     size = "full" if full else "quick"
     experiment = MemoryExperiment(data=data, beta=beta, steps=steps, repeats=REPEATS[size])
@@ -199,9 +199,9 @@ def _study(
     as_json: bool,
 ) -> None:
     """Make or complete the results of an experiment, and show them as asked."""
+    from stanhop_app.figures.page import html_page
     from stanhop_app.files import to_json, write_text
-    from stanhop_app.plots import html_page
-    from stanhop_app.theory_report import present
+    from stanhop_app.studies.present import present
 
     check_outputs(report, force=force)
     check_outputs(output, force=True)

@@ -130,12 +130,10 @@ def command(
     stanhop train etth1
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
-    from stanhop_app.forecasting.folder import read_config
+    from stanhop_app.data.frame import frame_frequency
     from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.forecasting.frame import frame_frequency
-    from stanhop_app.forecasting.run import make_run
-    from stanhop_app.run_folder import check_folder
-    from stanhop_app.training import CHECKPOINT, is_main_process
+    from stanhop_app.runs.run import make_run
+    from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists()
@@ -200,7 +198,7 @@ def command(
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:
     """Refuse to take a finished run of other options or other data for this one."""
     from stanhop_app.files import to_json
-    from stanhop_app.forecasting.folder import read_config
+    from stanhop_app.training.folder import read_config
 
     config = read_config(output)
     saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}

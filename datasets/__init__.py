@@ -53,6 +53,6 @@ def load(name: str) -> pd.DataFrame:
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(DATASETS)}.")
-    from stanhop_app.forecasting.frame import read_frame
+    from stanhop_app.data.frame import read_frame
 
     return read_frame(DATASETS[name].locate())

@@ -3,7 +3,7 @@
 Weights are symmetric per tensor, activations asymmetric per tensor with static ranges: a running minimum
 and maximum over calibration batches. Every number of the quantised network lies on the grid of its bits,
 so that its accuracy is that of integer arithmetic with wide sums (what stays in float aside: see
-`quantize`); its speed is not. For speed there is `stanhop_app.export`.
+`quantize`); its speed is not. For speed there is `stanhop_app.runs.onnx`.
 
 References:
     Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, appendix C; Hu et al., arXiv 2404.03828, section 4.

@@ -8,10 +8,19 @@ import tomllib
 
 import pytest
 
-LAYERS = ["layers", "models", "forecasting"]
-BESIDE = {"theory": {"layers", "models"}}
-"""What a package beside these may import."""
-SKIN = {"cli", "datasets"}
+FLOORS = (
+    ("version", "errors", "files", "command_line"),
+    ("layers",),
+    ("data", "models", "theory", "outliers"),
+    ("datasets", "training", "figures", "quantization", "hf"),
+    ("forecasting", "suite"),
+    ("runs",),
+    ("studies",),
+    ("ui",),
+    ("cli",),
+)
+"""The floors of the house, the ground first: a place may import from itself and from floors below its own."""
+FLOOR = {place: floor for floor, places in enumerate(FLOORS) for place in places}
 
 
 def settings(project):
@@ -35,12 +44,13 @@ def test_every_folder_with_code_is_a_declared_package(project):
 
 
 def imports(path):
+    """Everything that a file imports, inside functions too, as dotted names."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def modules(project):
@@ -50,7 +60,7 @@ def modules(project):
             yield f"{package}.{path.stem}", path
 
 
-def test_imports_point_one_way(project):
+def test_imports_go_down_the_floors(project):
     for name, path in modules(project):
         place = name.split(".")[1]
         for imported in imports(path):
@@ -59,16 +69,38 @@ def test_imports_point_one_way(project):
                 assert place == {"click": "cli", "streamlit": "ui"}[parts[0]], (
                     f"{name} imports {imported}"
                 )
-            if parts[0] != "stanhop_app" or len(parts) < 2:
+            if parts[0] != "stanhop_app" or place == "__init__" or parts[1] == place:
                 continue
-            if place not in ("cli", "ui"):
-                assert parts[1] not in ("cli", "ui"), f"{name} imports {imported}"
-            if place in LAYERS and parts[1] in LAYERS:
-                assert LAYERS.index(parts[1]) <= LAYERS.index(place), f"{name} imports {imported}"
-            if place in BESIDE and parts[1] in LAYERS:
-                assert parts[1] in BESIDE[place], f"{name} imports {imported}"
-            if place in ("training", "checkpoint", "metrics"):
-                assert parts[1] not in LAYERS, f"{name} imports {imported}"
+            assert FLOOR[parts[1]] < FLOOR[place], f"{name} imports {imported}"
+
+
+def test_every_place_stands_on_a_floor(project):
+    places = {name.split(".")[1] for name, _ in modules(project)} - {"__init__"}
+    assert places == set(FLOOR)
+
+
+def test_no_file_imports_itself_by_way_of_others(project):
+    named = dict(modules(project))
+    arrows = {
+        name: {
+            target
+            for imported in imports(path)
+            for target in (imported, imported.rpartition(".")[0])
+            if target in named and target != name and named[target].stem != "__init__"
+        }
+        for name, path in named.items()
+    }
+    finished: set[str] = set()
+
+    def follow(name, way):
+        assert name not in way, " -> ".join((*way[way.index(name) :], name))
+        if name not in finished:
+            for target in sorted(arrows[name]):
+                follow(target, (*way, name))
+            finished.add(name)
+
+    for name in arrows:
+        follow(name, ())
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import parts
 
-from stanhop_app.forecasting.analysis import run_parts
+from stanhop_app.figures.curves import curves_figure, heat_figure
+from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.residuals import Residuals, residuals
-from stanhop_app.plots import curves_figure, forecast_figure, heat_figure
+from stanhop_app.runs.measures import run_parts
+from stanhop_app.runs.residuals import Residuals, residuals
 
 LONGEST = 20_000
 """Rows that are drawn; of longer histories the latest."""

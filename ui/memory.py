@@ -12,13 +12,13 @@ from stanhop_app.datasets.images import load_images
 from stanhop_app.ui import parts, runs
 from torch import Tensor
 
-from stanhop_app.forecasting.analysis import run_parts, window_occupancy
+from stanhop_app.figures.curves import curves_figure
+from stanhop_app.figures.memory import bucket_figure, picture_figure, share_figure
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.layers.occupancy import Occupancy
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
-from stanhop_app.plots import bucket_figure, curves_figure
-from stanhop_app.plots_memory import picture_figure, share_figure
+from stanhop_app.runs.measures import run_parts, window_occupancy
 from stanhop_app.theory.recall import DAMAGES, Recall, cut_windows, damage, recall, standardise
 
 MOST = 512
@@ -92,7 +92,7 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
     parts.reproduce(
         "stanhop compare-memory etth1 --output memory.json --plot memory.html",
         "from stanhop_app import STanHopForecaster, datasets\n"
-        "from stanhop_app.forecasting.analysis import run_parts, window_occupancy\n\n"
+        "from stanhop_app.runs.measures import run_parts, window_occupancy\n\n"
         f'forecaster = STanHopForecaster.load("{folder}")\n'
         f"{parts.reading(forecaster)}\n"
         'windows = run_parts(forecaster, frame)["test"]\n'

@@ -7,24 +7,24 @@ import streamlit as st
 from stanhop_app.ui import parts, runs
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.analysis import (
+from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.outliers import (
+    component_figure,
+    histogram_figure,
+    norm_figure,
+    outlier_figures,
+)
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
+from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
+from stanhop_app.runs.measures import (
     BITS,
     calibration_batches,
     quantized_errors,
     run_parts,
     window_outliers,
 )
-from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.outlier_log import OUTLIERS, read_outliers
-from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
-from stanhop_app.plots import (
-    component_figure,
-    forecast_figure,
-    histogram_figure,
-    norm_figure,
-    outlier_figures,
-)
-from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
+from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
 
 METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
 MOST = 512
@@ -65,7 +65,7 @@ def show() -> None:
     _bits(name, forecaster, frame, modules)
     parts.reproduce(
         f"stanhop outliers runs/{name} --modules {modules} --plot outliers.html",
-        "from stanhop_app.forecasting.analysis import run_parts, window_outliers\n\n"
+        "from stanhop_app.runs.measures import run_parts, window_outliers\n\n"
         "windows = run_parts(forecaster, frame)['test']\n"
         f"print(window_outliers(forecaster.network_.deep, windows, {modules!r}).table())",
     )

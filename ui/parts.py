@@ -14,11 +14,11 @@ import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 
+from stanhop_app.data.frame import fingerprint, read_frame
 from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.frame import fingerprint, read_frame
-from stanhop_app.forecasting.run import choose_season
 from stanhop_app.outliers import PRESETS
+from stanhop_app.runs.run import choose_season
 
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""

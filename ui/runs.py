@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.errors import ArtefactError
-from stanhop_app.theory_report import PRESENTERS
+from stanhop_app.studies.present import PRESENTERS
 
 
 def root() -> Path:

@@ -11,13 +11,13 @@ from stanhop_app.datasets.images import SOURCES
 from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.run_folder import CONFIG, check_folder
-from stanhop_app.suite.comparison import command_lines
+from stanhop_app.models.variants import VARIANTS
+from stanhop_app.studies.suite import command_lines
+from stanhop_app.studies.suite_report import suite_figures, suite_tables
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import NAMES, default_data
-from stanhop_app.suite.report import suite_figures, suite_tables
 from stanhop_app.suite.run import read_config
-from stanhop_app.variants import VARIANTS
+from stanhop_app.training.folder import CONFIG, check_folder
 
 COMMAND = "stanhop suite compare opt --data backcopy --output runs/suite.json --report suite.html"
 
@@ -33,7 +33,7 @@ def show() -> None:
         _results(st.selectbox("Results", names, key="results"))
     else:
         st.info(f"No results in {runs.root()} yet. Make some below, or with the command.")
-        parts.reproduce(COMMAND, "# see stanhop_app.suite.comparison.compare_suite")
+        parts.reproduce(COMMAND, "# see stanhop_app.studies.suite.compare_suite")
     st.header("Train and compare")
     _start()
 
@@ -44,7 +44,7 @@ def _results(name: str) -> None:
         return
     parts.reproduce(
         "\n".join(command_lines(content, f"{runs.root().name}/{name}")),
-        "import json\n\nfrom stanhop_app.suite.report import pair_table\n\n"
+        "import json\n\nfrom stanhop_app.studies.suite_report import pair_table\n\n"
         f'print(pair_table(json.load(open("{runs.root().name}/{name}"))))',
     )
 

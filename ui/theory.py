@@ -10,17 +10,17 @@ import streamlit as st
 import torch
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.membership import run_memorization, run_trace
-from stanhop_app.plots_memory import (
+from stanhop_app.figures.theory import (
     distance_figure,
     landscape_figure,
     loss_figure,
     trace_figures,
 )
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.memorization import run_memorization, run_trace
+from stanhop_app.studies.present import EXPERIMENTS, present
 from stanhop_app.theory.energy import ENERGIES
 from stanhop_app.theory.landscape import landscape, parse_patterns
-from stanhop_app.theory_report import EXPERIMENTS, present
 
 PAPER = "-2,-0.5 0.2,-0.3 1.5,1.5"
 """The three patterns of "Beyond Scaling Laws", figure 1."""
@@ -94,7 +94,7 @@ def _results() -> None:
     parts.download_results(name, content)
     parts.reproduce(
         f"{shown.command} --output {runs.root().name}/{name}",
-        "import json\n\nfrom stanhop_app.theory_report import present\n\n"
+        "import json\n\nfrom stanhop_app.studies.present import present\n\n"
         f'print(present(json.load(open("{runs.root().name}/{name}"))).verdict)',
     )
 
@@ -147,7 +147,7 @@ def _memorisation() -> None:
     parts.reproduce(
         f"stanhop theory memorization {folder}\nstanhop theory trace {folder}",
         "from pathlib import Path\n\nfrom stanhop_app import STanHopForecaster, datasets\n"
-        "from stanhop_app.forecasting.membership import run_memorization\n\n"
+        "from stanhop_app.runs.memorization import run_memorization\n\n"
         f'forecaster = STanHopForecaster.load(Path("{folder}"))\n'
         f"{parts.reading(forecaster)}\n"
         "print(run_memorization(forecaster, frame).verdict)",

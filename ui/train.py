@@ -13,12 +13,11 @@ from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
 from stanhop_app.command_line import flags
-from stanhop_app.forecasting.folder import CONFIG, read_config
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.models.stanhop import STanHopConfig
-from stanhop_app.run_folder import check_folder
-from stanhop_app.training_config import TrainingConfig
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.folder import CONFIG, check_folder, read_config
 
 UPLOAD = "an upload"
 

@@ -9,17 +9,17 @@ import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.forecasting.comparison_report import (
+from stanhop_app.data.frame import fingerprint
+from stanhop_app.figures.curves import heat_figure
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.layers.observe import record_weights
+from stanhop_app.models.variants import VARIANTS
+from stanhop_app.studies.variants_report import (
     command_line,
     comparison_figures,
     comparison_tables,
 )
-from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.frame import fingerprint
-from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.layers.observe import record_weights
-from stanhop_app.plots import heat_figure
-from stanhop_app.variants import VARIANTS
 
 COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
 
@@ -32,7 +32,7 @@ def show() -> None:
         _results(st.selectbox("Results", names, key="results"))
     else:
         st.info(f"No results in {runs.root()} yet. Make some with the command below.")
-        parts.reproduce(COMMAND, "# see stanhop_app.forecasting.comparison.compare")
+        parts.reproduce(COMMAND, "# see stanhop_app.studies.variants.compare")
     _start()
     st.header("Two runs on one window")
     _side_by_side()
@@ -74,7 +74,7 @@ def _results(name: str) -> None:
     data = "sample" if ours else "DATA"  # others are known by their checksum only
     parts.reproduce(
         command_line(content, data, f"{runs.root().name}/{name}"),
-        "import json\n\nfrom stanhop_app.forecasting.comparison_report import rank_table\n\n"
+        "import json\n\nfrom stanhop_app.studies.variants_report import rank_table\n\n"
         f'print(rank_table(json.load(open("{runs.root().name}/{name}"))))',
     )
 

@@ -8,9 +8,8 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import jobs, parts, runs
 
-from stanhop_app.plots import curves_figure
-from stanhop_app.run_folder import CONFIG
-from stanhop_app.training import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.figures.curves import curves_figure
+from stanhop_app.training.folder import CHECKPOINT, CONFIG, HISTORY, STEPS
 
 SECONDS = 1.0
 """Between two looks at a running command."""

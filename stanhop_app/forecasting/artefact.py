@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from stanhop_app.checkpoint import (
+from stanhop_app.data.context import stamp, stamped_context
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import Split
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256, write_json
+from stanhop_app.forecasting.combination import Combination
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training.checkpoint import (
     load_tensors,
     load_weights,
     save_tensors,
     with_prefix,
     without_prefix,
 )
-from stanhop_app.errors import ArtefactError
-from stanhop_app.files import sha256, write_json
-from stanhop_app.forecasting.combination import Combination
-from stanhop_app.forecasting.folder import CONFIG, FORMATS, RUN, read_config, stamp, stamped_context
-from stanhop_app.forecasting.scaler import Scaler
-from stanhop_app.forecasting.windows import Split
-from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training.folder import CONFIG, FORMATS, RUN, read_config
 from stanhop_app.version import __version__
 
 if TYPE_CHECKING:

@@ -3,45 +3,35 @@
 A predictor maps scaled windows (B, T, C) to forecasts (B, L, C).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.checkpoint import (
+from stanhop_app.data.windows import Windows
+from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import LinearPart
+from stanhop_app.training.checkpoint import (
     load_tensors,
     load_weights,
     save_tensors,
     with_prefix,
     without_prefix,
 )
-from stanhop_app.errors import ArtefactError
-from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
-from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Windows
-from stanhop_app.models.stanhop import LinearPart
-from stanhop_app.training import train
-from stanhop_app.training_config import TrainingConfig
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.loop import train
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Baseline:
-    """A fitted predictor with the number of time steps that it reads."""
-
-    predict: Callable[[Tensor], Tensor]
-    lookback: int
-    note: str = ""
-    """What validation chose."""
-
-
-def last_value(horizon: int) -> Baseline:
+def last_value(horizon: int) -> Predictor:
     """Repeat the last value."""
-    return Baseline(predict=lambda x: x[:, -1:].expand(-1, horizon, -1), lookback=1)
+    return Predictor(predict=lambda x: x[:, -1:].expand(-1, horizon, -1), lookback=1)
 
 
-def seasonal_naive(horizon: int, season: int) -> Baseline:
+def seasonal_naive(horizon: int, season: int) -> Predictor:
     """Repeat the last season, ``y_{t+h} = x_{t+h-m ceil(h/m)}`` with season m.
 
     Raises:
@@ -54,10 +44,10 @@ def seasonal_naive(horizon: int, season: int) -> Baseline:
     def predict(x: Tensor) -> Tensor:
         return x[:, -season:][:, steps.to(x.device)]
 
-    return Baseline(predict=predict, lookback=season, note=f"season {season}")
+    return Predictor(predict=predict, lookback=season, note=f"season {season}")
 
 
-def fit_ridge(train: Windows, validation: Windows) -> Baseline:
+def fit_ridge(train: Windows, validation: Windows) -> Predictor:
     """Ridge regression shared by all variates; lookback and penalty chosen on validation."""
     fits = []
     for lookback in sorted({*LOOKBACKS, train.lookback}):
@@ -66,7 +56,7 @@ def fit_ridge(train: Windows, validation: Windows) -> Baseline:
             fits.append(fit_pooled(candidate, replace(validation, lookback=lookback)))
     fit = min(fits, key=lambda f: f.validation_mse)
     (options,) = fit.options
-    return Baseline(
+    return Predictor(
         predict=fit.module(),
         lookback=options.lookback,
         note=f"lookback {options.lookback}, penalty {options.penalty:g}",
@@ -99,19 +89,19 @@ class DLinear(nn.Module):
         return out.transpose(1, 2)
 
 
-def fit_dlinear(windows: Windows, validation: Windows, *, seed: int = 0) -> Baseline:
+def fit_dlinear(windows: Windows, validation: Windows, *, seed: int = 0) -> Predictor:
     """DLinear trained by gradient with early stopping on validation."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = DLinear(windows.lookback, windows.horizon)
         config = TrainingConfig(max_epochs=10, learning_rate=2e-3, seed=seed, device="cpu")
         train(model, ForecastTask(windows, validation), config, progress=False)
-    return Baseline(predict=model, lookback=windows.lookback)
+    return Predictor(predict=model, lookback=windows.lookback)
 
 
 def fit_baselines(
     train: Windows, validation: Windows, *, season: int, seed: int = 0
-) -> dict[str, Baseline]:
+) -> dict[str, Predictor]:
     """All four, by the name that tables print."""
     return {
         "last value": last_value(train.horizon),
@@ -121,7 +111,7 @@ def fit_baselines(
     }
 
 
-def save_baselines(baselines: dict[str, Baseline], path: Path) -> None:
+def save_baselines(baselines: dict[str, Predictor], path: Path) -> None:
     """Write the two fitted baselines as one safetensors file, so that later scores have them too."""
     ridge, dlinear = (baselines[name].predict for name in ("ridge", "DLinear"))
     assert isinstance(ridge, nn.Module)
@@ -133,7 +123,7 @@ def save_baselines(baselines: dict[str, Baseline], path: Path) -> None:
     save_tensors(path, tensors, {"notes": {name: b.note for name, b in baselines.items()}})
 
 
-def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Baseline]:
+def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Predictor]:
     """Read what `save_baselines` wrote; the naive ones need no file.
 
     Raises:
@@ -151,8 +141,8 @@ def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Baseli
     return {
         "last value": last_value(horizon),
         "seasonal naive": seasonal_naive(horizon, season),
-        "ridge": Baseline(
+        "ridge": Predictor(
             predict=ridge, lookback=tensors["ridge.weight"].shape[1], note=notes["ridge"]
         ),
-        "DLinear": Baseline(predict=dlinear, lookback=lookback, note=notes["DLinear"]),
+        "DLinear": Predictor(predict=dlinear, lookback=lookback, note=notes["DLinear"]),
     }

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stanhop_app.forecasting.folds import num_folds, pieces
+from stanhop_app.data.folds import num_folds, pieces
+from stanhop_app.data.windows import Windows
 from stanhop_app.forecasting.linear import LinearFit
-from stanhop_app.forecasting.windows import Windows
 from stanhop_app.models.stanhop import STanHopNet
 
 SHRINKAGES = (0.1, 0.3, 1.0, 3.0, 10.0)

@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import Split, Windows
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.baselines import Baseline
-from stanhop_app.forecasting.scaler import Scaler
-from stanhop_app.forecasting.windows import Split, Windows
+from stanhop_app.forecasting.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +42,7 @@ class Scores:
 
 @torch.no_grad()
 def score(
-    predictor: Baseline, windows: Windows, scaler: Scaler, batch_size: int | None = None
+    predictor: Predictor, windows: Windows, scaler: Scaler, batch_size: int | None = None
 ) -> Scores:
     """Score one predictor on every window; memory does not grow with their number."""
     shape = (windows.horizon, windows.values.shape[1])
@@ -89,7 +89,7 @@ def parts(values: Tensor, split: Split | None, horizon: int, lookback: int) -> d
 
 
 def score_all(
-    predictors: Mapping[str, Baseline],
+    predictors: Mapping[str, Predictor],
     values: Tensor,
     split: Split | None,
     horizon: int,
@@ -148,7 +148,7 @@ def variate_table(
         scaler: gives the units back.
         columns: names of the variates.
         scale_of_mase: seasonal error of the training rows per variate, original units
-            (`stanhop_app.metrics.seasonal_error`); MASE is NaN where it is 0.
+            (`stanhop_app.forecasting.metrics.seasonal_error`); MASE is NaN where it is 0.
     """
     scale = np.array(scaler.scale)
     mae = scores.absolute.mean(0) * scale

@@ -11,25 +11,25 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from stanhop_app.forecasting.baselines import Baseline
-from stanhop_app.forecasting.combination import Combination, join
-from stanhop_app.forecasting.evaluation import score_all
-from stanhop_app.forecasting.frame import (
+from stanhop_app.data.frame import (
     Missing,
     fingerprint,
     frame_frequency,
     to_frame,
 )
+from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
+from stanhop_app.forecasting.combination import Combination, join
+from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.linear import fit_linear
-from stanhop_app.forecasting.match import match_columns, match_frequency
+from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import forecast_after
-from stanhop_app.forecasting.scaler import Scaler
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import Split, Windows, split_rows, split_windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.outlier_log import OUTLIERS, OutlierLog
-from stanhop_app.training import train
-from stanhop_app.training_config import Loss, TrainingConfig
+from stanhop_app.training.config import Loss, TrainingConfig
+from stanhop_app.training.loop import train
+from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
 Table = pd.DataFrame | np.ndarray
 WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
@@ -44,7 +44,7 @@ class STanHopForecaster(BaseEstimator):
     Args:
         horizon: time steps forecast by one pass of the network.
         lookback: time steps that it reads (the deep part the latest 336 of them at most).
-        split: "A/B/C" or a name (`stanhop_app.forecasting.windows.split_rows`). Test rows (C) are never used
+        split: "A/B/C" or a name (`stanhop_app.data.windows.split_rows`). Test rows (C) are never used
             by ``fit``; "4/1/0" trains and validates on everything.
         association: "softmax1" (outlier-efficient), "softmax", "sparsemax", "entmax15" or "entmax".
         clip: (gamma, zeta) of clipped retrieval, or None.
@@ -54,7 +54,7 @@ class STanHopForecaster(BaseEstimator):
         max_epochs: passes over the training windows.
         learning_rate: top of the one-cycle schedule.
         batch_size: windows in a step.
-        missing: "error", "interpolate" or "ffill" (`stanhop_app.forecasting.frame.to_frame`).
+        missing: "error", "interpolate" or "ffill" (`stanhop_app.data.frame.to_frame`).
         network: further fields of `STanHopConfig` by name, such as ``{"dim": 256, "num_layers": 11}``.
         training: further fields of `TrainingConfig` by name, such as ``{"max_steps": 100}``.
         seed: fixes the result, on CPU to the bit.
@@ -251,14 +251,14 @@ class STanHopForecaster(BaseEstimator):
         whole = {WHOLE: self.predictors()[WHOLE]}
         return -score_all(whole, scaled, None, self.horizon, self.scaler_)["all"][WHOLE].mse
 
-    def predictors(self) -> dict[str, Baseline]:
+    def predictors(self) -> dict[str, Predictor]:
         """The whole and, where there are two, its parts, as scored side by side."""
         check_is_fitted(self)
         network = self.network_
-        named = {WHOLE: Baseline(predict=network, lookback=self.lookback)}
+        named = {WHOLE: Predictor(predict=network, lookback=self.lookback)}
         if self.linear_skip:
-            named[DEEP] = Baseline(predict=network.deep, lookback=self.lookback)
-            named[LINEAR] = Baseline(predict=network.linear, lookback=self.lookback)
+            named[DEEP] = Predictor(predict=network.deep, lookback=self.lookback)
+            named[LINEAR] = Predictor(predict=network.linear, lookback=self.lookback)
         return named
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -300,7 +300,7 @@ class STanHopForecaster(BaseEstimator):
         if isinstance(X, str | Path):
             raise ValueError(
                 f"X must be a frame or an array, got {str(X)!r}; read a file with "
-                "stanhop_app.forecasting.frame.read_frame."
+                "stanhop_app.data.frame.read_frame."
             )
         array = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=self)
         if fitted and array.shape[1] != self.n_features_in_:

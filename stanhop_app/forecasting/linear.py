@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from stanhop_app.forecasting.folds import num_folds, pieces
-from stanhop_app.forecasting.windows import Windows
+from stanhop_app.data.folds import num_folds, pieces
+from stanhop_app.data.windows import Windows
 from stanhop_app.models.stanhop import LinearPart, from_last
 
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.frame import time_index
+from stanhop_app.data.frequency import future_index
+from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.frame import time_index
-from stanhop_app.forecasting.frequency import future_index
-from stanhop_app.forecasting.scaler import Scaler
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """(1, T, C) -> (1, L, C), float32, scaled units."""

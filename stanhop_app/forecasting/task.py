@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stanhop_app.forecasting.windows import Windows
-from stanhop_app.training_config import Loss
+from stanhop_app.data.windows import Windows
+from stanhop_app.training.config import Loss
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
@@ -18,7 +18,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class ForecastTask:
-    """Training and validation windows of one table; see `stanhop_app.training.Task`."""
+    """Training and validation windows of one table; see `stanhop_app.training.loop.Task`."""
 
     def __init__(self, train: Windows, validation: Windows, loss: Loss = "mse"):
         self.train, self.validation = train, validation

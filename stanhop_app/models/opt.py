@@ -42,7 +42,7 @@ class OPT(nn.Module):
     """Pre-norm decoder; the head shares the weights of the embedding, and has no bias.
 
     OPT was trained with weight decay on the gains of its norms, which keeps its outliers small
-    (arXiv 2306.12929, table 6): `stanhop_app.training_config.TrainingConfig.decay_gains`.
+    (arXiv 2306.12929, table 6): `stanhop_app.training.config.TrainingConfig.decay_gains`.
     """
 
     def __init__(self, config: OPTConfig):

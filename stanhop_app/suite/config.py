@@ -10,7 +10,7 @@ from stanhop_app.models.bert import BERT, BERTConfig
 from stanhop_app.models.opt import OPT, OPTConfig
 from stanhop_app.models.vit import ViT, ViTConfig
 from stanhop_app.suite.corpus import SPECIAL, Corpus, default_data
-from stanhop_app.training_config import TrainingConfig
+from stanhop_app.training.config import TrainingConfig
 
 MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "bert": (BERTConfig, BERT),

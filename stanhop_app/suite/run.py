@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from stanhop_app.checkpoint import load_tensors, load_weights, save_tensors
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.files import sha256, to_json, write_json, write_text
-from stanhop_app.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
-from stanhop_app.run_folder import CONFIG
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.tasks import SuiteTask, make_task
-from stanhop_app.training import CHECKPOINT, train
+from stanhop_app.training.checkpoint import load_tensors, load_weights, save_tensors
+from stanhop_app.training.folder import CHECKPOINT, CONFIG
+from stanhop_app.training.loop import train
+from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.version import __version__
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"

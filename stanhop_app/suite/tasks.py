@@ -19,7 +19,7 @@ SCORED = 64
 
 
 class SuiteTask(Protocol):
-    """A task of `stanhop_app.training.train` that can be scored too."""
+    """A task of `stanhop_app.training.loop.train` that can be scored too."""
 
     train_size: int
     validation_size: int

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from stanhop_app import STanHopForecaster, datasets
-from stanhop_app.forecasting.analysis import run_parts
-from stanhop_app.forecasting.novelty import remember, window_activations
+from stanhop_app.runs.measures import run_parts
+from stanhop_app.runs.novelty import remember, window_activations
 from stanhop_app.theory.memorization import auc
 
 BLOCKS, WINDOWS, SHIFT, HOURS = 8, 400, 4.0, 24

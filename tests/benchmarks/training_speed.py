@@ -9,12 +9,12 @@ import time
 import torch
 
 from stanhop_app import datasets
-from stanhop_app.forecasting.scaler import Scaler
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import split_rows, split_windows
 from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.forecasting.windows import split_rows, split_windows
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
-from stanhop_app.training import train
-from stanhop_app.training_config import TrainingConfig
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.loop import train
 
 LOOKBACK, HORIZON, STEPS = 336, 24, 60
 

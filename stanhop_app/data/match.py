@@ -1,0 +1,37 @@
+"""Whether a table is one that a trained model can read. Nothing here needs torch."""
+
+import pandas as pd
+
+from stanhop_app.data.frame import frame_frequency
+from stanhop_app.errors import DataError
+
+
+def match_columns(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns of a frame in the trained order, by name.
+
+    Raises:
+        DataError: naming the columns that are missing or unexpected.
+    """
+    absent = [c for c in columns if c not in frame.columns]
+    extra = [c for c in frame.columns if c not in columns]
+    if not absent and not extra:
+        return frame[columns]
+    said = [f"missing: {', '.join(absent)}"] if absent else []
+    said += [f"unexpected: {', '.join(extra)}"] if extra else []
+    raise DataError(
+        f"the columns differ from the trained ones ({'; '.join(said)}); the forecaster was trained on "
+        f"{', '.join(columns)}; choose with columns (--columns)."
+    )
+
+
+def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
+    """Refuse a table of another frequency than the trained one.
+
+    Raises:
+        DataError: naming both.
+    """
+    if frequency is not None and frame_frequency(frame) not in (None, frequency):
+        raise DataError(
+            f"the table has frequency {frame_frequency(frame)}, but the forecaster was trained on "
+            f"{frequency}; resample it."
+        )

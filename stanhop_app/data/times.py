@@ -1,0 +1,187 @@
+"""Time stamps from users: which column holds them, and what its text means."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.frequency import infer, regular_grid
+from stanhop_app.errors import DataError
+
+TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds")
+NUMERIC_DATE = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d{2})(?!\d)")
+"""Dates that begin with day or month: 01/02/2024."""
+TIMES_OF_DAY = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    "T%H:%M",
+    "T%H:%M:%S",
+)
+EARLIEST = 1678
+"""Years before are taken for a misread date."""
+
+
+def guess_time_column(table: pd.DataFrame, name: str) -> str:
+    """The column of dates, or named like one, or whose text can be read as dates."""
+    for column in table.columns:
+        if _is_time(table[column]):
+            return str(column)
+    for column in table.columns:
+        if str(column).lower() in TIME_NAMES:
+            return str(column)
+    first = table.columns[0]
+    if not pd.api.types.is_numeric_dtype(table[first]) and _readings(table[first].head(20), None):
+        return str(first)
+    raise DataError(
+        f"{name}: no time column found (looked for dates, and for a column named "
+        f"{', '.join(TIME_NAMES)}); name it with time_column (--time-column)."
+    )
+
+
+def _is_time(column: pd.Series) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
+
+
+def parse_times(
+    column: pd.Series, name: str, day_first: bool | None = None, frequency: str | None = None
+) -> pd.DatetimeIndex:
+    """Time stamps of a whole column, by one format.
+
+    Of 01/02/2024 ``day_first`` says whether 01 is the day. By default the order is the one in which all dates
+    exist; if both are possible, the one in which they are regular (of this frequency, if it is
+    given); and else month first, or day first with points (31.12.2024).
+
+    Raises:
+        DataError: naming the first row that is empty or no date.
+    """
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    if pd.api.types.is_numeric_dtype(column):
+        raise DataError(
+            f"{name}: time column {column.name!r} holds numbers; write dates such as "
+            "2016-07-01 00:00:00 instead."
+        )
+    missing = column.isna()
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0]) + 1
+        raise DataError(
+            f"{name}: time column {column.name!r} is empty in {int(missing.sum())} rows, "
+            f"first in row {row}."
+        )
+    readings = _readings(column, day_first)
+    if not readings:
+        row = _first_bad_row(column, day_first)
+        raise DataError(
+            f"{name}: time column {column.name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a "
+            "date of the same form as the others."
+        )
+    regular = (r for r in readings if len(readings) > 1 and _is_regular(r, frequency))
+    return next(regular, readings[0])
+
+
+def day_comes_first(column: pd.Series, times: pd.DatetimeIndex) -> bool | None:
+    """Whether dates were read day first; None if they do not begin with day or month."""
+    if not _is_numeric_date(column):
+        return None
+    day = int(re.match(r"\d+", column.iloc[0]).group())  # type: ignore[union-attr]
+    month = int(re.split("[/.-]", column.iloc[0])[1])
+    first = times[0]
+    if day != month:
+        return bool(first.day == day and first.month == month)
+    return any(r.equals(times) for r in _readings(column, True))
+
+
+def order_hint(column: pd.Series, times: pd.DatetimeIndex) -> str:
+    """How dates were read that can be read in two ways, or nothing."""
+    if not _is_numeric_date(column):
+        return ""
+    month_first, day_first = (_readings(column, order) for order in (False, True))
+    if not month_first or not day_first or month_first[0].equals(day_first[0]):
+        return ""
+    read, other = ("day", "month") if times.equals(day_first[0]) else ("month", "day")
+    return (
+        f" Dates such as {column.iloc[0]} were read {read} first; if that is wrong, say "
+        f"day_first={other == 'day'} (--{other}-first)."
+    )
+
+
+def _is_numeric_date(column: pd.Series) -> bool:
+    first = column.iloc[0] if len(column) else None
+    return isinstance(first, str) and NUMERIC_DATE.match(first.strip()) is not None
+
+
+def _readings(column: pd.Series, day_first: bool | None) -> list[pd.DatetimeIndex]:
+    """All readings of the column that succeed, the likelier first."""
+    if not _is_numeric_date(column):
+        reading = _read_text(column)
+        return [] if reading is None else [reading]
+    column = column.str.strip()
+    points = "." in column.iloc[0][:3]
+    orders = (points, not points) if day_first is None else (day_first,)
+    readings = []
+    for order in orders:
+        for form in _formats(column.iloc[0], order):
+            try:
+                readings.append(pd.DatetimeIndex(pd.to_datetime(column, format=form)))
+                break
+            except (ValueError, TypeError, OverflowError):
+                continue
+    if len(readings) == 2 and readings[0].equals(readings[1]):
+        return readings[:1]
+    return readings
+
+
+def _formats(text: str, day_first: bool) -> list[str]:
+    """Formats of a date that begins with day or month, with all times of day."""
+    match = NUMERIC_DATE.match(text)
+    assert match is not None
+    mark, year = match[1], "%Y" if len(match[2]) == 4 else "%y"
+    date = mark.join(("%d", "%m", year) if day_first else ("%m", "%d", year))
+    return [date + time + zone for time in TIMES_OF_DAY for zone in (("", "%z") if time else ("",))]
+
+
+def _read_text(column: pd.Series) -> pd.DatetimeIndex | None:
+    """Dates that begin with the year or name the month, by one format; changing offsets become UTC."""
+    first = column.iloc[0] if len(column) else None
+    if isinstance(first, str) and re.fullmatch(r"\d{1,2}:\d{2}.*", first.strip()):
+        return None  # a time of day without a date
+    for utc in (False, True):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                times = pd.DatetimeIndex(pd.to_datetime(column, utc=utc))
+        except (ValueError, TypeError, OverflowError):
+            continue
+        return times if len(times) and times.min().year >= EARLIEST else None
+    return None
+
+
+def _first_bad_row(column: pd.Series, day_first: bool | None) -> int:
+    """The first row that the form of the others does not fit."""
+    attempts: list[dict[str, object]] = [{"utc": True}]
+    if _is_numeric_date(column):
+        orders = (False, True) if day_first is None else (day_first,)
+        attempts = [{"format": f} for order in orders for f in _formats(column.iloc[0], order)]
+    fewest = np.ones(len(column), dtype=bool)
+    for options in attempts:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            parsed = pd.to_datetime(column, errors="coerce", **options)  # type: ignore[call-overload]
+        bad = parsed.isna().to_numpy()
+        fewest = bad if bad.sum() < fewest.sum() else fewest
+    return int(np.flatnonzero(fewest)[0]) if fewest.any() else 0
+
+
+def _is_regular(times: pd.DatetimeIndex, frequency: str | None) -> bool:
+    stamps = times.unique().sort_values()
+    if frequency is None:
+        return len(stamps) >= 3 and infer(stamps) is not None
+    try:
+        return len(regular_grid(stamps, "", frequency)) == len(stamps)
+    except DataError:
+        return False

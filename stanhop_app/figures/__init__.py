@@ -1,0 +1,1 @@
+"""Plotly figures from data. Command line, reports and dashboard draw with these and nothing else."""

@@ -1,0 +1,55 @@
+"""Figures of a history and its forecast."""
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from stanhop_app.figures.page import ACTUAL, FORECAST, HISTORY
+
+
+def forecast_figure(
+    history: pd.DataFrame,
+    forecast: pd.DataFrame,
+    *,
+    actual: pd.DataFrame | None = None,
+    title: str = "",
+) -> go.Figure:
+    """History and forecast of every variate, one row each, with a line where the forecast begins.
+
+    Args:
+        history: the rows before the forecast, time index, original units.
+        forecast: what `STanHopForecaster.predict` returned; its columns are drawn.
+        actual: what came, where it is known.
+        title: of the figure; should name model and data.
+    """
+    columns = list(forecast.columns)
+    figure = make_subplots(
+        rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.25 / len(columns)
+    )
+    lines = [("history", history, HISTORY, "solid"), ("forecast", forecast, FORECAST, "solid")]
+    if actual is not None:
+        lines.append(("actual", actual, ACTUAL, "dot"))
+    for row, column in enumerate(columns, start=1):
+        for name, frame, colour, dash in lines:
+            trace = go.Scatter(
+                x=frame.index,
+                y=frame[column],
+                name=name,
+                legendgroup=name,
+                showlegend=row == 1,
+                line={"color": colour, "dash": dash, "width": 1.6},
+            )
+            figure.add_trace(trace, row=row, col=1)
+        figure.update_yaxes(title_text=column, row=row, col=1)
+        figure.add_vline(
+            x=history.index[-1], line={"color": "#888", "dash": "dash"}, row=row, col=1
+        )
+    figure.update_layout(
+        title=title,
+        height=150 * len(columns) + 150,
+        hovermode="x unified",
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        template="plotly_white",
+        margin={"l": 70, "r": 20, "t": 80, "b": 40},
+    )
+    return figure

@@ -1,0 +1,173 @@
+"""Forecast with an exported folder. ONNX kinds need onnxruntime and no torch."""
+
+import json
+import logging
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256
+from stanhop_app.data.context import stamped_context
+from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
+from stanhop_app.data.frame import to_frame
+from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.forecasting.rolling import Predict, forecast_after
+from stanhop_app.data.scaler import Scaler
+
+if TYPE_CHECKING:
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+KINDS = {"onnx": "model.onnx", "onnx-int8": "model.onnx", "torch-export": "model.pt2"}
+"""What can be exported, and the name of its file."""
+CONTEXT = "context.npy"
+
+
+class ExportedForecaster:
+    """A fitted forecaster that was exported: it predicts, and can do nothing else.
+
+    Make one with `stanhop_app.runs.exporting.export_run` or ``stanhop export``.
+
+    Attributes:
+        kind: "onnx", "onnx-int8" or "torch-export".
+        columns_: names of the variates.
+        frequency_: pandas alias.
+        horizon: steps of one pass.
+        lookback: rows that it reads.
+        association: of the network.
+        split: of the training.
+        source_: what the run was trained on.
+        context_: the last rows of that table.
+    """
+
+    def __init__(self, config: dict[str, Any], context: pd.DataFrame, predict: Predict):
+        self.kind: str = config["kind"]
+        self.columns_: list[str] = list(config["columns"])
+        self.frequency_: str | None = config["frequency"]
+        self.source_: dict[str, Any] | None = config["source"]
+        parameters = config["parameters"]
+        self.horizon, self.lookback = int(parameters["horizon"]), int(parameters["lookback"])
+        self.association, self.split = parameters["association"], parameters["split"]
+        self.missing = parameters["missing"]
+        self.scaler_ = Scaler(**{k: tuple(v) for k, v in config["scaler"].items()})
+        self.context_, self._predict_window = context, predict
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "ExportedForecaster":
+        """Read a folder that ``stanhop export`` wrote.
+
+        Raises:
+            ArtefactError: if it is missing, damaged, newer than this package, or what runs it is not
+                installed.
+        """
+        folder = Path(folder)
+        config = read_config(folder, EXPORT)
+        try:
+            path = folder / KINDS[config["kind"]]
+            for file in (path, folder / CONTEXT):
+                if not file.exists():
+                    raise ArtefactError(f"{file}: no such file; the export is not whole.")
+                if sha256(file) != config["sha256"][file.name]:
+                    raise ArtefactError(f"{file}: checksum does not match {CONFIG}; it is damaged.")
+            values = np.load(folder / CONTEXT, allow_pickle=False)
+            context = stamped_context(values, config)
+            predict = onnx_session(path) if path.suffix == ".onnx" else _program(path)
+            return cls(config, context, predict)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
+
+    def predict(
+        self, X: pd.DataFrame | None = None, horizon: int | None = None
+    ) -> pd.DataFrame | np.ndarray:
+        """Forecast the steps after the last row, as `STanHopForecaster.predict` does for frames."""
+        if X is None:
+            table = self.context_
+        else:
+            table = match_columns(to_frame(X, missing=self.missing), self.columns_)
+            match_frequency(table, self.frequency_)
+        return forecast_after(
+            table,
+            self._predict_window,
+            self.scaler_,
+            lookback=self.lookback,
+            horizon=self.horizon if horizon is None else horizon,
+        )
+
+    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
+        """(B, T, C) -> (B, L, C), float32, scaled units."""
+        return self._predict_window(np.ascontiguousarray(windows, dtype=np.float32))
+
+
+def load_forecaster(folder: Path) -> "STanHopForecaster | ExportedForecaster":
+    """Whatever can forecast in a folder: a run, or an exported model (then torch is not imported).
+
+    Raises:
+        ArtefactError: if the folder is neither, or damaged.
+    """
+    if read_config(folder, RUN, EXPORT)["format"] == EXPORT:
+        return ExportedForecaster.load(folder)
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    return STanHopForecaster.load(folder)
+
+
+def onnx_session(path: Path) -> Predict:
+    """Windows to forecasts, through ONNX Runtime.
+
+    Raises:
+        ArtefactError: if it is not installed or cannot read the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ArtefactError(
+            f"{path}: needs onnxruntime, which is not installed: pip install onnxruntime."
+        ) from None
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (given,) = session.get_inputs()
+    except Exception as error:  # onnxruntime's errors have no common class of their own
+        logging.getLogger(__name__).debug("onnxruntime", exc_info=True)
+        raise ArtefactError(f"{path}: onnxruntime cannot read it ({error}).") from None
+
+    def predict(windows: np.ndarray) -> np.ndarray:
+        forecast: np.ndarray = session.run(None, {given.name: windows})[0]
+        return forecast
+
+    return predict
+
+
+def _refuse_pickles(path: Path) -> None:
+    """Raise ValueError for an archive in which torch would unpickle something: ours hold none."""
+    with zipfile.ZipFile(path) as archive:
+        if len(set(archive.namelist())) < len(archive.namelist()):
+            raise ValueError("it holds two entries of one name")
+        for entry in archive.infolist():
+            name = entry.filename
+            if name.endswith((".pt", ".pkl", ".pickle")) and entry.file_size:
+                raise ValueError(f"it holds {name}, which could run code")
+            if name.endswith(("weights_config.json", "constants_config.json")):
+                for of in json.loads(archive.read(name))["config"].values():
+                    plain = of["path_name"].startswith(("weight_", "tensor_"))
+                    if of["use_pickle"] or not plain:
+                        raise ValueError(f"{name} names pickled tensors, which could run code")
+
+
+def _program(path: Path) -> Predict:
+    import torch
+
+    try:
+        _refuse_pickles(path)
+        module = torch.export.load(path).module()
+    except Exception as error:  # whatever a damaged archive makes it raise
+        raise ArtefactError(f"{path}: torch cannot read it ({error}).") from None
+
+    def predict(windows: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            forecast: np.ndarray = module(torch.from_numpy(windows).clone()).numpy()
+        return forecast
+
+    return predict

@@ -1,0 +1,281 @@
+"""Export a fitted forecaster, checked against itself before it is accepted."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stanhop_app.errors import ConversionError, ExportError
+from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
+from stanhop_app.files import sha256, write_atomic, write_json
+from stanhop_app.runs.measures import calibration_batches, run_parts
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.runs.exported import (
+    CONTEXT,
+    KINDS,
+    ExportedForecaster,
+    onnx_session,
+)
+from stanhop_app.data.context import stamp
+from stanhop_app.training.folder import CONFIG, EXPORT, FORMATS
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.rolling import Predict
+from stanhop_app.data.windows import Windows
+from stanhop_app.version import __version__
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of a float export from the network, relative to the largest value forecast."""
+LARGEST_LOSS = 0.01
+"""By which the validation error of an int8 export may exceed that of the network."""
+FLOAT = "float.onnx"
+"""What int8 is made from; it is timed beside it, and not kept."""
+BATCHES = (1, 64)
+"""Of latencies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReport:
+    """What was checked before an export was accepted."""
+
+    kind: str
+    difference: float
+    """Largest difference from the network's forecasts, relative to the largest value forecast."""
+    errors: dict[str, dict[str, float]]
+    """Mean squared error by part ("validation", "test") of the network and the export; empty without data."""
+    milliseconds: dict[str, dict[str, float]]
+    """Least of several rounds in turn, by batch size, of PyTorch, the export and, beside int8, float ONNX."""
+    layers: int
+    """Linear layers in int8."""
+
+
+def export_run(
+    forecaster: STanHopForecaster,
+    folder: Path,
+    *,
+    to: str,
+    frame: pd.DataFrame | None = None,
+    force: bool = False,
+) -> ExportReport:
+    """Write an exported folder, from which `ExportedForecaster` and ``stanhop forecast`` forecast.
+
+    Args:
+        forecaster: fitted.
+        folder: made if need be; holds ``config.json``, the model and the last rows of the history.
+        to: "onnx", "onnx-int8" or "torch-export".
+        frame: the table of the training. "onnx-int8" needs it: it is calibrated on training windows, and
+            refused if its error on validation windows is more than 1% above the network's.
+        force: overwrite an earlier export.
+
+    Raises:
+        ExportError: if the network cannot be exported so, or the export's forecasts are not the network's.
+        ValueError: for an unknown kind, or if the folder may not be written.
+        DataError: if the table is not that of the training.
+    """
+    if to not in KINDS:
+        raise ValueError(f"to must be one of {', '.join(KINDS)}, got {to!r}.")
+    if to == "onnx-int8" and frame is None:
+        raise ValueError(
+            "onnx-int8 is calibrated on training rows: give the table of the training."
+        )
+    _check_folder(folder, force)
+    parts = None if frame is None else run_parts(forecaster, frame)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, so that an earlier export stays whole until this one is accepted.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        scratch, window = Path(name), _window(forecaster)
+        layers = _convert(forecaster, scratch, to, window, parts)
+        exported = _finish(forecaster, scratch, to)
+        difference = _difference(forecaster, exported, window)
+        errors = {}
+        for part in ("validation", "test") if parts is not None else ():
+            assert parts is not None
+            if len(parts[part]):
+                errors[part] = _errors(forecaster, exported, parts[part])
+        _accept(to, difference, errors)
+        predictors = {"PyTorch": _eager(forecaster), "export": exported.predict_windows}
+        if to == "onnx-int8":
+            predictors["float ONNX"] = onnx_session(scratch / FLOAT)
+        milliseconds = _milliseconds(predictors, window.numpy()[:1])
+        _move(scratch, folder, to)
+    return ExportReport(
+        kind=to,
+        difference=difference,
+        errors=errors,
+        milliseconds=milliseconds,
+        layers=layers,
+    )
+
+
+def _convert(
+    forecaster: STanHopForecaster,
+    scratch: Path,
+    to: str,
+    window: Tensor,
+    parts: Mapping[str, Windows] | None,
+) -> int:
+    """Write the model; how many layers are in int8."""
+    network = forecaster.network_
+    path = scratch / (FLOAT if to == "onnx-int8" else KINDS[to])
+    try:
+        if to == "torch-export":
+            export_program(network, window, path)
+            return 0
+        export_onnx(network, window, path)
+    except ConversionError as error:
+        raise ExportError(_explain(forecaster, to, str(error))) from error
+    if to == "onnx":
+        return 0
+    assert parts is not None
+    batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
+    return quantize_onnx(path, scratch / KINDS[to], batches)
+
+
+def _move(scratch: Path, folder: Path, to: str) -> None:
+    """Put the files of an accepted export in their place, ``config.json`` last."""
+    folder.mkdir(exist_ok=True)
+    for name in {CONFIG, CONTEXT, *KINDS.values()}:
+        (folder / name).unlink(missing_ok=True)
+    for name in (KINDS[to], CONTEXT, CONFIG):
+        (scratch / name).replace(folder / name)
+
+
+def _check_folder(folder: Path, force: bool) -> None:
+    if folder.is_file():
+        raise ValueError(f"{folder}: is a file; choose another --output.")
+    known = {CONFIG, CONTEXT, *KINDS.values()}
+    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if there - known:
+        raise ValueError(f"{folder}: holds other files; choose another --output.")
+    if there and not force:
+        raise ValueError(f"{folder}: exists; choose another --output, or --force.")
+
+
+def _window(forecaster: STanHopForecaster) -> Tensor:
+    """Two windows: the last rows of the history, and the same disturbed."""
+    rows = forecaster.context_.to_numpy(dtype=np.float64)
+    window = torch.from_numpy(forecaster.scaler_.transform(rows))
+    noise = torch.randn(window.shape, generator=torch.Generator().manual_seed(0))
+    return torch.stack([window, window + 0.1 * noise])
+
+
+def _finish(forecaster: STanHopForecaster, folder: Path, to: str) -> ExportedForecaster:
+    """Write what stands beside the model, and read all of it back."""
+    context = forecaster.context_.to_numpy(dtype=np.float64)
+
+    def write(file: Path) -> None:
+        with file.open("wb") as stream:
+            np.save(stream, context, allow_pickle=False)
+
+    write_atomic(folder / CONTEXT, write)
+    config: dict[str, Any] = {
+        "format": EXPORT,
+        "format_version": FORMATS[EXPORT],
+        "package_version": __version__,
+        "kind": to,
+        "columns": forecaster.columns_,
+        "frequency": forecaster.frequency_,
+        "context_end": stamp(forecaster.context_),
+        "scaler": {"mean": forecaster.scaler_.mean, "scale": forecaster.scaler_.scale},
+        "parameters": {
+            name: getattr(forecaster, name)
+            for name in ("horizon", "lookback", "association", "split", "missing")
+        },
+        "source": getattr(forecaster, "source_", None),
+        "sha256": {name: sha256(folder / name) for name in (KINDS[to], CONTEXT)},
+    }
+    write_json(folder / CONFIG, config)
+    return ExportedForecaster.load(folder)
+
+
+def _difference(
+    forecaster: STanHopForecaster, exported: ExportedForecaster, window: Tensor
+) -> float:
+    """Over batches of one, two and five windows; infinite where the export forecasts no number."""
+    differences = []
+    for batch in (window[:1], window, window.repeat(3, 1, 1)[:5]):
+        with torch.no_grad():
+            wanted = forecaster.network_(batch).numpy()
+        found = exported.predict_windows(batch.numpy())
+        if not np.isfinite(found).all():
+            return float("inf")
+        largest = max(float(np.abs(wanted).max()), float(np.finfo(np.float32).tiny))
+        differences.append(float(np.abs(found - wanted).max()) / largest)
+    return max(differences)
+
+
+def _errors(
+    forecaster: STanHopForecaster, exported: ExportedForecaster, windows: Windows
+) -> dict[str, float]:
+    predictors: dict[str, Callable[[Tensor], Tensor]] = {
+        "network": forecaster.network_,
+        "export": lambda x: torch.from_numpy(exported.predict_windows(x.numpy())),
+    }
+    return {
+        name: score(
+            Predictor(predict=predict, lookback=forecaster.lookback), windows, forecaster.scaler_
+        ).mse
+        for name, predict in predictors.items()
+    }
+
+
+def _accept(to: str, difference: float, errors: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse an export that is not the network."""
+    if to != "onnx-int8":
+        if difference <= LARGEST_DIFFERENCE:
+            return
+        reason = f"its forecasts differ by {difference:.1e} of the largest value"
+    else:
+        of = errors["validation"]
+        if of["export"] <= (1 + LARGEST_LOSS) * of["network"]:
+            return
+        reason = (
+            f"its error on validation windows is {of['export']:.5f}, more than {LARGEST_LOSS:.0%} above "
+            f"the network's {of['network']:.5f}"
+        )
+    raise ExportError(f"the export was refused: {reason}; try another --to.")
+
+
+def _explain(forecaster: STanHopForecaster, to: str, reason: str) -> str:
+    """What could not be exported, and what to do."""
+    config = forecaster.network_.config
+    what = f"association {config.association!r}"
+    other = "association softmax1, softmax, sparsemax or entmax15"
+    if "memory" in (config.feed_forward, config.projection):
+        what += " with memory layers"
+        other += ", or dense layers"
+    hint = f"train with {other}"
+    if to != "torch-export":
+        hint = f"try --to torch-export, or {hint}"
+    return f"a network of {what} {reason}; {hint}."
+
+
+def _eager(forecaster: STanHopForecaster) -> Predict:
+    def predict(windows: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            forecast: np.ndarray = forecaster.network_(torch.from_numpy(windows)).numpy()
+        return forecast
+
+    return predict
+
+
+def _milliseconds(
+    predictors: Mapping[str, Predict], window: np.ndarray, rounds: int = 12
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for size in BATCHES:
+        windows, best = window.repeat(size, axis=0), dict.fromkeys(predictors, float("inf"))
+        for _ in range(rounds):
+            for name, predict in predictors.items():
+                started = time.perf_counter()
+                predict(windows)
+                best[name] = min(best[name], time.perf_counter() - started)
+        found[str(size)] = {name: round(1e3 * seconds, 3) for name, seconds in best.items()}
+    return found

@@ -1,0 +1,151 @@
+"""What a trained forecaster does inside: outliers of its activations, and its errors at fewer bits."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import DEEP, WHOLE, STanHopForecaster
+from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import Windows, split_windows
+from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.outliers import Modules, OutlierReport, record
+from stanhop_app.quantization import QuantizationConfig, quantize
+
+PARTS = ("train", "validation", "test")
+BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
+"""Bits of weights and activations that tables show."""
+CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
+"""As in the papers: 16 batches of training data."""
+
+
+def run_parts(forecaster: STanHopForecaster, frame: pd.DataFrame) -> dict[str, Windows]:
+    """Train, validation and test windows of the table that a forecaster was trained on.
+
+    Raises:
+        DataError: if the table is another one; its training rows are unknown then.
+    """
+    frame = match_columns(frame, forecaster.columns_)
+    match_frequency(frame, forecaster.frequency_)
+    source = getattr(forecaster, "source_", None) or {}
+    trained_on = source.get("sha256", getattr(forecaster, "fingerprint_", None))
+    same = trained_on in (None, fingerprint(frame))
+    if not same or len(frame) != forecaster.num_rows_:
+        raise DataError(
+            "the table is not the one that the run was trained on, so that its training rows cannot be "
+            f"told; give {source.get('data', 'that table')}."
+        )
+    scaled = torch.from_numpy(forecaster.scaler_.transform(frame.to_numpy(dtype=np.float64)))
+    found = split_windows(scaled, forecaster.borders_, forecaster.lookback, forecaster.horizon)
+    return dict(zip(PARTS, found, strict=True))
+
+
+def calibration_batches(train: Windows, seed: int = 0) -> list[Tensor]:
+    """Inputs of randomly drawn *training* windows: 16 batches of 32, fewer where there are fewer."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(train), generator=generator)[
+        : CALIBRATION_BATCHES * CALIBRATION_SIZE
+    ]
+    return [train.gather(batch)[0] for batch in drawn.split(CALIBRATION_SIZE)]
+
+
+def window_outliers(
+    network: nn.Module, windows: Windows, modules: Modules = "all", most: int | None = None
+) -> OutlierReport:
+    """Outliers of a network over the windows of a part.
+
+    Args:
+        network: of scaled units.
+        windows: the part.
+        modules: a preset or patterns of names.
+        most: at most so many windows, evenly spaced; None: all. Sample numbers are counted among these.
+
+    Raises:
+        ValueError: if no module matches.
+        DataError: if there is no window.
+    """
+    return record(network, spread_windows(windows, most), modules=modules)
+
+
+def window_occupancy(
+    network: nn.Module, windows: Windows, most: int | None = None
+) -> list[Occupancy]:
+    """How often every bucket of a network's memory layers is read over the windows of a part.
+
+    Args:
+        network: of scaled units.
+        windows: the part.
+        most: at most so many windows, evenly spaced; None: all.
+
+    Raises:
+        DataError: if there is no window.
+    """
+    with record_buckets(network) as counts, torch.no_grad():
+        for batch in spread_windows(windows, most):
+            network(batch)
+    return occupancies(network, counts)
+
+
+def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor]:
+    """Inputs of the windows of a part in batches, at most so many, evenly spaced.
+
+    Raises:
+        DataError: if there is none.
+    """
+    if len(windows) == 0:
+        raise DataError("this part of the split holds no window.")
+    count = len(windows) if most is None else min(most, len(windows))
+    chosen = torch.arange(count) * len(windows) // count
+    size = len(windows.batches()[0])
+    return (windows.gather(batch)[0] for batch in chosen.split(size))
+
+
+def quantized_errors(
+    network: STanHopNet,
+    train: Windows,
+    test: Windows,
+    scaler: Scaler,
+    configs: Sequence[QuantizationConfig],
+) -> pd.DataFrame:
+    """Errors of a network in float and in simulated low-bit arithmetic.
+
+    Args:
+        network: trained, of scaled units.
+        train: windows of training rows, for calibration.
+        test: windows that are scored.
+        scaler: of the table.
+        configs: one row each and part.
+
+    Returns:
+        Index (model, bits), columns mse, mae in scaled units, and change of the mse against float.
+
+    Raises:
+        DataError: if there is no test window.
+        ValueError: if two configs have the same bits.
+    """
+    names = [config.name for config in configs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"each number of bits must be named once, got {', '.join(names)}.")
+    if len(test) == 0:
+        raise DataError("this part of the split holds no window; bits are judged on test windows.")
+    batches = calibration_batches(train)
+    networks = {"float": network}
+    networks |= {config.name: quantize(network, batches, config) for config in configs}  # type: ignore[misc]
+    rows = {}
+    for model in (WHOLE, DEEP) if network.config.linear_skip else (WHOLE,):
+        for bits, of in networks.items():
+            predict = of if model == WHOLE else of.deep
+            found = score(Predictor(predict=predict, lookback=test.lookback), test, scaler)
+            rows[model, bits] = {"mse": found.mse, "mae": found.mae}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "bits"])
+    reference = table["mse"].xs("float", level="bits")
+    return table.assign(change=table["mse"] / reference.reindex(table.index, level="model") - 1)

@@ -1,0 +1,136 @@
+"""Has a forecaster memorised its training windows?"""
+
+import pandas as pd
+import torch
+
+from stanhop_app.errors import DataError
+from stanhop_app.runs.measures import run_parts
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.data.windows import Windows
+from stanhop_app.models.stanhop import DeepPart
+from stanhop_app.outliers import find_modules
+from stanhop_app.theory.memorization import (
+    ADVICE,
+    MARGIN,
+    Group,
+    MemorizationReport,
+    loss_intervals,
+    memorization_report,
+)
+from stanhop_app.theory.trace import Trace, energy_trace
+
+MOST = 500
+"""Windows of a part, evenly spaced."""
+
+
+def run_memorization(
+    forecaster: STanHopForecaster,
+    frame: pd.DataFrame,
+    *,
+    part: str = "test",
+    most: int = MOST,
+    seed: int = 0,
+) -> MemorizationReport:
+    """Training windows against windows of another part, by the last encoder block's outputs in the deep part.
+
+    The other part is *later*: where the series drifts, the groups differ already by their inputs, or by how
+    hard they are for a forecast of the last value, which are shown beside. Windows that share a row are
+    no neighbours of each other.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        part: "test" or "validation".
+        most: windows of a part.
+        seed: of the untrained network and the bootstrap.
+
+    Raises:
+        DataError: if the table is another one, or a part has fewer than two windows.
+    """
+    parts = run_parts(forecaster, frame)
+    deep = forecaster.network_.deep
+    with torch.random.fork_rng():
+        torch.manual_seed(seed + 1)
+        untrained = DeepPart(deep.config)
+    blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
+    zone = forecaster.lookback + forecaster.horizon
+    members, others = (_group(deep, parts[name], most) for name in ("train", part))
+    return memorization_report(
+        deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
+    )
+
+
+def memorization_warning(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, seed: int = 0
+) -> str | None:
+    """What to say of a fit whose deep part has memorised its windows, and what to do; None if it has not.
+
+    It is told by losses on training and validation windows alone: the interval of their AUC lies above 1/2 by
+    a margin, and that of what they tell beyond a forecast of the last value above 0 by the same.
+    `run_memorization` looks closer. No test window is read.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        seed: of the bootstrap.
+    """
+    parts = run_parts(forecaster, frame)
+    if min(len(parts[name]) for name in ("train", "validation")) < 2:
+        return None  # an AUC of a single window tells nothing
+    deep = forecaster.network_.deep
+    members, others = (_group(deep, parts[name], MOST) for name in ("train", "validation"))
+    generator = torch.Generator().manual_seed(seed)
+    losses, naive, excess = loss_intervals(members, others, generator)
+    if losses.low <= 0.5 + MARGIN or excess.low <= MARGIN:
+        return None
+    return (
+        f"the deep part has memorised training windows: it errs less on them than on validation windows "
+        f"(AUC {losses}; a forecast of the last value: {naive}); {ADVICE}."
+    )
+
+
+def run_trace(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST, seed: int = 0
+) -> Trace:
+    """Energies of training, test and corrupted training windows at every block of the encoder.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        most: windows of a part.
+        seed: of the noise.
+    """
+    parts = run_parts(forecaster, frame)
+    deep = forecaster.network_.deep
+    seen, unseen = (_group(deep, parts[part], most) for part in ("train", "test"))
+    blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
+    return energy_trace(
+        deep,
+        seen.inputs,
+        unseen.inputs,
+        ["embedding", *blocks],
+        positions=seen.positions,
+        zone=forecaster.lookback + forecaster.horizon,
+        seed=seed,
+    )
+
+
+@torch.no_grad()
+def _group(deep: DeepPart, windows: Windows, most: int) -> Group:
+    if len(windows) < 2:
+        raise DataError(f"a part of the split has {len(windows)} windows; two are needed.")
+    count = min(most, len(windows))
+    chosen = torch.arange(count) * len(windows) // count
+    inputs, losses, naive = [], [], []
+    for batch in chosen.split(64):
+        x, y = windows.gather(batch)
+        inputs.append(x)
+        losses.append((deep(x) - y).square().mean((1, 2)))
+        naive.append((x[:, -1:] - y).square().mean((1, 2)))
+    origins = chosen + max(windows.first, windows.lookback)
+    return Group(
+        inputs=torch.cat(inputs),
+        losses=torch.cat(losses),
+        naive_losses=torch.cat(naive),
+        positions=origins,
+    )

@@ -1,0 +1,212 @@
+"""How new is a window? Its distance from the training windows, and which of these are nearest.
+
+What a network makes of training windows, the mean output of its last encoder block, is kept with a run.
+The energy of a window's own activation against that store, as a percentile of the energies that training
+windows have against each other, is its *novelty*: 97 says that 97% of them are nearer to the rest.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from pandas.tseries.frequencies import to_offset
+from torch import Tensor
+
+from stanhop_app.training.checkpoint import load_tensors, save_tensors
+from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.files import sha256
+from stanhop_app.runs.measures import run_parts
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.outliers import find_modules
+from stanhop_app.theory.energy import distance_energy, scaled_beta
+from stanhop_app.theory.memorization import activations
+
+NOVELTY = "novelty.safetensors"
+"""Name of the file in a run folder."""
+MOST = 1500
+"""Training windows that are kept, evenly spaced."""
+NEAREST = 3
+"""Training windows that an explanation names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoveltyStore:
+    """Activations of training windows; those are standardised by their own mean and deviation."""
+
+    patterns: Float[Tensor, "N D"]
+    mean: Float[Tensor, " D"]
+    deviation: Float[Tensor, " D"]
+    origins: Int[Tensor, " N"]
+    """Row that follows each window."""
+    energies: Float[Tensor, " N"]
+    """Of each against those that share no row with it, in ascending order."""
+    beta: float
+    """`stanhop_app.theory.energy.scaled_beta` of the nearest such."""
+
+    def energy(self, found: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
+        """Distance energy of activations."""
+        return distance_energy(self._standard(found), self.patterns, self.beta)
+
+    def novelty(self, found: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
+        """Percentile, 0 to 100, of each energy among those of the training windows."""
+        ranks = torch.searchsorted(self.energies, self.energy(found))
+        return 100 * ranks / len(self.energies)
+
+    def distances(self, found: Float[Tensor, " D"]) -> Float[Tensor, " N"]:
+        """Of one activation to every training window's."""
+        return (self.patterns - self._standard(found)).norm(dim=1)
+
+    def _standard(self, found: Tensor) -> Tensor:
+        return (found - self.mean) / self.deviation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What a forecast rests on."""
+
+    novelty: float
+    """Percentile of the window's energy among training windows."""
+    nearest: pd.DataFrame
+    """Nearest training windows, one row each: distance, first and last time stamp (or row)."""
+
+    def __str__(self) -> str:
+        said = (
+            f"the window is newer than {self.novelty:.0f}% of the training windows; nearest to it:"
+        )
+        lines = [said]
+        lines += [
+            f"  {row.start} to {row.end} (distance {row.distance:.2f})"
+            for row in self.nearest.itertuples()
+        ]
+        return "\n".join(lines)
+
+
+def remember(
+    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST
+) -> NoveltyStore:
+    """The store of a fitted forecaster.
+
+    Windows that share a row with a window say nothing of how new it is: its energy leaves them out.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that it was fitted on.
+        most: training windows kept.
+
+    Raises:
+        DataError: if there are too few training windows for one to have others that share no row with it.
+    """
+    train = run_parts(forecaster, frame)["train"]
+    count = min(most, len(train))
+    chosen = torch.arange(count) * len(train) // count
+    origins = chosen + max(train.first, train.lookback)
+    found = torch.cat(
+        [window_activations(forecaster, train.gather(b)[0]) for b in chosen.split(64)]
+    )
+    mean, deviation = found.mean(0), found.std(0).clamp_min(1e-6)
+    patterns = (found - mean) / deviation
+    distances = torch.cdist(patterns, patterns, compute_mode="donot_use_mm_for_euclid_dist")
+    zone = forecaster.lookback + forecaster.horizon
+    distances[(origins[:, None] - origins[None]).abs() < zone] = float("inf")
+    nearest = distances.amin(1)
+    if not torch.isfinite(nearest).all():
+        raise DataError(
+            f"{len(train)} training windows of {forecaster.lookback} rows overlap too much to tell what is "
+            "new; bring more rows, or a smaller lookback."
+        )
+    beta = scaled_beta(nearest.square())
+    energies = -torch.logsumexp(-beta * distances.square(), 1) / beta
+    return NoveltyStore(
+        patterns=patterns,
+        mean=mean,
+        deviation=deviation,
+        origins=origins,
+        energies=energies.sort().values,
+        beta=beta,
+    )
+
+
+def explain(
+    forecaster: STanHopForecaster, store: NoveltyStore, table: pd.DataFrame | None = None
+) -> Explanation:
+    """Novelty of the window that a forecast is made from, and the training windows nearest to it.
+
+    Args:
+        forecaster: fitted.
+        store: of it (`remember`, `load_store`).
+        table: as of `STanHopForecaster.predict`; None: the rows kept at training.
+    """
+    given = forecaster.context_ if table is None else table
+    rows = given[forecaster.columns_].to_numpy(dtype=np.float64)[-forecaster.lookback :]
+    window = torch.from_numpy(forecaster.scaler_.transform(rows)).float()[None]
+    found = window_activations(forecaster, window)
+    distances = store.distances(found[0])
+    chosen = _apart(distances, store.origins, forecaster.lookback)
+    times = _times(forecaster)
+    nearest = pd.DataFrame(
+        {
+            "distance": distances[chosen].tolist(),
+            "start": [times[int(o) - forecaster.lookback] for o in store.origins[chosen]],
+            "end": [times[int(o) - 1] for o in store.origins[chosen]],
+        }
+    )
+    return Explanation(novelty=float(store.novelty(found)[0]), nearest=nearest)
+
+
+def save_store(store: NoveltyStore, path: Path) -> None:
+    """Write a store, atomically, without pickle."""
+    names = ("patterns", "mean", "deviation", "origins", "energies")
+    tensors = {name: getattr(store, name) for name in names}
+    save_tensors(path, tensors, {"beta": store.beta})
+
+
+def load_store(folder: Path, forecaster: STanHopForecaster) -> NoveltyStore:
+    """The store of a run folder.
+
+    Raises:
+        ArtefactError: if there is none, or it is damaged or of another training.
+    """
+    path = folder / NOVELTY
+    wanted = (forecaster.source_ or {}).get("novelty_sha256")
+    if wanted is None:
+        raise ArtefactError(
+            f"{folder}: keeps nothing of its training windows; train it with --novelty to explain "
+            "forecasts."
+        )
+    if not path.exists() or sha256(path) != wanted:
+        raise ArtefactError(f"{path}: is missing or does not match the run; train it again.")
+    tensors, header = load_tensors(path)
+    return NoveltyStore(**tensors, beta=header["beta"])
+
+
+def window_activations(
+    forecaster: STanHopForecaster, windows: Float[Tensor, "M T C"]
+) -> Float[Tensor, "M D"]:
+    """Mean output of the last encoder block for every window, of scaled units."""
+    deep = forecaster.network_.deep
+    blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
+    return activations(deep, windows, blocks[-1])
+
+
+def _apart(distances: Tensor, origins: Tensor, lookback: int) -> list[int]:
+    """The nearest windows, no two of which share a row."""
+    chosen: list[int] = []
+    for i in distances.argsort().tolist():
+        if all(abs(int(origins[i] - origins[j])) >= lookback for j in chosen):
+            chosen.append(i)
+        if len(chosen) == NEAREST:
+            break
+    return chosen
+
+
+def _times(forecaster: STanHopForecaster) -> pd.Index:
+    """Time stamps of all rows of the table of the training, or their numbers."""
+    end = forecaster.context_.index[-1]
+    if not isinstance(end, pd.Timestamp) or forecaster.frequency_ is None:
+        return pd.RangeIndex(forecaster.num_rows_)
+    return pd.date_range(
+        end=end, periods=forecaster.num_rows_, freq=to_offset(forecaster.frequency_)
+    )

@@ -1,0 +1,73 @@
+"""Where a forecaster errs: by step of the horizon, by hour and weekday, and on one window.
+
+Shape letters: B windows, L horizon, C variates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.data.windows import Windows
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Residuals:
+    """Mean absolute errors in original units."""
+
+    by_step: pd.DataFrame
+    """Index step 1..L, a column a variate."""
+    by_hour: dict[str, pd.DataFrame]
+    """By variate: index weekday, columns hours 0..23, of the target's time stamp; nan where there is none."""
+    windows: int
+
+
+@torch.no_grad()
+def residuals(forecaster: STanHopForecaster, frame: pd.DataFrame, windows: Windows) -> Residuals:
+    """Errors of all windows of a part (`stanhop_app.runs.measures.run_parts`), in batches.
+
+    Args:
+        forecaster: fitted.
+        frame: the table that the windows are of, with its time index.
+        windows: of a part.
+
+    Raises:
+        DataError: if there is no window or no time index.
+    """
+    if len(windows) == 0:
+        raise DataError("this part of the split holds no window.")
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex):
+        raise DataError("errors by hour need a table with a time index.")
+    scale = np.array(forecaster.scaler_.scale)
+    slot = torch.from_numpy((index.day_of_week * 24 + index.hour).to_numpy().copy()).long()
+    variates = len(forecaster.columns_)
+    by_step = torch.zeros(windows.horizon, variates, dtype=torch.float64)
+    by_slot, hits = torch.zeros(168, variates, dtype=torch.float64), torch.zeros(168)
+    first = max(windows.first, windows.lookback)
+    for batch in windows.batches():
+        x, y = windows.gather(batch)
+        error = (forecaster.network_(x) - y).abs().double()
+        by_step += error.sum(0)
+        slots = slot[first + batch[:, None] + torch.arange(windows.horizon)].flatten()
+        by_slot.index_add_(0, slots, error.flatten(0, 1))
+        hits += slots.bincount(minlength=168)
+    names = forecaster.columns_
+    mean = (by_slot / hits[:, None]).numpy() * scale  # nan where no target lies
+    return Residuals(
+        by_step=pd.DataFrame(
+            by_step.numpy() / len(windows) * scale,
+            index=pd.RangeIndex(1, windows.horizon + 1, name="step"),
+            columns=names,
+        ),
+        by_hour={
+            name: pd.DataFrame(mean[:, i].reshape(7, 24), index=list(WEEKDAYS))
+            for i, name in enumerate(names)
+        },
+        windows=len(windows),
+    )

@@ -1,0 +1,180 @@
+"""What the commands and the dashboard show of the results of an experiment of `stanhop_app.theory`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from stanhop_app.figures.curves import curves_figure
+from stanhop_app.figures.theory import convergence_figures, memory_curves, scaling_figure
+from stanhop_app.studies import bound, capacity, convergence, scaling
+from stanhop_app.studies.sizes import REPEATS, TEXT, WIDTHS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One page."""
+
+    title: str
+    verdict: str
+    """The finding, in a sentence."""
+    command: str
+    """That makes these results, but for ``--output`` and ``--report``."""
+    table: pd.DataFrame
+    figures: list[go.Figure]
+
+
+def present(content: Mapping[str, Any]) -> Shown:
+    """Title, finding, table and figures of a results file.
+
+    Raises:
+        ValueError: if it is of no experiment that is known.
+    """
+    kind = content.get("format")
+    if kind not in PRESENTERS:
+        raise ValueError(f"results of an unknown experiment ({kind!r}).")
+    return PRESENTERS[kind](content)
+
+
+def _memories(content: Mapping[str, Any]) -> Shown:
+    options, kind = content["options"], content["kind"]
+    where = (
+        f"{options['data']}, beta {options['beta']:g}, {options['steps']} steps, "
+        f"{options['repeats']} repeats"
+    )
+    x = "stored patterns" if kind == "capacity" else "norm of the noise / norm of a pattern"
+    table = capacity.memory_table(content)
+    return Shown(
+        title=f"{kind.title()}: {where}",
+        verdict=capacity.claim(content),
+        command=(
+            f"stanhop theory {kind} --data {options['data']} --beta {options['beta']:g} "
+            f"--steps {options['steps']}"
+            + (f" --stored {options['stored']}" if kind == "noise" else "")
+            + (" --full" if options["repeats"] == REPEATS["full"] else "")
+        ),
+        table=table[
+            ["retrieved", "nearest", "error", "error_sd", "median_distance", "median_bound"]
+        ],
+        figures=memory_curves(table, x=x, title=where),
+    )
+
+
+def _convergence(content: Mapping[str, Any]) -> Shown:
+    options, table = content["options"], convergence.convergence_table(content)
+    largest = int(table.index.get_level_values("samples").max())
+    where = f"ViT of width {options['dim']}, {options['data']}, {table['seeds'].min()} seeds"
+    return Shown(
+        title=f"Convergence: {where}",
+        verdict=convergence.convergence_claim(content),
+        command=(
+            f"stanhop theory convergence --data {options['data']} --dim {options['dim']} "
+            f"--max-steps {options['max_steps']} --associations {_listed(content, 'association')} "
+            f"--sizes {_listed(content, 'samples')} --seeds {_listed(content, 'seed')}"
+        ),
+        table=table,
+        figures=convergence_figures(
+            convergence.curve_table(content, largest), table, samples=largest, title=where
+        ),
+    )
+
+
+def _scaling(content: Mapping[str, Any]) -> Shown:
+    steps = content["options"]["max_steps"]
+    table, fit = scaling.scaling_table(content), scaling.fit_exponent(content)
+    return Shown(
+        title="N against D: random labels learned by heart",
+        verdict=fit.verdict,
+        command="stanhop theory scaling" + (" --full" if steps == WIDTHS["full"][2] else ""),
+        table=table.set_index(["dim", "seed"]),
+        figures=[scaling_figure(table, fit)],
+    )
+
+
+def _bound(content: Mapping[str, Any]) -> Shown:
+    (cell,) = content["cells"].values()
+    found = bound.Bound(**{field.name: cell[field.name] for field in fields(bound.Bound)})
+    ends = [found.steps[0], found.steps[-1]]
+    curves = {
+        "training": (found.steps, found.train),
+        "validation": (found.steps, found.validation),
+        "claim: at least 1": (ends, [bound.CLAIM] * 2),
+        "entropy of tokens": (ends, [found.unigram] * 2),
+        "entropy of pairs": (ends, [found.bigram] * 2),
+    }
+    values = [2 ** (i / 4) for i in range(-8, 14)]
+    table = pd.DataFrame(
+        {
+            "tokens": found.tokens,
+            "steps": found.steps[-1],
+            "training": found.final,
+            "validation": found.validation[-1],
+            "entropy of tokens": found.unigram,
+            "entropy of pairs": found.bigram,
+        },
+        index=pd.Index([found.data], name="nats a token"),
+    )
+    title = f"OPT overfitted on {found.tokens:,} tokens of {found.data}"
+    return Shown(
+        title=title,
+        verdict=found.verdict,
+        command=f"stanhop theory bound --data {found.data}"
+        + (" --full" if content["options"]["characters"] == TEXT["full"][0] else ""),
+        table=table,
+        figures=[
+            curves_figure(curves, x="optimiser step", y="nats a token", title=title),
+            curves_figure(
+                {"log Z + 1/Z": (values, bound.partition_curve(values))},
+                x="Z",
+                y="nats",
+                title="The paper's bound: least, 1, at Z = 1",
+            ),
+        ],
+    )
+
+
+def _listed(content: Mapping[str, Any], name: str) -> str:
+    """Values of the cells, once each, as an option takes them."""
+    return ",".join(str(v) for v in dict.fromkeys(cell[name] for cell in content["cells"].values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A subcommand of ``stanhop theory`` that needs no run."""
+
+    said: str
+    """What it measures."""
+    data: tuple[str, ...] = ()
+    """What it can be made on."""
+
+
+IMAGES = ("digits", "mnist-5k", "fashion-mnist")
+EXPERIMENTS = {
+    "capacity": Experiment(
+        said="Share of half-masked patterns retrieved against the number stored.",
+        data=(*IMAGES, "photo-patches"),
+    ),
+    "noise": Experiment(
+        said="Share of noisy patterns retrieved against the norm of the noise.",
+        data=(*IMAGES, "photo-patches"),
+    ),
+    "convergence": Experiment(
+        said="How fast a small ViT learns under each association, and its error by images.",
+        data=IMAGES,
+    ),
+    "scaling": Experiment(said="How many random labels networks of several widths learn by heart."),
+    "bound": Experiment(
+        said='An overfitted OPT beside "the cross-entropy is at least 1".',
+        data=("python-docs", "shakespeare"),
+    ),
+}
+"""By name of the subcommand."""
+PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
+    capacity.FORMAT: _memories,
+    convergence.FORMAT: _convergence,
+    scaling.FORMAT: _scaling,
+    bound.FORMAT: _bound,
+}
+"""By the format of the results."""

@@ -1,0 +1,204 @@
+"""Attention variants side by side: errors, outliers, errors at fewer bits, cost.
+
+The deep network does the forecasting here, without the linear part: with it, differences between variants
+would be those of a small share of the forecast.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.windows import Windows
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.models.variants import parse_variant
+from stanhop_app.outliers import find_modules, preset_outliers
+from stanhop_app.quantization import QuantizationConfig, parse_bits
+from stanhop_app.runs.measures import BITS, quantized_errors, window_outliers
+from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.study import Study
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.loop import train
+from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+
+FORMAT = 1
+"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+RECORDED = 512
+"""Test windows, evenly spaced, over which outliers are measured."""
+LOOKS = 25
+"""Measurements of outliers during a training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """What all cells of a comparison have in common."""
+
+    split: str = "14/5/5"
+    """By name or ratio."""
+    lookback: int = 336
+    """Time steps read."""
+    max_epochs: int = 6
+    """Passes over the training windows."""
+    learning_rate: float = 3e-3
+    """Top of the one-cycle schedule."""
+    clip: tuple[float, float] = (-0.025, 1.0)
+    """(gamma, zeta) of the clipped variants; the papers' for BERT."""
+    gate: str = "linear"
+    """Kind of gate of the gated variants."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `STanHopConfig`, such as dim and num_layers."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `TrainingConfig`, such as max_steps."""
+
+
+def variant_network(name: str, config: ComparisonConfig) -> dict[str, Any]:
+    """Fields of `STanHopConfig` of a variant (`stanhop_app.models.variants.parse_variant`)."""
+    options = parse_variant(name, clip=config.clip, gate=config.gate)
+    return {"linear_skip": False, **config.network, **options}
+
+
+def compare(
+    frame: pd.DataFrame,
+    config: ComparisonConfig,
+    *,
+    variants: Sequence[str],
+    horizons: Sequence[int],
+    seeds: Sequence[int],
+    results: Path,
+    say: Callable[[str], None] = lambda text: None,
+    progress: bool | None = False,
+) -> dict[str, Any]:
+    """Fill the cells that are missing in a results file, and return its content.
+
+    A cell that was interrupted goes on from its checkpoint, which lies in the folder ``<results>.cells``
+    until the cell is done.
+
+    Args:
+        frame: regular frame.
+        config: what is common to all cells.
+        variants: names (`stanhop_app.models.variants.parse_variant`).
+        horizons: steps forecast.
+        seeds: of the networks.
+        results: JSON file; a cell is written when it is done.
+        say: told of every cell that begins.
+        progress: whether to draw a bar for every training.
+
+    Raises:
+        ArtefactError: if the file holds results of other options or other data.
+        ValueError: for variants that cannot be, before anything is trained.
+        TrainingError: if no cell could be trained.
+    """
+    if not (variants and horizons and seeds):
+        raise ValueError("variants, horizons and seeds must name at least one each.")
+    data_sha256 = fingerprint(frame)
+    identity = {"format": FORMAT, "options": asdict(config), "data_sha256": data_sha256}
+    content = open_results(results, identity)
+    study = Study(frame, config.split, config.lookback)
+    for horizon in horizons:  # whatever cannot be is said before the first cell is trained
+        if not len(study.parts(horizon)[2]):
+            raise ValueError(
+                f"split {config.split} has no test part, on which variants are compared."
+            )
+        for variant in variants:
+            study.network(variant_network(variant, config), horizon, seeds[0])
+    cells = [
+        {"variant": variant, "horizon": horizon, "seed": seed}
+        for seed in seeds
+        for horizon in horizons
+        for variant in variants
+    ]
+    fill(
+        content,
+        results,
+        cells,
+        lambda cell, folder: _cell(study, config, cell, data_sha256, folder, progress),
+        name=lambda cell: "{variant}, horizon {horizon}, seed {seed}".format(**cell),
+        say=say,
+    )
+    return content
+
+
+def _cell(
+    study: Study,
+    config: ComparisonConfig,
+    cell: Mapping[str, Any],
+    data_sha256: str,
+    folder: Path,
+    progress: bool | None,
+) -> dict[str, Any]:
+    """Train and measure one network; JSON values."""
+    variant, horizon, seed = cell["variant"], cell["horizon"], cell["seed"]
+    learn, validation, test = study.parts(horizon)
+    network = study.network(variant_network(variant, config), horizon, seed)
+    training = TrainingConfig(
+        max_epochs=config.max_epochs,
+        learning_rate=config.learning_rate,
+        seed=seed,
+        **config.training,
+    )
+    steps = min(
+        training.max_epochs * -(-len(learn) // training.batch_size), training.max_steps or 10**9
+    )
+    batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
+    log = OutlierLog(
+        batch,
+        max(steps // LOOKS, 1),
+        modules=list(find_modules(network.deep, "layer-outputs")),
+        file=folder / OUTLIERS,
+    )
+    history = train(
+        network.deep,
+        ForecastTask(learn, validation),
+        training,
+        folder=folder,
+        resume=True,
+        identity={
+            **{"variant": variant, "split": config.split, "data_sha256": data_sha256},
+            **asdict(network.config),
+        },
+        progress=progress,
+        watch=log,
+    )
+    report = window_outliers(network.deep, test, most=RECORDED)
+    configs = [
+        QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
+    ]
+    low_bits = quantized_errors(network, learn, test, study.scaler, configs).loc[WHOLE]
+    seen = score(Predictor(predict=network, lookback=study.lookback), validation, study.scaler)
+    left = [row.no_op for row in report.rows if row.no_op is not None]
+    return {
+        "validation_mse": seen.mse,
+        "test_mse": low_bits.loc["float", "mse"],
+        "test_mae": low_bits.loc["float", "mae"],
+        "bits": {bits: low_bits.loc[bits, "mse"] for bits in BITS},
+        "outliers": preset_outliers(report, network.deep),
+        "modules": {
+            row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
+        },
+        "no_op": sum(left) / len(left),
+        "steps": log.norms(),
+        "parameters": sum(p.numel() for p in network.deep.parameters()),
+        "epochs": len(history),
+        "training_windows_per_second": history[-1]["samples_per_second"],
+        "one_window_ms": _milliseconds(network, test),
+    }
+
+
+@torch.no_grad()
+def _milliseconds(network: STanHopNet, test: Windows, rounds: int = 10) -> float:
+    """Least of several rounds for one window."""
+    window, best = test.gather(torch.arange(1))[0], float("inf")
+    for _ in range(rounds):
+        started = time.perf_counter()
+        network(window)
+        best = min(best, time.perf_counter() - started)
+    return round(1e3 * best, 3)

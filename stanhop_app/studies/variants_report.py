@@ -1,0 +1,212 @@
+"""Tables, ranks and figures of a comparison of attention variants."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from stanhop_app.command_line import spell
+from stanhop_app.figures.curves import bits_figure, curves_figure, error_figure
+from stanhop_app.figures.outliers import component_figure
+from stanhop_app.models.stanhop import STanHopConfig
+from stanhop_app.runs.measures import BITS
+from stanhop_app.studies.cells import trained_cells
+from stanhop_app.studies.variants import ComparisonConfig
+
+RANKED = ("test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4")
+"""What variants are ranked by; less is better."""
+
+
+def comparison_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """One row a cell: variant, horizon, seed, errors, outliers over a set of modules, bits, cost.
+
+    Of the set "all" those modules count that every variant in the file has.
+    """
+    cells = trained_cells(content)
+    shared = _shared(cells)
+    rows = [
+        {
+            **{name: cell[name] for name in ("variant", "horizon", "seed")},
+            **{name: cell[name] for name in ("validation_mse", "test_mse", "test_mae")},
+            **_outliers(cell, modules, shared),
+            **cell["bits"],
+            "no_op": cell["no_op"],
+            "parameters": cell["parameters"],
+            "windows_per_second": cell["training_windows_per_second"],
+            "one_window_ms": cell["one_window_ms"],
+        }
+        for cell in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def comparison_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """One row a horizon and variant: means over seeds, and deviations (``_sd``) where there are several."""
+    frame = comparison_frame(content, modules)
+    keys = ["horizon", "variant"]
+    values = [name for name in frame.columns if name not in (*keys, "seed")]
+    groups = frame.groupby(keys, sort=False)
+    table = groups[values].mean()
+    table.insert(0, "seeds", groups.size())
+    several = groups[["test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4"]].std(ddof=1)
+    table = table.join(several.add_suffix("_sd"))
+    return table.sort_index(level="horizon", sort_remaining=False, kind="stable")
+
+
+def readable_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """`comparison_table` as text: mean and deviation in one column, whole numbers whole."""
+    table = comparison_table(content, modules)
+    digits = {"kurtosis": 3, "max_inf_norm": 3, "no_op": 3, "one_window_ms": 2}
+    whole = ("parameters", "windows_per_second")
+    shown = {"seeds": table["seeds"].astype(str)}
+    for name in table.columns.drop("seeds"):
+        if name.endswith("_sd"):
+            continue
+        places = 0 if name in whole else digits.get(name, 4)
+        deviations = table.get(f"{name}_sd", pd.Series(np.nan, table.index))
+        shown[name] = pd.Series(
+            [
+                f"{mean:,.{places}f}" + ("" if np.isnan(sd) else f" ± {sd:.{places}f}")
+                for mean, sd in zip(table[name], deviations, strict=True)
+            ],
+            index=table.index,
+        )
+    return pd.DataFrame(shown)
+
+
+def rank_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """Rank of every variant (1: least) by what `RANKED` names, mean over horizons; the best first."""
+    table = comparison_table(content, modules)[list(RANKED)]
+    ranks = table.groupby(level="horizon", sort=False).rank(method="average")
+    mean = ranks.groupby(level="variant", sort=False).mean()
+    return mean.assign(mean=mean.mean(axis=1)).sort_values("mean", kind="stable")
+
+
+def bits_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """Test MSE by horizon and variant (rows) and bits (columns), float first, mean over seeds."""
+    table = comparison_table(content)
+    return table[["test_mse", *BITS]].rename(columns={"test_mse": "float"})
+
+
+def comparison_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, pd.DataFrame]:
+    """Every table by its heading."""
+    tables = {
+        f"Means over seeds; kurtosis and max norm over {modules}": readable_table(content, modules),
+        "Ranks (1: least), mean over horizons": rank_table(content, modules),
+        "Test MSE against bits": bits_table(content),
+    }
+    if len(failed := failed_table(content)):
+        tables["Not trained"] = failed
+    return tables
+
+
+def comparison_figures(content: Mapping[str, Any], modules: str = "all") -> list[go.Figure]:
+    """Errors, both outlier metrics, error against bits, and the papers' figures 2 to 4 for this model."""
+    split = content["options"]["split"]
+    table = comparison_table(content, modules).rename(
+        index=lambda h: f"horizon {h}", level="horizon"
+    )
+    figures = [
+        error_figure(table, value=value, label=label, title=title)
+        for value, label, title in (
+            ("test_mse", "test MSE, scaled units", f"Error by variant, split {split}"),
+            ("kurtosis", "mean over modules (3: Gaussian)", f"Average kurtosis ({modules})"),
+            ("max_inf_norm", "maximum over modules", f"Maximum infinity norm ({modules})"),
+        )
+    ]
+    figures.append(bits_figure(bits_table(content), title=f"Error against bits, split {split}"))
+    cells = _first_cells(content)
+    horizon = cells[0]["horizon"]
+    where = f"horizon {horizon}, seed {cells[0]['seed']}"
+    curves = {
+        cell["variant"]: (cell["steps"]["step"], cell["steps"]["max_inf_norm"]) for cell in cells
+    }
+    figures.append(
+        curves_figure(
+            curves,
+            x="optimiser step",
+            y="maximum infinity norm over blocks",
+            title=f"Norms during training, {where}",
+        )
+    )
+    for kind, title in (("layer", "Norms by block"), ("component", "Norms by component")):
+        norms = component_norms(content, kind)
+        figures.append(component_figure(norms, title=f"{title}, {where}"))
+    return figures
+
+
+def command_line(content: Mapping[str, Any], data: str, output: str) -> str:
+    """The command that fills a results file with the cells that it has.
+
+    Cells of several commands are those of one that names all their variants, horizons and seeds.
+    """
+    options = dict(content["options"])
+    inner = {**options.pop("network"), **options.pop("training")}
+    cells = content["cells"].values()
+    chosen = {
+        f"{name}s": ",".join(dict.fromkeys(str(cell[name]) for cell in cells))
+        for name in ("variant", "horizon", "seed")
+    }
+    network = asdict(STanHopConfig(num_variates=1))
+    defaults = {**network, "max_steps": None, **asdict(ComparisonConfig())}
+    return spell(["compare", data], {**options, **inner, **chosen, "output": output}, defaults)
+
+
+def component_norms(content: Mapping[str, Any], kind: str) -> pd.DataFrame:
+    """Maximum infinity norm of the first horizon and seed: one row a module, one column a variant.
+
+    Args:
+        content: of a results file.
+        kind: "layer" for whole blocks, "component" for what the last block of the encoder is made of.
+    """
+    cells = _first_cells(content)
+    blocks = sorted({n for cell in cells for n in cell["modules"] if _is_block(n)}, key=_order)
+    encoder = [name for name in blocks if name.startswith("blocks.")]
+    if kind == "layer":
+        names = blocks
+    else:
+        prefix = f"{encoder[-1]}."
+        inside = [n for n in cells[0]["modules"] if n.startswith(prefix)]
+        names = [n for n in inside if n.count(".") == 2 and not n.endswith("dropout")]
+    data = {
+        cell["variant"]: [cell["modules"].get(name, [np.nan, np.nan])[1] for name in names]
+        for cell in cells
+    }
+    return pd.DataFrame(data, index=pd.Index(names, name="module"))
+
+
+def _is_block(name: str) -> bool:
+    return name.count(".") == 1 and name.split(".")[0] in ("blocks", "readers")
+
+
+def _order(name: str) -> tuple[str, int]:
+    kind, number = name.split(".")
+    return kind, int(number)
+
+
+def failed_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """Cells that could not be trained, with the reason; they are in no mean."""
+    rows = {key: cell["failed"] for key, cell in content["cells"].items() if "failed" in cell}
+    return pd.DataFrame({"reason": rows})
+
+
+def _shared(cells: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Modules that every variant has: gates and tables of some would move an unweighted mean."""
+    return set.intersection(*(set(cell["modules"]) for cell in cells))
+
+
+def _outliers(cell: Mapping[str, Any], modules: str, shared: set[str]) -> dict[str, float]:
+    if modules != "all":
+        return dict(cell["outliers"][modules])
+    values = np.array([cell["modules"][name] for name in sorted(shared)])
+    return {"kurtosis": float(values[:, 0].mean()), "max_inf_norm": float(values[:, 1].max())}
+
+
+def _first_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Cells of the first horizon and seed."""
+    cells = trained_cells(content)
+    first = cells[0]["horizon"], cells[0]["seed"]
+    return [cell for cell in cells if (cell["horizon"], cell["seed"]) == first]

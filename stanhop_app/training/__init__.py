@@ -1,0 +1,1 @@
+"""Training of any model here: the loop, its options, its checkpoints and its folder."""

@@ -1,0 +1,108 @@
+"""Outliers while a model trains: the papers' figure of maximum infinity norms over steps."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+from torch import Tensor, nn
+
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import write_csv
+from stanhop_app.outliers import Modules, record
+
+OUTLIERS = "outliers.csv"
+"""Name of the file in a run folder."""
+COLUMNS = ["step", "module", "kurtosis", "max_inf_norm"]
+
+
+class OutlierLog:
+    """Kurtosis and maximum infinity norm of every module on one batch, at regular steps of a training.
+
+    What `stanhop_app.training.loop.train` takes as ``watch``. Rows that lie ahead of the training are dropped
+    when it gets there again, so that a training that was killed and resumed leaves the file of one that
+    was not.
+
+    Args:
+        batch: what is measured on, always the same, the leading dimension samples.
+        every: steps between measurements; there is one before the first step.
+        modules: a preset or patterns (`stanhop_app.outliers.find_modules`).
+        file: CSV that is kept up to date; None: nothing is written.
+    """
+
+    def __init__(
+        self, batch: Tensor, every: int, *, modules: Modules = "all", file: Path | None = None
+    ):
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}.")
+        self.batch, self.every, self.modules, self.file = batch, every, modules, file
+        self.rows: list[dict[str, float | str]] = []
+
+    def load(self) -> None:
+        """Take up the rows of the file, for a training that is resumed.
+
+        Raises:
+            ArtefactError: if it is damaged or was made with another ``every``.
+        """
+        if self.file is not None and self.file.exists():
+            self.rows = read_outliers(self.file).to_dict("records")  # type: ignore[assignment]
+            if any(int(row["step"]) % self.every for row in self.rows):
+                raise ArtefactError(
+                    f"{self.file}: measured at other steps than every {self.every}; resume with the same."
+                )
+
+    def __call__(self, model: nn.Module, step: int) -> None:
+        """Measure the model after this step."""
+        device = next(model.parameters()).device
+        report = record(model, [self.batch.to(device)], modules=self.modules)
+        self.rows = [row for row in self.rows if int(row["step"]) < step]
+        self.rows += [
+            {
+                "step": step,
+                "module": row.module,
+                "kurtosis": row.kurtosis,
+                "max_inf_norm": row.max_inf_norm,
+            }
+            for row in report.rows
+        ]
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_csv(self.file, self.rows)
+
+    def table(self) -> pd.DataFrame:
+        """One row a step and module: kurtosis and max_inf_norm."""
+        return pd.DataFrame(self.rows, columns=COLUMNS)
+
+    def norms(self) -> dict[str, list[float]]:
+        """By step, maximum over modules of the infinity norm, and mean of their kurtosis; JSON values."""
+        table = self.table()
+        by_step = table.groupby("step")
+        return {
+            "step": sorted(set(table["step"].tolist())),
+            "max_inf_norm": by_step["max_inf_norm"].max().round(4).tolist(),
+            "kurtosis": by_step["kurtosis"].mean().round(4).tolist(),
+        }
+
+
+def read_outliers(file: Path) -> pd.DataFrame:
+    """What a log wrote: one row a step and module.
+
+    Raises:
+        ArtefactError: if it is damaged.
+    """
+    try:
+        return pd.DataFrame(_read(file), columns=COLUMNS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{file}: damaged ({error!r}).") from None
+
+
+def _read(file: Path) -> list[dict[str, float | str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [
+            {
+                "step": int(row["step"]),
+                "module": row["module"],
+                "kurtosis": float(row["kurtosis"]),
+                "max_inf_norm": float(row["max_inf_norm"]),
+            }
+            for row in csv.DictReader(stream)
+        ]

@@ -1,0 +1,465 @@
+"""The command line: what a person types, reads and pipes."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import pandas as pd
+import pytest
+from stanhop_app.cli import COMMANDS
+from stanhop_app.cli.train import NETWORK, TRAINING, command
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.models.stanhop import STanHopConfig
+from stanhop_app.training.config import TrainingConfig
+
+SMALL = "--horizon 12 --lookback 48 --patch-length 12 --dim 16 --num-heads 2 --hidden-dim 16 "
+SMALL = (SMALL + "--num-prototypes 2 --max-steps 3").split()
+
+
+def test_training_ends_with_a_table_and_the_next_command(stanhop, csv, tmp_path):
+    code, out, err = stanhop("train", csv, *SMALL, "-o", tmp_path / "run")
+    assert code == 0
+    for name in (
+        "STanHop-Net",
+        "deep part",
+        "linear part",
+        "last value",
+        "seasonal naive",
+        "ridge",
+    ):
+        assert name in out
+    assert "Split 14/5/5 (525/187/188 rows)" in out
+    assert "test MSE" in out
+    assert f"Next: stanhop forecast {tmp_path / 'run'}" in err
+    assert "900 rows x 3 variates" in err
+    assert "step/s" not in err  # no bar where there is no terminal
+
+
+def test_training_with_json_prints_one_object(stanhop, csv, tmp_path):
+    code, out, _ = stanhop("train", csv, *SMALL, "-o", tmp_path / "run", "--json")
+    assert code == 0
+    content = json.loads(out)
+    assert content["run"] == str(tmp_path / "run")
+    assert content["split"] == "14/5/5"
+    assert content["scores"]["DLinear"].keys() >= {"validation_mse", "test_mae"}
+
+
+def test_the_forecast_is_the_same_in_csv_json_parquet_and_python(stanhop, trained, tmp_path):
+    wanted = STanHopForecaster.load(trained).predict()
+    code, out, err = stanhop("forecast", trained)
+    assert code == 0
+    assert err == "from the rows kept at training, which end at 2013-04-11 18:00:00\n"
+    read = pd.read_csv(io.StringIO(out), index_col="time", parse_dates=True)
+    pd.testing.assert_frame_equal(
+        read, wanted, check_freq=False, check_index_type=False, rtol=1e-12
+    )
+    for ending in ("csv", "json", "parquet"):
+        assert stanhop("forecast", trained, "-o", tmp_path / f"f.{ending}")[0] == 0
+    parquet = pd.read_parquet(tmp_path / "f.parquet")
+    pd.testing.assert_frame_equal(parquet, wanted, check_freq=False)
+    rows = json.loads((tmp_path / "f.json").read_text())
+    assert rows[0]["time"] == wanted.index[0].isoformat()
+    assert rows[0]["dew_point_f"] == pytest.approx(wanted["dew_point_f"].iloc[0], rel=1e-12)
+
+
+def test_a_table_on_standard_input_becomes_parquet_on_standard_output(trained, csv, weather):
+    done = subprocess.run(
+        [sys.executable, "-m", "stanhop_app.cli", "forecast", trained, "-", "--format", "parquet"],
+        input=csv.read_bytes(),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    read = pd.read_parquet(io.BytesIO(done.stdout))
+    wanted = STanHopForecaster.load(trained).predict(weather)
+    pd.testing.assert_frame_equal(read, wanted, check_freq=False)
+
+
+def test_a_longer_horizon_rolls_on(stanhop, trained):
+    code, out, _ = stanhop("forecast", trained, "--horizon", 30)
+    assert code == 0
+    assert len(out.splitlines()) == 31
+
+
+def test_evaluating_again_gives_the_scores_of_training(stanhop, trained, csv):
+    code, out, _ = stanhop("evaluate", trained, csv, "--json")
+    assert code == 0
+    saved = json.loads((trained / "config.json").read_text())["metrics"]
+    assert json.loads(out) == saved
+    code, out, _ = stanhop("evaluate", trained, csv)
+    assert code == 0
+    assert "per variate, original units, test" in out
+    assert "humidity_pct" in out
+
+
+def test_flags_go_before_the_environment_before_the_file(stanhop, csv, tmp_path, monkeypatch):
+    (tmp_path / "c.toml").write_text(
+        'horizon = 6\nsplit = "3/1/1"\nseed = 1\ncolumns = ["dew_point_f"]\n'
+    )
+    monkeypatch.setenv("STANHOP_TRAIN_SEED", "2")
+    arguments = [
+        *SMALL[2:],
+        "--config",
+        tmp_path / "c.toml",
+        "-o",
+        tmp_path / "run",
+        "--split",
+        "2/1/1",
+    ]
+    assert stanhop("train", csv, *arguments)[0] == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["network"]["horizon"] == 6
+    assert config["seed"] == 2
+    assert config["split"] == "2/1/1"
+    assert config["columns"] == ["dew_point_f"]
+
+
+def test_every_option_of_the_configs_is_a_flag_with_the_same_default():
+    flags = {p.name: p.default for p in command.params}
+    for config, further in ((STanHopConfig, NETWORK), (TrainingConfig, TRAINING)):
+        for name in config.__dataclass_fields__:
+            if name == "num_variates":
+                continue
+            assert name in flags, name
+            wanted = config.__dataclass_fields__[name].default
+            if wanted is None:
+                assert not isinstance(flags[name], int | float | str), name
+            else:
+                assert flags[name] == wanted, name
+        assert set(further) <= set(config.__dataclass_fields__)
+    for name, value in STanHopForecaster().get_params().items():
+        if name in flags and value is not None:
+            assert flags[name] == value, name
+
+
+def test_filled_values_are_told(stanhop, weather, tmp_path):
+    weather.drop(weather.index[5:7]).to_csv(tmp_path / "holes.csv")
+    arguments = ["train", tmp_path / "holes.csv", *SMALL, "-o", tmp_path / "run"]
+    assert stanhop(*arguments)[0] == 3
+    code, _, err = stanhop(*arguments, "--missing", "interpolate")
+    assert code == 0
+    assert "6 values were filled by interpolate; scores include them" in err
+
+
+def test_a_run_reads_tables_as_its_own_was_read(stanhop, weather, tmp_path):
+    holed = weather.drop(weather.index[5:7])
+    holed.to_csv(tmp_path / "holes.csv")
+    options = ["--missing", "ffill", "--columns", "dew_point_f"]
+    run_folder = tmp_path / "run"
+    assert stanhop("train", tmp_path / "holes.csv", *SMALL, *options, "-o", run_folder)[0] == 0
+    code, out, err = stanhop("forecast", run_folder, tmp_path / "holes.csv")
+    assert (code, err) == (0, "")
+    assert out.startswith("time,dew_point_f\n")
+    assert stanhop("evaluate", run_folder, tmp_path / "holes.csv")[0] == 0
+
+
+def test_a_config_file_names_options_as_flags_do(stanhop, trained, tmp_path):
+    (tmp_path / "c.toml").write_text('format = "json"\nhorizon = 2')
+    code, out, _ = stanhop("forecast", trained, "--config", tmp_path / "c.toml")
+    assert code == 0
+    assert len(json.loads(out)) == 2
+
+
+def test_data_are_listed_described_and_fetched(stanhop, csv):
+    code, out, _ = stanhop("data", "list")
+    assert code == 0
+    assert "etth1" in out
+    assert "CC BY-ND 4.0" in out
+    assert json.loads(stanhop("data", "list", "--json")[1])["sample"]["rows"] == 3551
+    code, out, _ = stanhop("data", "describe", csv)
+    assert code == 0
+    assert "frequency  h" in out
+    assert "dew_point_f" in out
+    facts = json.loads(stanhop("data", "describe", "sample", "--json")[1])
+    assert facts["rows"] == 3551
+    assert facts["columns"]["wind_mph"]["min"] >= 0
+    assert stanhop("data", "fetch", "sample")[1].strip().endswith("sample.csv.gz")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(stanhop, shell):
+    code, out, _ = stanhop("completion", shell)
+    assert code == 0
+    assert "_STANHOP_COMPLETE" in out
+
+
+def test_a_benchmark_is_written_and_printed(stanhop, csv, tmp_path):
+    arguments = ["--horizons", "4,6", "--splits", "3/1/1", "--lookback", 48, "--max-epochs", 1]
+    code, out, err = stanhop("benchmark", csv, *arguments, "-o", tmp_path / "b.json")
+    assert code == 0
+    assert "test mse" in out
+    assert err.split() == ["3/1/1", "4", "3/1/1", "6"]
+    assert stanhop("benchmark", csv, *arguments, "-o", tmp_path / "b.json")[2] == ""
+
+
+def test_help_lists_every_command_and_imports_none(stanhop):
+    code, out, _ = stanhop("--help")
+    assert code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in out
+    script = "import sys, stanhop_app.cli as c; c.run(['--help']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(stanhop, name):
+    code, out, _ = stanhop(name, "--help")
+    assert code == 0
+    assert "Usage: stanhop" in out
+
+
+def test_a_reader_that_leaves_is_no_error(trained):
+    script = f"{sys.executable} -m stanhop_app.cli forecast {trained} --horizon 3000 | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {script}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("time,")
+    assert len(done.stderr.splitlines()) == 1  # what the forecast goes on from, and no complaint
+
+
+def test_a_newer_table_is_read_as_that_of_the_training_was_found_to_be(stanhop, tmp_path, weather):
+    """Of 1.100 and 02/03/2014 alone nobody could say what they mean; the longer table told."""
+    hours = weather.index.strftime("%d/%m/%Y %H:%M")
+    rows = [
+        f"{hour};{1000 + i % 24:,}".replace(",", ".") + f";{i % 7},5"
+        for i, hour in enumerate(hours)
+    ]
+    (tmp_path / "old.csv").write_text("time;load;wind\n" + "\n".join(rows) + "\n")
+    newer = [row.rsplit(";", 1)[0] + ";1.100" for row in rows[:60]]
+    (tmp_path / "new.csv").write_text("time;load;wind\n" + "\n".join(newer) + "\n")
+    assert stanhop("train", tmp_path / "old.csv", *SMALL, "-o", tmp_path / "run")[0] == 0
+    options = json.loads((tmp_path / "run" / "config.json").read_text())["source"]["options"]
+    assert (options["decimal"], options["day_first"]) == (",", True)
+    assert stanhop("data", "describe", tmp_path / "new.csv")[0] == 3
+    code, out, _ = stanhop("forecast", tmp_path / "run", tmp_path / "new.csv")
+    assert code == 0
+    load = pd.read_csv(io.StringIO(out))["load"]
+    assert load.between(500, 1500).all()
+
+
+def train_in_the_background(csv, folder, *more):
+    command = [sys.executable, "-m", "stanhop_app.cli", "train", str(csv), *SMALL[:-2]]
+    command += ["--max-epochs", "4", "--output", str(folder), *more]
+    return command, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+
+
+def wait_for(path, process, seconds=60):
+    for _ in range(seconds * 50):
+        if path.exists():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError(f"{path} never came")
+
+
+@pytest.fixture(scope="module")
+def whole(csv, tmp_path_factory):
+    """A run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "whole"
+    _, process = train_in_the_background(csv, folder)
+    assert process.communicate() is not None
+    assert process.returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(csv, tmp_path, whole, how):
+    cut = tmp_path / "cut"
+    command, process = train_in_the_background(csv, cut)
+    wait_for(cut / "checkpoint.safetensors", process)
+    process.send_signal(how)
+    _, err = process.communicate()
+    if how != signal.SIGKILL:
+        assert process.returncode == 130
+        assert "--resume" in err
+        assert "Traceback" not in err
+    assert not (cut / "config.json").exists()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "holds an unfinished run; go on with --resume, or --force" in again.stderr
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, cut)]
+    assert weights[0] == weights[1]
+    finished = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert finished.returncode == 0
+    assert "finished already" in finished.stderr
+
+
+BAD_TABLES = {
+    "empty": ("", "the file is empty"),
+    "no time": ("a,b\n1,2\n3,4\n5,6\n", "no time column found"),
+    "text": (
+        "time,a\n2024-01-01,1\n2024-01-02,x\n2024-01-03,3\n",
+        "'a' has 1 values .* row 2: 'x'",
+    ),
+    "nan": ("time,a\n2024-01-01,1\n2024-01-02,\n2024-01-03,3\n", "'a' has 1 missing .*interpolate"),
+    "gap": (
+        "time,a\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n2024-01-05,3\n",
+        "1 time stamps are missing .* first 2024-01-04",
+    ),
+    "twice": ("time,a\n2024-01-01,1\n2024-01-01,2\n2024-01-03,3\n", "appear more than once"),
+    "few": (
+        "time,a\n" + "".join(f"2024-01-0{d},{d}\n" for d in range(1, 10)),
+        "training part has 5, but lookback 48 and horizon 12 need at least 60",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_one_line_and_exit_code_3(stanhop, tmp_path, name):
+    text, message = BAD_TABLES[name]
+    (tmp_path / "my.csv").write_text(text)
+    code, out, err = stanhop("train", tmp_path / "my.csv", *SMALL, "-o", tmp_path / "run")
+    assert code == 3
+    assert out == ""
+    assert_one_line(err, message)
+    assert not (tmp_path / "run").exists()
+
+
+def assert_one_line(err, message):
+    import re
+
+    lines = [line for line in err.splitlines() if line.startswith(("stanhop: ", "Error: "))]
+    assert len(lines) == 1, err
+    assert re.search(message, lines[0]), lines[0]
+    assert "Traceback" not in err
+
+
+USAGE = {
+    "missing file": (["train", "nowhere.csv"], 3, "nowhere.csv: no such file"),
+    "unknown column": (
+        ["train", "CSV", "--columns", "dew,x"],
+        3,
+        "unknown column 'dew'; the columns",
+    ),
+    "association": (
+        ["train", "CSV", "--association", "relu"],
+        2,
+        "unknown association 'relu'; choose one of: softmax, softmax1, sparsemax, entmax15, entmax",
+    ),
+    "gate": (["train", "CSV", "--gate", "big"], 2, "gate must be None or one of linear, mlp, all_"),
+    "heads": (["train", "CSV", "--num-heads", "3"], 2, "num_heads must divide dim, got dim=16"),
+    "split": (["train", "CSV", "--split", "7"], 2, "split must be a ratio A/B/C"),
+    "loss": (["train", "CSV", "--loss", "rmse"], 2, "loss must be one of mse, mae, huber"),
+    "option": (["train", "CSV", "--horizn", "3"], 2, "No such option '?--horizn"),
+    "number": (["train", "CSV", "--horizon", "many"], 2, "'many' is not a valid integer"),
+    "command": (["trian"], 2, "No such command 'trian'"),
+    "no run": (["forecast", "nowhere"], 4, "nowhere: not a run .no such folder.; make one with"),
+    "other columns": (["forecast", "RUN", "sample"], 3, "unexpected: wind_mph"),
+    "a dataset name": (
+        ["data", "fetch", "etth9"],
+        2,
+        "unknown data set 'etth9'; choose one of: etth1",
+    ),
+    "no data to evaluate": (["evaluate", "RUN"], 2, "name the table: stanhop evaluate"),
+    "horizons": (
+        ["benchmark", "CSV", "--horizons", "a", "-o", "x"],
+        2,
+        "'a' is not a list of numbers",
+    ),
+    "stdin on two": (["train", "-", "--devices", "2"], 2, "several processes cannot read standard"),
+    "device": (["train", "CSV", "--device", "tpu"], 2, "device 'tpu' cannot be used here"),
+    "precision": (
+        ["train", "CSV", "--precision", "8"],
+        2,
+        "precision must be one of 32-true, bf16",
+    ),
+    "season": (["train", "CSV", "--season", "0"], 2, "season must be at least 1"),
+    "unknown ending": (
+        ["forecast", "RUN", "-o", "a.xlsx"],
+        2,
+        "ends in none of csv, parquet, json",
+    ),
+    "no folder": (["forecast", "RUN", "-o", "no/a.csv"], 2, "the folder no does not exist"),
+    "finished otherwise": (
+        ["train", "CSV", "-o", "RUN", "--resume", "--seed", "9"],
+        2,
+        "finished run of other options .seed was 0, is 9",
+    ),
+    "existing run": (["train", "CSV", "-o", "RUN"], 2, "holds a finished run"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_bad_input_is_one_line_with_its_exit_code(
+    stanhop, csv, trained, tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    before = {p: p.read_bytes() for p in trained.iterdir()}
+    arguments, wanted, message = USAGE[name]
+    arguments = [{"CSV": csv, "RUN": trained}.get(a, a) for a in arguments]
+    if arguments[0] == "train":
+        arguments[2:2] = SMALL
+    code, out, err = stanhop(*arguments)
+    assert code == wanted, err
+    assert out == ""
+    assert_one_line(err, message)
+    assert {p: p.read_bytes() for p in trained.iterdir()} == before
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_damaged_artefact_is_exit_code_4(stanhop, trained, tmp_path):
+    import shutil
+
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    code, _, err = stanhop("forecast", tmp_path / "run")
+    assert code == 4
+    assert_one_line(err, "checksum does not match config.json; the artefact is damaged")
+
+
+def test_an_output_that_exists_is_kept(stanhop, trained, tmp_path):
+    (tmp_path / "f.csv").write_text("precious")
+    code, _, err = stanhop("forecast", trained, "-o", tmp_path / "f.csv")
+    assert code == 2
+    assert_one_line(err, "exists; choose another name, or --force")
+    assert (tmp_path / "f.csv").read_text() == "precious"
+    assert stanhop("forecast", trained, "-o", tmp_path / "f.csv", "--force")[0] == 0
+    assert (tmp_path / "f.csv").read_text().startswith("time,")
+
+
+def test_a_plot_is_one_file_that_needs_no_network(stanhop, trained, tmp_path):
+    code, out, err = stanhop("forecast", trained, "--plot", tmp_path / "f.html")
+    assert code == 0
+    assert out.startswith("time,")
+    assert "drawn in" in err
+    html = (tmp_path / "f.html").read_text()
+    assert "dew_point_f" in html
+    assert "<script src=" not in html
+    assert "12 steps by STanHop-Net (softmax1, split " in html
+    assert stanhop("forecast", trained, "--plot", tmp_path / "f.html")[0] == 2
+
+
+def test_a_bad_config_file_is_a_usage_error(stanhop, csv, tmp_path):
+    (tmp_path / "c.toml").write_text("horizon = ")
+    code, _, err = stanhop("train", csv, "--config", tmp_path / "c.toml")
+    assert code == 2
+    assert_one_line(err, "c.toml: not TOML")
+    (tmp_path / "c.toml").write_text("horizon = 4.9")
+    code, _, err = stanhop("train", csv, "--config", tmp_path / "c.toml")
+    assert code == 2
+    assert_one_line(err, "horizon must be a whole number, got 4.9")
+    (tmp_path / "c.toml").write_text("horizn = 3")
+    code, _, err = stanhop("train", csv, "--config", tmp_path / "c.toml")
+    assert code == 2
+    assert_one_line(err, "unknown option 'horizn'; choose from: .*horizon")
+
+
+def test_the_version_is_the_packages(stanhop, project):
+    from stanhop_app import __version__
+
+    assert __version__ in stanhop("--version")[1]
+    assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dynamic"] == [
+        "version"
+    ]

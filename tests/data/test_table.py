@@ -1,0 +1,117 @@
+"""Files of every dialect."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from stanhop_app.data.frame import read_frame
+from stanhop_app.data.table import read_table
+from stanhop_app.errors import DataError
+
+
+def read(text, **options):
+    return read_table(io.BytesIO(text.encode()), **options)
+
+
+def values(text, **options):
+    return read(text, **options)["a"].tolist()
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize(("mark", "other"), [(".", ","), (",", ".")])
+def test_marks_that_may_group_digits_or_not_are_asked_about(mark, other, separator):
+    text = f"time;a\n01/02/2024;1{mark}100\n02/02/2024;2{mark}350\n".replace(";", separator)
+    with pytest.raises(DataError, match=rf"1\{mark}100 may mean 1100.*say decimal=.*--decimal"):
+        read(text)
+    assert values(text, decimal=other) == [1100.0, 2350.0]
+    assert values(text, thousands=mark) == [1100.0, 2350.0]
+    assert values(text, decimal=mark) == [1.1, 2.35]
+
+
+@pytest.mark.parametrize("other", ["0.250", "12.5", "1.2345", "5.", "2.5e3"])
+def test_one_number_that_cannot_be_grouped_tells_the_decimal_point(other):
+    assert values(f"time;a\nx;1.100\ny;{other}\n") == [1.1, float(other)]
+
+
+def test_the_proof_may_stand_anywhere_but_not_in_text_dates_or_codes():
+    rows = "".join(f"2024.02.{1 + i % 28:02};{100 + i % 50};07;1,5 m\n" for i in range(20_000))
+    text = f"time;a;code;note\n{rows}2024.03.01;1.100;01.5;n\n"
+    with pytest.raises(DataError, match=r"1\.100 may mean 1100"):
+        read(text)
+    assert values(text + "2024.03.02;0.5;08;n\n")[-2:] == [1.1, 0.5]
+    assert values(text + "2024.03.02;0,5;08;n\n")[-2:] == [1100.0, 0.5]
+
+
+def test_columns_that_prove_different_marks_are_named():
+    with pytest.raises(DataError, match="columns 'a' and 'b' write decimals differently"):
+        read("time;a;b\nx;1.5;2,5\n")
+
+
+def test_grouped_digits_beside_decimal_commas():
+    text = "time;a\n01.02.2024;1.234,5\n02.02.2024;950\n03.02.2024;1.000.000\n04.02.2024;-2,25\n"
+    table = read(text)
+    assert table["a"].tolist() == [1234.5, 950.0, 1e6, -2.25]
+    assert table["time"].tolist()[0] == "01.02.2024"  # a date is no grouped number
+    assert table.attrs["decimal"] == ","
+    assert values("time\ta\nx\t1,5E-03\ny\t2\n") == [0.0015, 2.0]
+
+
+def test_grouped_digits_in_quotes_or_by_a_mark_that_is_named():
+    text = 'time,a\nx,"1,234.5"\ny,950\n'
+    assert values(text, thousands=",") == [1234.5, 950.0]
+    assert values(text) == ["1,234.5", "950"]  # not a number until it is said so
+    with pytest.raises(DataError, match=r"'1,234\.5'; say decimal or thousands \(--decimal"):
+        read_frame(io.BytesIO(text.replace("x", "2024-01-01").replace("y", "2024-01-02").encode()))
+    for space in " \u00a0\u202f":
+        assert values(f"time;a\nx;1{space}234,5\ny;7,5\n", thousands=" ") == [1234.5, 7.5]
+        assert values(f"time;a\nx;1{space}234,5\n", thousands=" ") == [1234.5]
+
+
+def test_long_columns_are_of_one_kind():
+    """Read in chunks, 953,103 would be a number here and text there."""
+    rows = "".join(f'x,"953,103",{"y" * 40}\n' for _ in range(30_000))
+    column = read(f'time,a,b\n{rows}x,"1,234,567",y\n', thousands=",")["a"]
+    assert column.iloc[0] == 953103.0
+    assert column.iloc[-1] == 1234567.0
+    assert column.nunique() == 2
+
+
+def test_missing_values_stay_missing_and_text_stays_text():
+    column = read("time;a\nx;1.234,5\ny;\nz;2,5\n")["a"]
+    assert column.isna().tolist() == [False, True, False]
+    assert column.dropna().tolist() == [1234.5, 2.5]
+    table = "time;a\n2024-01-01;1,5\n2024-01-02;x\n2024-01-03;2,5\n"
+    with pytest.raises(DataError, match="'a' has 1 values .* row 2: 'x'; mend them"):
+        read_frame(io.BytesIO(table.encode()), decimal=",")
+
+
+@pytest.mark.parametrize(
+    "options", [{"decimal": ";"}, {"thousands": "1"}, {"decimal": ",", "thousands": ","}]
+)
+def test_marks_that_cannot_be(options):
+    with pytest.raises(ValueError, match="decimal|thousands"):
+        read("time,a\nx,1\n", **options)
+
+
+def test_a_separator_too_many_in_every_line_makes_no_column():
+    assert list(read("time,a,\nx,1,\ny,2,\n").columns) == ["time", "a"]
+    assert list(read("time,a,\nx,1,5\ny,2,6\n").columns) == ["time", "a", "Unnamed: 2"]
+
+
+@pytest.mark.parametrize("width", [3, 5000])
+def test_rows_that_are_too_long_are_seen_under_a_header_of_any_length(width):
+    names = ",".join(f"a-long-name-of-column-{i}" for i in range(width))
+    with pytest.raises(DataError, match="more fields than the header has names"):
+        read(f"{names}\n{'1,' * (width + 4)}1\n")
+
+
+def test_other_encodings_are_told_what_to_do():
+    with pytest.raises(DataError, match="save it as UTF-8"):
+        read_table(io.BytesIO("time,a\n2024-01-01,größe\n".encode("latin-1")))
+
+
+def test_parquet_is_told_by_its_content():
+    buffer = io.BytesIO()
+    pd.DataFrame({"a": [1.5]}).to_parquet(buffer)
+    assert read_table(io.BytesIO(buffer.getvalue()))["a"].tolist() == [1.5]

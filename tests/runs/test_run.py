@@ -1,0 +1,187 @@
+"""Runs: train, score, keep; evaluate again; benchmark grids."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.data.windows import split_rows
+from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.runs.run import choose_season, evaluate_run, make_run
+from stanhop_app.studies.benchmark import benchmark_table, run_benchmark
+
+MODELS = [
+    "STanHop-Net",
+    "deep part",
+    "linear part",
+    "last value",
+    "seasonal naive",
+    "ridge",
+    "DLinear",
+]
+
+
+@pytest.fixture(scope="module")
+def run(weather, small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    report = make_run(STanHopForecaster(**small), weather, folder, source={"data": "sample"})
+    return folder, report
+
+
+def test_a_run_scores_the_network_its_parts_and_four_baselines(run):
+    _, report = run
+    assert list(report.table.index) == MODELS
+    assert list(report.table.columns) == [
+        "validation_mse",
+        "validation_mae",
+        "test_mse",
+        "test_mae",
+    ]
+    assert report.table.notna().all(axis=None)
+    assert report.split == "14/5/5"
+    best = report.table.loc[MODELS[1:3], "validation_mse"].min()
+    assert report.table.loc["STanHop-Net", "validation_mse"] <= best + 1e-9
+
+
+def test_the_folder_holds_the_artefact_the_baselines_and_the_history(run):
+    folder, report = run
+    names = sorted(p.name for p in folder.iterdir())
+    assert names == [
+        "baselines.safetensors",
+        "config.json",
+        "history.csv",
+        "model.safetensors",
+        "steps.csv",
+    ]
+    config = json.loads((folder / "config.json").read_text())
+    assert config["metrics"]["scores"]["ridge"]["test_mse"] == report.table.loc["ridge", "test_mse"]
+    assert config["source"]["data"] == "sample"
+    assert config["source"]["season"] == 24
+
+
+def test_evaluating_the_trained_table_gives_the_same_scores(run, weather):
+    folder, report = run
+    again = evaluate_run(folder, weather[weather.columns[::-1]])
+    assert again.as_json() == report.as_json()
+
+
+def test_another_table_is_scored_on_all_its_windows(run, weather):
+    folder, _ = run
+    other = evaluate_run(folder, weather.iloc[:850] * 1.01)
+    assert other.split == "all rows"
+    assert list(other.table.columns) == ["all_mse", "all_mae"]
+    assert list(other.table.index) == MODELS
+    lookbacks = {s.windows for s in other.scores["all"].values()}
+    assert len(lookbacks) == 1
+
+
+def test_a_table_of_another_kind_is_refused(run, weather, small, tmp_path):
+    folder, _ = run
+    with pytest.raises(DataError, match="missing: humidity_pct"):
+        evaluate_run(folder, weather.drop(columns="humidity_pct"))
+    STanHopForecaster(**small).fit(weather).save(tmp_path / "saved")
+    with pytest.raises(ArtefactError, match="saved without baselines"):
+        evaluate_run(tmp_path / "saved", weather)
+
+
+def test_a_run_is_overwritten_only_by_force(run, weather, small, tmp_path):
+    folder, _ = run
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(
+        ValueError, match="holds a finished run; choose another --output, or --force"
+    ):
+        make_run(STanHopForecaster(**small), weather, folder)
+    assert (folder / "config.json").read_bytes() == before
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match="is a file"):
+        make_run(STanHopForecaster(**small), weather, tmp_path / "file")
+
+
+def test_a_table_in_a_time_zone_is_known_again(small, weather, tmp_path):
+    zoned = weather.tz_localize("UTC")
+    made = make_run(STanHopForecaster(**small), zoned, tmp_path / "run")
+    assert evaluate_run(tmp_path / "run", zoned).as_json() == made.as_json()
+    assert not made.overlaps
+
+
+def test_a_table_that_begins_within_the_training_rows_is_told(run, weather):
+    folder, _ = run
+    assert evaluate_run(folder, weather.iloc[:850] * 1.01).overlaps
+    assert not evaluate_run(folder, weather.iloc[530:] * 1.01).overlaps
+
+
+def test_the_season_is_one_where_the_rows_do_not_hold_the_natural_one(small, weather, tmp_path):
+    seconds = weather.iloc[:300].set_axis(
+        pd.date_range("2024-01-01", periods=300, freq="s", name="time"), axis=0
+    )
+    made = make_run(STanHopForecaster(**small), seconds, tmp_path / "run")
+    assert made.table.loc["seasonal naive", "test_mse"] == made.table.loc["last value", "test_mse"]
+    assert made.scores["validation"]["ridge"].windows == 62 - 12 + 1
+    assert choose_season(weather, split_rows(900), None) == 24
+    assert choose_season(weather, split_rows(900), 7) == 7
+    for season in (0, -1, 525):
+        with pytest.raises(ValueError, match=f"below the 525 training rows, got {season}"):
+            choose_season(weather, split_rows(900), season)
+
+
+def test_force_destroys_nothing_before_everything_is_checked(run, weather, small):
+    folder, _ = run
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for options in ({"association": "foo"}, {"lookback": 5000}, {"training": {"patience": 0}}):
+        with pytest.raises(ValueError, match=r"foo|too few rows|patience"):
+            make_run(STanHopForecaster(**{**small, **options}), weather, folder, force=True)
+    with pytest.raises(ValueError, match="season must be"):
+        make_run(STanHopForecaster(**small), weather, folder, force=True, season=9999)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["history.csv", "config.json", "notes.txt"])
+def test_files_that_are_no_run_are_never_touched(weather, small, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ValueError, match=r"holds (files and no run|a config.json that is not)"):
+        make_run(STanHopForecaster(**small), weather, tmp_path, force=True)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "{}"
+
+
+def test_damaged_baselines_are_refused(run, weather, tmp_path):
+    folder, _ = run
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "baselines.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ArtefactError, match=r"baselines.safetensors: checksum does not match"):
+        evaluate_run(tmp_path / "run", weather)
+
+
+def test_a_grid_is_trained_once_and_goes_on_where_it_was_cut(weather, small, tmp_path):
+    options = {name: value for name, value in small.items() if name != "horizon"}
+    said: list[str] = []
+
+    def bench(horizons, **change):
+        return run_benchmark(
+            weather,
+            horizons=horizons,
+            splits=["14/5/5", "3/1/1"],
+            options={**options, **change},
+            results=tmp_path / "grid.json",
+            say=said.append,
+        )
+
+    first = bench([6])
+    assert said == ["14/5/5 6", "3/1/1 6"]
+    second = bench([6, 12])
+    assert said[2:] == ["14/5/5 12", "3/1/1 12"]
+    assert all(second["cells"][key] == cell for key, cell in first["cells"].items())
+    table = benchmark_table(second)
+    assert list(table.columns) == MODELS
+    assert set(table.index) == {(s, h) for s in ("14/5/5", "3/1/1") for h in (6, 12)}
+    assert (
+        table.loc[("3/1/1", 6), "ridge"] == first["cells"]["3/1/1 6"]["scores"]["ridge"]["test_mse"]
+    )
+    with pytest.raises(ArtefactError, match="other options or data"):
+        bench([6], seed=5)
+    (tmp_path / "grid.json").write_text("{")
+    with pytest.raises(ArtefactError, match="damaged"):
+        bench([6])
