@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, run_table
+from stanhop_app.cli.options import config_option, data_options, open_run
 
 
 @click.command("evaluate")
@@ -22,9 +22,9 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     """
     from stanhop_app.cli.tables import print_report
 
-    from stanhop_app.runs.run import evaluate_run
+    from stanhop_app.runs.scoring import evaluate_run
 
-    report = evaluate_run(run, run_table(run, data, options, "evaluate"))
+    report = evaluate_run(open_run(run, data, options, "evaluate"))
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:

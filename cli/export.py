@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, run_table
+from stanhop_app.cli.options import config_option, data_options, echo, open_run
 
 
 @click.command("export")
@@ -45,15 +45,12 @@ def command(
     stanhop forecast runs/etth1-h24-onnx-int8
     """
     from stanhop_app.files import to_json
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.runs.exporting import export_run
 
     run = run.resolve() if run.name in ("", "..") else run
     output = output or run.with_name(f"{run.name}-{to}")
-    frame = None
-    if data is not None or to == "onnx-int8":
-        frame = run_table(run, data, options, "export")
-    report = export_run(STanHopForecaster.load(run), output, to=to, frame=frame, force=force)
+    opened = open_run(run, data, options, "export", needed=to == "onnx-int8")
+    report = export_run(opened, output, to=to, force=force)
     if as_json:
         click.echo(to_json({"folder": str(output), **asdict(report)}, indent=2))
         return

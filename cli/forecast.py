@@ -79,7 +79,7 @@ def command(
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
     forecaster = load_forecaster(run)
-    options = as_trained(forecaster.source_ or {}, options)
+    options = as_trained(forecaster.source_, options)
     table = None if data is None else read_data(data, options)
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
@@ -91,17 +91,19 @@ def command(
     if explained:
         from stanhop_app.forecasting.forecaster import STanHopForecaster
         from stanhop_app.runs.novelty import explain, load_store
+        from stanhop_app.runs.run import Run
 
         if not isinstance(forecaster, STanHopForecaster):
             raise click.UsageError(
                 f"{run}: is an exported model, which cannot explain; name the run."
             )
-        echo(str(explain(forecaster, load_store(run, forecaster), table)))
+        opened = Run(forecaster=forecaster, folder=run)
+        echo(str(explain(opened, load_store(opened), table)))
     if plot is not None:
         from stanhop_app.figures.forecast import forecast_figure
 
         shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
-        name = data or (forecaster.source_ or {}).get("data", "")
+        name = data or forecaster.source_.get("data", "")
         title = (
             f"{name}: {len(prediction)} steps by STanHop-Net "
             f"({forecaster.association}, split {forecaster.split})"

@@ -4,12 +4,16 @@ import io
 import os
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stanhop_app.runs.run import Run
 
 READING = (
     "time_column",
@@ -125,7 +129,7 @@ def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value!r} is not a list of numbers such as 24,96.") from None
 
 
-def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
+def read_data(source: str, options: dict[str, Any]) -> "pd.DataFrame":
     """A data set by name, a file by path, or standard input as ``-``."""
     from stanhop_app.datasets import DATASETS
 
@@ -140,22 +144,31 @@ def read_data(source: str, options: dict[str, Any]) -> pd.DataFrame:
     return read_frame(source, **options)
 
 
-def run_table(run: Path, data: str | None, options: dict[str, Any], command: str) -> pd.DataFrame:
-    """The table that a command on a run is about, read as the one of the training was.
+def open_run(
+    path: Path, data: str | None, options: dict[str, Any], command: str, *, needed: bool = True
+) -> "Run":
+    """The run that a command is about, with its table, which is read as the one of the training was.
 
-    Without a name it is the data set of the training.
+    Args:
+        path: the run folder.
+        data: the table as the user named it; None: the data set of the training, if it has a name.
+        options: how the user wants it read.
+        command: for the message that asks for a table.
+        needed: whether there must be a table; else it is read only where it was named.
     """
     from stanhop_app.datasets import DATASETS
 
-    from stanhop_app.training.folder import read_config
+    from stanhop_app.runs.run import Run
 
-    source = read_config(run).get("source") or {}
+    run = Run.open(path)
     if data is None:
+        if not needed:
+            return run
         # A path in a file of somebody's is not followed; the name of a data set is harmless.
-        data = source.get("data")
+        data = run.source.get("data")
         if data not in DATASETS:
-            raise click.UsageError(f"name the table: stanhop {command} {run} FILE.")
-    return read_data(data, as_trained(source, options))
+            raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
+    return run.on(read_data(data, as_trained(run.source, options)))
 
 
 def check_outputs(*files: Path | None, force: bool) -> None:
@@ -167,7 +180,7 @@ def check_outputs(*files: Path | None, force: bool) -> None:
             raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
 
 
-def as_trained(source: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def as_trained(source: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """How to read a table for a run: as the run's own was read, except where said otherwise."""
     said = {name: value for name, value in given.items() if value not in (None, "error")}
     return {**given, **source.get("options", {}), **said}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import check_outputs, config_option, data_options, echo, run_table
+from stanhop_app.cli.options import check_outputs, config_option, data_options, echo, open_run
 
 PARTS = ("train", "validation", "test")
 
@@ -46,13 +46,12 @@ def command(
     from stanhop_app.figures.outliers import norm_figure, outlier_figures
     from stanhop_app.figures.page import html_page
     from stanhop_app.files import to_json, write_text
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.runs.measures import run_parts, window_outliers
+    from stanhop_app.runs.measures import window_outliers
     from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
 
     check_outputs(plot, force=force)
-    forecaster = STanHopForecaster.load(run)
-    windows = run_parts(forecaster, run_table(run, data, options, "outliers"))[part]
+    opened = open_run(run, data, options, "outliers")
+    windows, forecaster = opened.parts[part], opened.forecaster
     chosen = modules.split(",") if "," in modules else modules
     report = window_outliers(forecaster.network_.deep, windows, chosen)
     if plot is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, run_table
+from stanhop_app.cli.options import config_option, data_options, echo, open_run
 
 
 @click.command("quantize")
@@ -40,9 +40,8 @@ def command(
     \b
     stanhop quantize runs/etth1-h24 --bits W8A8,W4A4
     """
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.quantization import QuantizationConfig, parse_bits
-    from stanhop_app.runs.measures import quantized_errors, run_parts
+    from stanhop_app.runs.measures import quantized_errors
 
     configs = [
         QuantizationConfig(
@@ -53,16 +52,14 @@ def command(
         )
         for weight_bits, activation_bits in map(parse_bits, bits.split(","))
     ]
-    forecaster = STanHopForecaster.load(run)
-    parts = run_parts(forecaster, run_table(run, data, options, "quantize"))
+    opened = open_run(run, data, options, "quantize")
+    parts, fitted = opened.parts, opened.fitted
     echo(f"calibrated on training windows, scored on {len(parts['test']):,} test windows")
-    table = quantized_errors(
-        forecaster.network_, parts["train"], parts["test"], forecaster.scaler_, configs
-    )
+    table = quantized_errors(fitted.network, parts["train"], parts["test"], fitted.scaler, configs)
     if as_json:
         click.echo(json.dumps(table.reset_index().to_dict("records"), indent=2))
         return
-    click.echo(f"Split {forecaster.split}, horizon {forecaster.horizon}, test, scaled units")
+    click.echo(f"Split {fitted.split}, horizon {fitted.horizon}, test, scaled units")
     shown = table.rename(columns={"mse": "MSE", "mae": "MAE", "change": "MSE against float"})
     formats = {"MSE against float": "{:+.2%}".format}
     click.echo(shown.to_string(float_format="%.4f", formatters=formats))

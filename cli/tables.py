@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from stanhop_app.runs.run import Report
+    from stanhop_app.runs.scoring import Report
 
 
 def print_report(report: "Report", *, variates: bool = False) -> None:

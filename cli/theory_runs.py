@@ -90,8 +90,7 @@ def trace(
     from stanhop_app.runs.memorization import run_trace
 
     check_outputs(report, force=force)
-    forecaster, frame = _opened(run, data, "theory trace")
-    found = run_trace(forecaster, frame, most=most, seed=seed)
+    found = run_trace(_opened(run, data, "theory trace"), most=most, seed=seed)
     tables = {found.TITLE: found.table(), found.MOVES: found.moves()}
     if report is not None:
         page = html_page(trace_figures(found, title=str(run)), tables, f"Energies of {run}")
@@ -119,19 +118,14 @@ def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
         return suite_memorization(opened, run_corpus(opened, data), most=most, seed=seed)
     from stanhop_app.runs.memorization import run_memorization
 
-    forecaster, frame = _opened(run, data, "theory memorization")
-    return run_memorization(forecaster, frame, most=most, seed=seed)
+    return run_memorization(_opened(run, data, "theory memorization"), most=most, seed=seed)
 
 
-def _opened(run: Path, data: str | None, command: str) -> tuple[Any, Any]:
-    """A forecaster and the table that it was trained on."""
-    from stanhop_app.cli.options import READING, run_table
+def _opened(run: Path, data: str | None, command: str) -> Any:
+    """A run and the table that it was trained on."""
+    from stanhop_app.cli.options import READING, open_run
 
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
-
-    forecaster = STanHopForecaster.load(run)
-    reading = {**dict.fromkeys(READING), "missing": "error"}
-    return forecaster, run_table(run, data, reading, command)
+    return open_run(run, data, {**dict.fromkeys(READING), "missing": "error"}, command)
 
 
 COMMANDS = (memorization, trace)

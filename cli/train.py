@@ -130,9 +130,9 @@ def command(
     stanhop train etth1
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
-    from stanhop_app.data.frame import frame_frequency
+    from stanhop_app.data.panel import Panel
     from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.runs.run import make_run
+    from stanhop_app.runs.making import make_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
@@ -156,22 +156,21 @@ def command(
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    frame = read_data(data, read)
+    panel = Panel.of(read_data(data, read), forecaster.split)
+    filled = panel.frame.attrs["filled"]
     if is_main_process():
         echo(
-            f"{data}: {len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} to "
-            f"{frame.index[-1]}, frequency {frame_frequency(frame)}"
+            f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
+            f"{panel.index[-1]}, frequency {panel.frequency}"
         )
-        if frame.attrs["filled"]:
-            echo(
-                f"{frame.attrs['filled']:,} values were filled by {read['missing']}; scores include them"
-            )
+        if filled:
+            echo(f"{filled:,} values were filled by {read['missing']}; scores include them")
     try:
         report = make_run(
             forecaster,
-            frame,
+            panel,
             output,
-            source={"data": data, "options": {**read, **frame.attrs["reading"]}},
+            source={"data": data, "options": {**read, **panel.frame.attrs["reading"]}},
             season=season,
             outlier_steps=outlier_steps,
             novelty=novelty,

@@ -6,9 +6,8 @@ from stanhop_app.ui import parts
 
 from stanhop_app.figures.curves import curves_figure, heat_figure
 from stanhop_app.figures.forecast import forecast_figure
-from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.runs.measures import run_parts
 from stanhop_app.runs.residuals import Residuals, residuals
+from stanhop_app.runs.run import Run
 
 LONGEST = 20_000
 """Rows that are drawn; of longer histories the latest."""
@@ -17,9 +16,11 @@ LONGEST = 20_000
 def show() -> None:
     """The page."""
     st.title("Forecast")
-    name, forecaster = parts.choose_run()
-    options = (forecaster.source_ or {}).get("options", {})
-    table = parts.upload("Forecast another table (CSV or Parquet) with this run", options)
+    name, run = parts.choose_run()
+    forecaster = run.forecaster
+    table = parts.upload(
+        "Forecast another table (CSV or Parquet) with this run", run.source.get("options", {})
+    )
     left, middle, right = st.columns(3)
     horizon = left.number_input(
         "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
@@ -35,11 +36,11 @@ def show() -> None:
         return
     assert isinstance(prediction, pd.DataFrame)
     history = forecaster.context_ if table is None else table
-    known = parts.own_frame(forecaster)
+    known = parts.own_frame(run)
     if table is None and known is not None:
         history = known
     chosen = variates or forecaster.columns_[:1]
-    data = (forecaster.source_ or {}).get("data", "an array")
+    data = run.source.get("data", "an array")
     title = (
         f"{int(horizon)} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
         f"trained on {data}, split {forecaster.split}"
@@ -56,28 +57,27 @@ def show() -> None:
     with st.expander("Table"):
         st.dataframe(prediction)
     if known is not None:
-        _errors(name, forecaster, known, chosen)
-    run = "sample" if name == parts.SAMPLE else f"runs/{name}"
+        _errors(name, run, known, chosen)
+    folder = "sample" if name == parts.SAMPLE else f"runs/{name}"
     parts.reproduce(
-        f"stanhop forecast {run} --horizon {int(horizon)} --plot forecast.html",
+        f"stanhop forecast {folder} --horizon {int(horizon)} --plot forecast.html",
         "from stanhop_app import STanHopForecaster\n\n"
-        f'forecaster = STanHopForecaster.load("{run}")\nprint(forecaster.predict(horizon={int(horizon)}))',
+        f'forecaster = STanHopForecaster.load("{folder}")\nprint(forecaster.predict(horizon={int(horizon)}))',
     )
 
 
-def _errors(
-    name: str, forecaster: STanHopForecaster, frame: pd.DataFrame, variates: list[str]
-) -> None:
+def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> None:
     """Errors on the test part by step, hour and weekday."""
     if not st.toggle("Where it errs: all test windows", key="errors"):
         return
     try:
-        found = _residuals(parts.version(name, frame), forecaster, frame)
+        run = run.on(frame)
+        found = _residuals(parts.version(name, run), run)
     except parts.ERRORS as error:
         st.error(str(error))
         return
     curves = {v: (list(found.by_step.index), list(found.by_step[v])) for v in variates}
-    title = f"Mean absolute error by step, {found.windows:,} test windows, split {forecaster.split}"
+    title = f"Mean absolute error by step, {found.windows:,} test windows, split {run.fitted.split}"
     parts.show(
         curves_figure(curves, x="step of the horizon", y="error, original units", title=title),
         "by_step",
@@ -103,5 +103,5 @@ def _errors(
 
 
 @st.cache_data(show_spinner="Forecasting all test windows…", max_entries=8)
-def _residuals(version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> Residuals:
-    return residuals(_forecaster, _frame, run_parts(_forecaster, _frame)["test"])
+def _residuals(version: str, _run: Run) -> Residuals:
+    return residuals(_run)

@@ -9,16 +9,16 @@ import pandas as pd
 import streamlit as st
 import torch
 from stanhop_app.datasets.images import load_images
-from stanhop_app.ui import parts, runs
+from stanhop_app.ui import parts
 from torch import Tensor
 
 from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.memory import bucket_figure, picture_figure, share_figure
-from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.layers.occupancy import Occupancy
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
-from stanhop_app.runs.measures import run_parts, window_occupancy
+from stanhop_app.runs.measures import window_occupancy
+from stanhop_app.runs.run import Run
 from stanhop_app.theory.recall import DAMAGES, Recall, cut_windows, damage, recall, standardise
 
 MOST = 512
@@ -39,16 +39,16 @@ KINDS = {
 def show() -> None:
     """The page."""
     st.title("Memory")
-    name, forecaster = parts.choose_run()
+    name, run = parts.choose_run()
     st.header("Memory layers")
-    _tables(name, forecaster)
+    _tables(name, run)
     st.header("An associative memory")
-    _play(name, forecaster)
+    _play(name, run)
 
 
-def _tables(name: str, forecaster: STanHopForecaster) -> None:
+def _tables(name: str, run: Run) -> None:
     """Cost of the run's network, dense and of memory layers, and the use of its buckets."""
-    config = forecaster.network_.config
+    config = run.fitted.network.config
     st.dataframe(_costs(config))
     if "memory" not in (config.feed_forward, config.projection):
         st.info(
@@ -56,11 +56,11 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
             "--feed-forward memory to see which buckets they use."
         )
         return
-    frame = parts.run_frame(forecaster)
-    if frame is None:
+    opened = parts.with_table(run)
+    if opened is None:
         return
     try:
-        found, windows = _occupancy(parts.version(name, frame), forecaster, frame)
+        found, windows = _occupancy(parts.version(name, opened), opened)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -69,7 +69,7 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
     left.metric("Dead buckets", f"{100 * table['dead'].mean():.1f}%")
     middle.metric("Entropy (1: all alike)", f"{table['entropy'].mean():.3f}")
     right.metric("Tables", f"{len(found):,}")
-    where = f"{windows:,} test windows, split {forecaster.split}"
+    where = f"{windows:,} test windows, split {run.fitted.split}"
     by_layer = table.groupby("layer", sort=False)["dead"].mean()
     shares = {str(layer): float(dead) for layer, dead in by_layer.items()}
     title = f"{name}: share of buckets that none of {where} reads"
@@ -88,15 +88,11 @@ def _tables(name: str, forecaster: STanHopForecaster) -> None:
         mime="text/csv",
         key="download",
     )
-    folder = f"{runs.root().name}/{name}"
     parts.reproduce(
         "stanhop compare-memory etth1 --output memory.json --plot memory.html",
-        "from stanhop_app import STanHopForecaster, datasets\n"
-        "from stanhop_app.runs.measures import run_parts, window_occupancy\n\n"
-        f'forecaster = STanHopForecaster.load("{folder}")\n'
-        f"{parts.reading(forecaster)}\n"
-        'windows = run_parts(forecaster, frame)["test"]\n'
-        f"for table in window_occupancy(forecaster.network_.deep, windows, {MOST}):\n"
+        f"{parts.opening(name, run)}"
+        "from stanhop_app.runs.measures import window_occupancy\n\n"
+        f'for table in window_occupancy(run.fitted.network.deep, run.parts["test"], {MOST}):\n'
         "    print(table.layer, table.table, table.dead, table.entropy)",
     )
 
@@ -129,15 +125,13 @@ def _costs(config: STanHopConfig) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner="Counting look-ups…", max_entries=8)
-def _occupancy(
-    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame
-) -> tuple[list[Occupancy], int]:
-    windows = run_parts(_forecaster, _frame)["test"]
-    deep = copy.deepcopy(_forecaster.network_.deep)  # look-ups of other visitors must not count
+def _occupancy(version: str, _run: Run) -> tuple[list[Occupancy], int]:
+    windows = _run.parts["test"]
+    deep = copy.deepcopy(_run.fitted.network.deep)  # look-ups of other visitors must not count
     return window_occupancy(deep, windows, MOST), min(MOST, len(windows))
 
 
-def _play(name: str, forecaster: STanHopForecaster) -> None:
+def _play(name: str, run: Run) -> None:
     """Store, damage, retrieve."""
     left, middle, right = st.columns(3)
     with left:
@@ -151,15 +145,15 @@ def _play(name: str, forecaster: STanHopForecaster) -> None:
         steps = st.slider("Steps", 1, 20, 5, key="steps")
     what = "handwritten digits"
     if kind == WINDOWS:
-        variate = st.selectbox("Variate", forecaster.columns_, key="variate")
+        variate = st.selectbox("Variate", run.fitted.columns, key="variate")
         what = f"windows of {WINDOW} steps of {variate}, {name}"
     try:
         if kind == IMAGES:
             pixels = load_images("digits").pixels[:count, 0]
             patterns, shape = torch.from_numpy(pixels).float().flatten(1), pixels.shape[1:]
         else:
-            frame = parts.own_frame(forecaster)
-            table = forecaster.context_ if frame is None else frame
+            frame = parts.own_frame(run)
+            table = run.fitted.context if frame is None else frame
             series = torch.from_numpy(table[variate].to_numpy(dtype=np.float32).copy())
             patterns, shape = cut_windows(series, WINDOW, count), (1, WINDOW)
         patterns = standardise(patterns)
@@ -187,7 +181,7 @@ def _play(name: str, forecaster: STanHopForecaster) -> None:
         key="download-recall",
     )
     with st.expander("Reproduce the memory"):
-        st.code(_python(name, forecaster, kind, count) + _rest(chosen, harm, amount, beta, steps))
+        st.code(_python(run, kind, count) + _rest(chosen, harm, amount, beta, steps))
 
 
 def _summary(found: list[Recall], chosen: int) -> pd.DataFrame:
@@ -242,7 +236,7 @@ def _lines(stored: Tensor, found: list[Recall], at: int, how: str) -> Any:
     return curves_figure(curves, x="time step", y="standardised value", title=title)
 
 
-def _python(name: str, forecaster: STanHopForecaster, kind: str, count: int) -> str:
+def _python(run: Run, kind: str, count: int) -> str:
     """Lines that make the stored patterns."""
     if kind == IMAGES:
         return (
@@ -253,9 +247,9 @@ def _python(name: str, forecaster: STanHopForecaster, kind: str, count: int) -> 
         )
     variate = st.session_state["variate"]
     return (
-        "import torch\nfrom stanhop_app import STanHopForecaster, datasets\n"
+        "import torch\nfrom stanhop_app import datasets\n"
         "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"
-        f"{parts.reading(forecaster)}\n"
+        f"{parts.reading(run)}"
         f"series = torch.tensor(frame[{variate!r}].to_numpy(dtype='float32'))\n"
         f"patterns = standardise(cut_windows(series, {WINDOW}, {count}))\n"
     )

@@ -14,16 +14,15 @@ from stanhop_app.figures.outliers import (
     norm_figure,
     outlier_figures,
 )
-from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS, ModuleOutliers, OutlierReport
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 from stanhop_app.runs.measures import (
     BITS,
     calibration_batches,
     quantized_errors,
-    run_parts,
     window_outliers,
 )
+from stanhop_app.runs.run import Run
 from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
 
 METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
@@ -34,13 +33,13 @@ MOST = 512
 def show() -> None:
     """The page."""
     st.title("Outliers")
-    name, forecaster = parts.choose_run()
-    frame = parts.run_frame(forecaster)
-    if frame is None:
+    name, chosen = parts.choose_run()
+    run = parts.with_table(chosen)
+    if run is None:
         return
     modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
     try:
-        report = _report(parts.version(name, frame), forecaster, frame, modules)
+        report = _report(parts.version(name, run), run, modules)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -48,7 +47,7 @@ def show() -> None:
     left.metric("Average kurtosis (3: Gaussian)", f"{report.average_kurtosis:.2f}")
     right.metric("Maximum infinity norm", f"{report.max_inf_norm:.2f}")
     third.metric("Test windows", f"{report.samples:,}")
-    title = f"{name}, {forecaster.association}, test windows, split {forecaster.split}"
+    title = f"{name}, {run.forecaster.association}, test windows, split {run.fitted.split}"
     for number, figure in enumerate(outlier_figures(report.table(), report.rows, title=title)):
         parts.show(figure, f"outliers-{number}")
     st.download_button(
@@ -58,20 +57,20 @@ def show() -> None:
         mime="text/csv",
         key="download",
     )
-    _cause(forecaster, frame, report)
+    _cause(run, report)
     if name != parts.SAMPLE and (runs.inside(name) / OUTLIERS).exists():
         log = read_outliers(runs.inside(name) / OUTLIERS)
         parts.show(norm_figure(log, title=f"{name}: norms during training"), "training")
-    _bits(name, forecaster, frame, modules)
+    _bits(name, run, modules)
     parts.reproduce(
         f"stanhop outliers runs/{name} --modules {modules} --plot outliers.html",
-        "from stanhop_app.runs.measures import run_parts, window_outliers\n\n"
-        "windows = run_parts(forecaster, frame)['test']\n"
-        f"print(window_outliers(forecaster.network_.deep, windows, {modules!r}).table())",
+        f"{parts.opening(name, run)}"
+        "from stanhop_app.runs.measures import window_outliers\n\n"
+        f"print(window_outliers(run.fitted.network.deep, run.parts['test'], {modules!r}).table())",
     )
 
 
-def _cause(forecaster: STanHopForecaster, frame: pd.DataFrame, report: OutlierReport) -> None:
+def _cause(run: Run, report: OutlierReport) -> None:
     """The window that caused the largest activation of a module."""
     st.subheader("Which window caused it")
     ranked = sorted(report.rows, key=lambda row: row.largest, reverse=True)
@@ -86,12 +85,12 @@ def _cause(forecaster: STanHopForecaster, frame: pd.DataFrame, report: OutlierRe
     if row.sample is None:
         st.write("Its leading dimension is none of windows.")
         return
-    test = run_parts(forecaster, frame)["test"]
+    test, frame = run.parts["test"], run.table.frame
     origin = max(test.first, test.lookback) + row.sample * len(test) // min(MOST, len(test))
-    window = frame.iloc[origin - forecaster.lookback : origin]
-    target = frame.iloc[origin : origin + forecaster.horizon]
-    variates = forecaster.columns_[:3]
-    prediction = forecaster.predict(window)
+    window = frame.iloc[origin - test.lookback : origin]
+    target = frame.iloc[origin : origin + test.horizon]
+    variates = list(run.fitted.columns[:3])
+    prediction = run.forecaster.predict(window)
     assert isinstance(prediction, pd.DataFrame)
     figure = forecast_figure(
         window[variates],
@@ -102,19 +101,19 @@ def _cause(forecaster: STanHopForecaster, frame: pd.DataFrame, report: OutlierRe
     parts.show(figure, "cause")
 
 
-def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame, modules: str) -> None:
+def _bits(name: str, run: Run, modules: str) -> None:
     """Before and after quantisation, on request: it takes a while."""
     if not st.toggle("Errors at fewer bits (simulated)", key="bits"):
         return
     try:
-        table = _quantized(parts.version(name, frame), forecaster, frame)
+        table = _quantized(parts.version(name, run), run)
     except DataError as error:
         st.error(str(error))
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
     bits = st.radio("Activations before and after", BITS, horizontal=True, key="before-after")
-    found = _before_after(parts.version(name, frame), forecaster, frame, bits, modules)
-    where = f"float and {bits}, {MOST} test windows at most, split {forecaster.split}"
+    found = _before_after(parts.version(name, run), run, bits, modules)
+    where = f"float and {bits}, {MOST} test windows at most, split {run.fitted.split}"
     for number, (metric, label) in enumerate(METRICS.items()):
         table = pd.DataFrame({k: report.table()[metric] for k, report in found.items()})
         title = f"{name}: {label} by module ({modules}), {where}"
@@ -126,27 +125,20 @@ def _bits(name: str, forecaster: STanHopForecaster, frame: pd.DataFrame, modules
 
 
 @st.cache_data(show_spinner="Running the test windows…", max_entries=8)
-def _report(
-    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, modules: str
-) -> OutlierReport:
-    test = run_parts(_forecaster, _frame)["test"]
-    deep = copy.deepcopy(
-        _forecaster.network_.deep
-    )  # hooks of another visitor's must not count here
-    return window_outliers(deep, test, modules, most=MOST)
+def _report(version: str, _run: Run, modules: str) -> OutlierReport:
+    # Hooks of another visitor's must not count here.
+    deep = copy.deepcopy(_run.fitted.network.deep)
+    return window_outliers(deep, _run.parts["test"], modules, most=MOST)
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
-def _before_after(
-    version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame, bits: str, modules: str
-) -> dict[str, OutlierReport]:
+def _before_after(version: str, _run: Run, bits: str, modules: str) -> dict[str, OutlierReport]:
     """Outliers of the deep part, in float and at these bits."""
-    found = run_parts(_forecaster, _frame)
+    found = _run.parts
     weights, activations = parse_bits(bits)
     config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
-    deep = copy.deepcopy(
-        _forecaster.network_.deep
-    )  # hooks of another visitor's must not count here
+    # Hooks of another visitor's must not count here.
+    deep = copy.deepcopy(_run.fitted.network.deep)
     low = quantize(deep, calibration_batches(found["train"]), config)
     return {
         label: window_outliers(network, found["test"], modules, most=MOST)
@@ -155,11 +147,11 @@ def _before_after(
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
-def _quantized(version: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame) -> pd.DataFrame:
-    found = run_parts(_forecaster, _frame)
+def _quantized(version: str, _run: Run) -> pd.DataFrame:
+    found = _run.parts
     configs = [
         QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
     ]
     return quantized_errors(
-        _forecaster.network_, found["train"], found["test"], _forecaster.scaler_, configs
+        _run.fitted.network, found["train"], found["test"], _run.fitted.scaler, configs
     )

@@ -5,6 +5,7 @@ import io
 import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,36 +15,38 @@ import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 
-from stanhop_app.data.frame import fingerprint, read_frame
+from stanhop_app.data.frame import read_frame
+from stanhop_app.data.panel import Panel
 from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
-from stanhop_app.runs.run import choose_season
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.scoring import choose_season
 
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""
 SAMPLE = "sample (trained here)"
 """What is shown where there is no run yet."""
+SAMPLE_OPTIONS: dict[str, Any] = {
+    "horizon": 24,
+    "lookback": 168,
+    "max_epochs": 1,
+    "network": {"dim": 32, "num_heads": 4, "hidden_dim": 64},
+}
+"""Of its forecaster."""
 ERRORS = (DataError, ArtefactError, TrainingError, ValueError)
 """What a user can mend; shown as one line."""
 
 
 @st.cache_resource(show_spinner="Training on the embedded sample…")
-def sample_forecaster() -> STanHopForecaster:
-    """A small forecaster of the embedded sample, so that no page is empty."""
-    frame = sample_frame()
-    network = {"dim": 32, "num_heads": 4, "hidden_dim": 64}
-    forecaster = STanHopForecaster(
-        horizon=24, lookback=168, max_epochs=1, network=network, progress=False
-    )
-    forecaster.fit(frame)
-    forecaster.source_ = {
-        "data": "sample",
-        "options": {},
-        "sha256": fingerprint(frame),
-        "season": choose_season(frame, forecaster.borders_, None),
-    }
-    return forecaster
+def sample_run() -> Run:
+    """A small run of the embedded sample, so that no page is empty."""
+    forecaster = STanHopForecaster(**SAMPLE_OPTIONS, progress=False)
+    panel = Panel.of(sample_frame(), forecaster.split)
+    forecaster.fit(panel)
+    source = {"data": "sample", "options": {}, "season": choose_season(panel)}
+    forecaster.fitted_ = replace(forecaster.fitted_, source=source)
+    return Run(forecaster=forecaster, panel=panel)
 
 
 @st.cache_data(show_spinner=False)
@@ -53,12 +56,12 @@ def sample_frame() -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner="Reading the run…", max_entries=8)
-def _load(name: str, modified: float) -> STanHopForecaster:
-    return STanHopForecaster.load(runs.inside(name))
+def _load(name: str, modified: float) -> Run:
+    return Run.open(runs.inside(name))
 
 
-def choose_run() -> tuple[str, STanHopForecaster]:
-    """A widget for the run; its name and the forecaster. Stops the page with an error where it is damaged."""
+def choose_run() -> tuple[str, Run]:
+    """A widget for the run; its name and the run. Stops the page with an error where it is damaged."""
     names = [*runs.run_names(), SAMPLE]
     asked = st.query_params.get("run")
     chosen = st.sidebar.selectbox(
@@ -73,22 +76,22 @@ def choose_run() -> tuple[str, STanHopForecaster]:
         st.stop()
 
 
-def open_run(name: str) -> STanHopForecaster:
+def open_run(name: str) -> Run:
     """A run of the run folder, or the sample's.
 
     Raises:
         ArtefactError: if it is damaged, or lies outside of the folder.
     """
     if name == SAMPLE:
-        return sample_forecaster()
+        return sample_run()
     path = runs.inside(name)
     return _load(name, (path / "config.json").stat().st_mtime)
 
 
-def version(name: str, frame: pd.DataFrame) -> str:
-    """What a result about a run and a table is kept under: both may change under the same name."""
+def version(name: str, run: Run) -> str:
+    """What a result about a run and its table is kept under: both may change under the same name."""
     saved = 0.0 if name == SAMPLE else (runs.inside(name) / "config.json").stat().st_mtime
-    return f"{name} {saved} {fingerprint(frame)}"
+    return f"{name} {saved} {run.table.fingerprint}"
 
 
 def name_field(label: str, default: str) -> str:
@@ -96,29 +99,52 @@ def name_field(label: str, default: str) -> str:
     return st.text_input(label, placeholder=default, key="name").strip() or default
 
 
-def own_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
+def own_frame(run: Run) -> pd.DataFrame | None:
     """The table that a run was trained on, if it is a data set with a name."""
-    source = forecaster.source_ or {}
-    name = source.get("data")
+    name = run.source.get("data")
     return None if name not in DATASETS else dataset(name)
 
 
-def run_frame(forecaster: STanHopForecaster) -> pd.DataFrame | None:
-    """The table that a run was trained on: by its name, or uploaded; None while it is not there, as said."""
-    frame = own_frame(forecaster)
+def with_table(run: Run) -> Run | None:
+    """A run with the table of its training: by its name, or uploaded; None while it is not there, as said."""
+    frame = own_frame(run)
     if frame is None:
-        options = (forecaster.source_ or {}).get("options", {})
-        frame = upload("The table that the run was trained on", options)
+        frame = upload("The table that the run was trained on", run.source.get("options", {}))
     if frame is None:
         st.info("Bring the table that the run was trained on.")
-    return frame
+        return None
+    try:
+        return run.on(frame)
+    except ERRORS as error:
+        st.error(str(error))
+        return None
 
 
-def reading(forecaster: STanHopForecaster) -> str:
-    """The Python line that reads a run's own table."""
-    name = (forecaster.source_ or {}).get("data")
+def reading(run: Run) -> str:
+    """The Python line that reads the table of a run's training, as ``frame``."""
+    data = run.source.get("data")
     return (
-        f'frame = datasets.load("{name}")' if name in DATASETS else "frame = ...  # its own table"
+        f'frame = datasets.load("{data}")\n'
+        if data in DATASETS
+        else "frame = ...  # its own table\n"
+    )
+
+
+def opening(name: str, run: Run) -> str:
+    """The Python lines that open a run on its own table, as ``run``."""
+    if name == SAMPLE:
+        listed = ", ".join(f"{key}={value!r}" for key, value in SAMPLE_OPTIONS.items())
+        return (
+            "from stanhop_app import STanHopForecaster, datasets\n"
+            "from stanhop_app.runs.run import Run\n\n"
+            'frame = datasets.load("sample")\n'
+            f"forecaster = STanHopForecaster({listed}).fit(frame)\n"
+            "run = Run(forecaster=forecaster).on(frame)\n"
+        )
+    return (
+        "from stanhop_app import datasets\nfrom stanhop_app.runs.run import Run\n\n"
+        f"{reading(run)}"
+        f'run = Run.open("{runs.root().name}/{name}").on(frame)\n'
     )
 
 

@@ -16,8 +16,8 @@ from stanhop_app.figures.theory import (
     loss_figure,
     trace_figures,
 )
-from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.memorization import run_memorization, run_trace
+from stanhop_app.runs.run import Run
 from stanhop_app.studies.present import EXPERIMENTS, present
 from stanhop_app.theory.energy import ENERGIES
 from stanhop_app.theory.landscape import landscape, parse_patterns
@@ -125,15 +125,15 @@ def _start() -> None:
 
 def _memorisation() -> None:
     """Training windows of a run against its test windows, and their energies by layer."""
-    name, forecaster = parts.choose_run()
-    frame = parts.run_frame(forecaster)
-    if frame is None:
+    name, chosen = parts.choose_run()
+    run = parts.with_table(chosen)
+    if run is None:
         return
     if not st.button("Compare training windows with test windows", key="compare"):
         st.caption("Takes some seconds.")
         return
     try:
-        verdict, tables, figures = _memory_of(parts.version(name, frame), name, forecaster, frame)
+        verdict, tables, figures = _memory_of(parts.version(name, run), name, run)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -146,22 +146,20 @@ def _memorisation() -> None:
     folder = "RUN" if name == parts.SAMPLE else f"{runs.root().name}/{name}"
     parts.reproduce(
         f"stanhop theory memorization {folder}\nstanhop theory trace {folder}",
-        "from pathlib import Path\n\nfrom stanhop_app import STanHopForecaster, datasets\n"
+        f"{parts.opening(name, run)}"
         "from stanhop_app.runs.memorization import run_memorization\n\n"
-        f'forecaster = STanHopForecaster.load(Path("{folder}"))\n'
-        f"{parts.reading(forecaster)}\n"
-        "print(run_memorization(forecaster, frame).verdict)",
+        "print(run_memorization(run).verdict)",
     )
 
 
 @st.cache_data(show_spinner="Comparing windows…", max_entries=8)
 def _memory_of(
-    version: str, name: str, _forecaster: STanHopForecaster, _frame: pd.DataFrame
+    version: str, name: str, _run: Run
 ) -> tuple[str, dict[str, pd.DataFrame], list[go.Figure]]:
     """Verdict, tables and figures of a run, as it is now, and a table."""
     with torch.random.fork_rng():
-        report = run_memorization(_forecaster, _frame)
-        trace = run_trace(_forecaster, _frame)
+        report = run_memorization(_run)
+        trace = run_trace(_run)
     tables = {
         "Distances and energies, with three controls": report.table(),
         trace.TITLE: trace.table(),

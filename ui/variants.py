@@ -9,9 +9,9 @@ import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.panel import fingerprint
 from stanhop_app.figures.curves import heat_figure
-from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.layers.observe import record_weights
 from stanhop_app.models.variants import VARIANTS
@@ -87,23 +87,23 @@ def _side_by_side() -> None:
         with column:
             name = st.selectbox("Run", names, index=min(side, len(names) - 1), key=f"run-{side}")
             try:
-                forecaster = parts.open_run(name)
+                run = parts.open_run(name)
             except parts.ERRORS as error:
                 st.error(str(error))
                 continue
-            _attention(name, forecaster, side)
+            _attention(name, run.fitted, side)
 
 
-def _attention(name: str, forecaster: STanHopForecaster, side: int) -> None:
+def _attention(name: str, fitted: Fitted, side: int) -> None:
     """One retrieval of one run: weights of a head, and what they leave to the no-op."""
-    rows = forecaster.context_.to_numpy(dtype=float)[-forecaster.lookback :]
-    window = torch.from_numpy(forecaster.scaler_.transform(rows))[None]
-    deep = copy.deepcopy(forecaster.network_.deep)  # hooks of another visitor's must not count here
+    rows = fitted.context.to_numpy(dtype=float)
+    window = torch.from_numpy(fitted.scaler.transform(rows))[None]
+    deep = copy.deepcopy(fitted.network.deep)  # hooks of another visitor's must not count here
     with torch.no_grad(), record_weights(deep) as weights:
         deep(window)
     module = st.selectbox("Retrieval", list(weights), key=f"module-{side}")
     found = weights[module]
-    variates = forecaster.columns_
+    variates = list(fitted.columns)
     row = 0
     if len(found) == len(variates):
         row = variates.index(st.selectbox("Variate", variates, key=f"variate-{side}"))

@@ -5,7 +5,6 @@ frequency, and float64 columns without missing values. What stands in the way of
 column and row, and mended only when the caller says how.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import IO, Literal
@@ -309,13 +308,3 @@ def frame_frequency(frame: pd.DataFrame) -> str | None:
     """Pandas alias of a frame's frequency, or None if it has none."""
     index = time_index(frame)
     return None if index is None else index.freqstr
-
-
-def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of a frame's columns, time stamps and values."""
-    digest = hashlib.sha256("\n".join(map(str, frame.columns)).encode())
-    index = time_index(frame)
-    if index is not None:
-        digest.update(index.as_unit("ns").asi8.tobytes())
-    digest.update(np.ascontiguousarray(frame.to_numpy(dtype=np.float64)).tobytes())
-    return digest.hexdigest()

@@ -4,12 +4,14 @@
 last rows of the history. Nothing is pickled, nothing in it is executed, and its checksum is verified.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from stanhop_app.data.context import stamp, stamped_context
 from stanhop_app.data.scaler import Scaler
@@ -17,6 +19,7 @@ from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError
 from stanhop_app.files import sha256, write_json
 from stanhop_app.forecasting.combination import Combination
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.checkpoint import (
     load_tensors,
@@ -28,55 +31,67 @@ from stanhop_app.training.checkpoint import (
 from stanhop_app.training.folder import CONFIG, FORMATS, RUN, read_config
 from stanhop_app.version import __version__
 
-if TYPE_CHECKING:
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
-
 WEIGHTS = "model.safetensors"
+T = TypeVar("T")
 
 
-def save(forecaster: "STanHopForecaster", folder: Path, *, force: bool) -> None:
-    """Write a fitted forecaster; ``config.json`` comes last, so that a folder with it is whole."""
+def save(fitted: Fitted, parameters: Mapping[str, Any], folder: Path, *, force: bool) -> None:
+    """Write a fit; ``config.json`` comes last, so that a folder with it is whole.
+
+    Args:
+        fitted: what the fit found.
+        parameters: what it was asked for, by the names of the estimator; JSON values.
+        folder: made if need be.
+        force: overwrite an artefact.
+
+    Raises:
+        ArtefactError: if there is an artefact already and ``force`` is False.
+    """
     if (folder / CONFIG).exists() and not force:
         raise ArtefactError(f"{folder}: there is an artefact already; use force=True (--force).")
     folder.mkdir(parents=True, exist_ok=True)
-    context = torch.from_numpy(forecaster.context_.to_numpy(dtype=np.float64).copy())
-    tensors = {**with_prefix("network", forecaster.network_.state_dict()), "context": context}
+    context = torch.from_numpy(fitted.context.to_numpy(dtype=np.float64).copy())
+    tensors = {**with_prefix("network", fitted.network.state_dict()), "context": context}
     save_tensors(folder / WEIGHTS, tensors, {"format": RUN})
-    combination = forecaster.combination_
+    combination = fitted.combination
     config = {
         "format": RUN,
-        "format_version": FORMATS[RUN],
+        "format_version": max(FORMATS[RUN]),
         "package_version": __version__,
-        "seed": forecaster.seed,
-        "split": forecaster.split,
-        "borders": asdict(forecaster.borders_),
-        "rows": forecaster.num_rows_,
-        "columns": forecaster.columns_,
-        "frequency": forecaster.frequency_,
-        "context_end": stamp(forecaster.context_),
-        "scaler": asdict(forecaster.scaler_),
-        "parameters": {
-            **{k: v for k, v in forecaster.get_params().items() if k != "progress"},
-            "network": dict(forecaster.network or {}) or None,
-            "training": dict(forecaster.training or {}) or None,
-        },
-        "network": asdict(forecaster.network_.config),
+        "seed": parameters["seed"],
+        "split": fitted.split,
+        "borders": asdict(fitted.borders),
+        "rows": fitted.num_rows,
+        "fingerprint": fitted.fingerprint,
+        "columns": fitted.columns,
+        "frequency": fitted.frequency,
+        "context_end": stamp(fitted.context),
+        "scaler": asdict(fitted.scaler),
+        "parameters": dict(parameters),
+        "network": asdict(fitted.network.config),
         "combination": None
         if combination is None
         else {"rules": combination.rules, "errors": combination.errors},
-        "linear": forecaster.linear_,
-        "history": forecaster.history_,
-        "metrics": getattr(forecaster, "metrics_", None),
-        "source": getattr(forecaster, "source_", None),
+        "linear": fitted.linear,
+        "history": fitted.history,
+        "metrics": fitted.metrics,
+        "source": dict(fitted.source) or None,
         "weights_sha256": sha256(folder / WEIGHTS),
     }
     write_json(folder / CONFIG, config)
 
 
-def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
-    """Read a fitted forecaster; it predicts on the CPU, ``device`` is for a later ``fit``."""
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
+def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
+    """Read a fit.
 
+    Args:
+        folder: that `save` wrote.
+        make: given the fit and its parameters; whatever it makes is returned. An error that it raises says
+            that the parameters are damaged.
+
+    Raises:
+        ArtefactError: if it is missing, damaged, foreign or newer than this package.
+    """
     config = read_config(folder)
     path = folder / WEIGHTS
     if not path.exists():
@@ -85,38 +100,45 @@ def load(folder: Path, *, device: str = "auto") -> "STanHopForecaster":
         raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the artefact is damaged.")
     tensors, _ = load_tensors(path)
     try:
-        parameters = dict(config["parameters"], device=device)
-        architecture = dict(config["network"])
-        for options in (parameters, architecture):  # JSON knows lists only
-            if options["clip"] is not None:
-                options["clip"] = tuple(options["clip"])
-        forecaster = STanHopForecaster(**parameters)
-        with torch.device("meta"):  # shapes only: a wrong size costs no memory
-            network = STanHopNet(STanHopConfig(**architecture))
-        weights = without_prefix("network", tensors)
-        if network.config.linear_skip:  # one map for all variates has another shape
-            network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
-        load_weights(network, weights, str(path), assign=True)
-        forecaster.network_ = network.eval()
-        forecaster.columns_ = list(config["columns"])
-        forecaster.frequency_ = config["frequency"]
-        forecaster.scaler_ = Scaler(**{k: tuple(v) for k, v in config["scaler"].items()})
-        forecaster.borders_ = Split(**config["borders"])
-        forecaster.num_rows_ = config["rows"]
-        forecaster.history_ = config["history"]
-        forecaster.combination_ = _combination(config["combination"], network)
-        forecaster.linear_ = config.get("linear")
-        forecaster.context_ = stamped_context(tensors["context"].numpy(), config)
-        forecaster.metrics_ = config["metrics"]
-        forecaster.source_ = config["source"]
+        fitted = _fitted(config, tensors, str(path))
+        return make(fitted, _with_clip(config["parameters"]))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, ArtefactError):
             raise
         raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
-    forecaster.n_features_in_ = len(forecaster.columns_)
-    if forecaster.frequency_ is not None:
-        forecaster.feature_names_in_ = np.array(forecaster.columns_, dtype=object)
-    return forecaster
+
+
+def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Fitted:
+    with torch.device("meta"):  # shapes only: a wrong size costs no memory
+        network = STanHopNet(STanHopConfig(**_with_clip(config["network"])))
+    weights = without_prefix("network", tensors)
+    if network.config.linear_skip:  # one map for all variates has another shape
+        network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
+    load_weights(network, weights, name, assign=True)
+    source = config["source"] or {}
+    return Fitted(
+        network=network.eval(),
+        columns=tuple(config["columns"]),
+        frequency=config["frequency"],
+        scaler=Scaler(**{k: tuple(v) for k, v in config["scaler"].items()}),
+        split=config["split"],
+        borders=Split(**config["borders"]),
+        num_rows=config["rows"],
+        context=stamped_context(tensors["context"].numpy(), dict(config)),
+        # Format 2 kept it in what `stanhop train` wrote of the source, and else nowhere.
+        fingerprint=config.get("fingerprint", source.get("sha256")),
+        history=config["history"],
+        combination=_combination(config["combination"], network),
+        linear=config.get("linear"),
+        source=source,
+        metrics=config["metrics"],
+    )
+
+
+def _with_clip(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options from JSON, which knows lists only."""
+    clip = options["clip"]
+    return {**options, "clip": None if clip is None else tuple(clip)}
 
 
 def _combination(saved: dict[str, Any] | None, network: STanHopNet) -> Combination | None:

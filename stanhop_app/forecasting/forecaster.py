@@ -1,7 +1,7 @@
 """`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,25 +11,19 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from stanhop_app.data.frame import (
-    Missing,
-    fingerprint,
-    frame_frequency,
-    to_frame,
-)
+from stanhop_app.data.frame import Missing, to_frame
 from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
-from stanhop_app.forecasting.combination import Combination, join
+from stanhop_app.data.windows import Split
+from stanhop_app.forecasting import artefact
+from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import score_all
-from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import forecast_after
-from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import Loss, TrainingConfig
-from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
 Table = pd.DataFrame | np.ndarray
 WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
@@ -62,6 +56,7 @@ class STanHopForecaster(BaseEstimator):
         progress: whether to draw a progress bar; None: only on a terminal.
 
     Attributes:
+        fitted_: all of the following in one frozen record, `stanhop_app.forecasting.fitted.Fitted`.
         network_: the fitted `STanHopNet`; ``network_(x)`` maps scaled (B, T, C) to (B, L, C).
         columns_: names of the variates, in the network's order.
         frequency_: pandas alias, or None after a fit on an array.
@@ -72,6 +67,8 @@ class STanHopForecaster(BaseEstimator):
         history_: one row an epoch.
         outliers_: one row a measured step and module, or None.
         context_: the last ``lookback`` rows, from which ``predict()`` forecasts.
+        source_: what a run's table was read from and how; empty if that is not known.
+        metrics_: scores that a run keeps, or None.
 
     Examples:
         >>> from stanhop_app import STanHopForecaster, datasets
@@ -142,7 +139,7 @@ class STanHopForecaster(BaseEstimator):
 
     def fit(
         self,
-        X: Table,
+        X: Table | Panel,
         y: object = None,
         *,
         run_folder: Path | None = None,
@@ -152,7 +149,8 @@ class STanHopForecaster(BaseEstimator):
         """Fit on a frame (time index or time column, wide or long) or an array (N, C).
 
         Args:
-            X: the history; an array is a series without time stamps.
+            X: the history; an array is a series without time stamps. A `Panel` is taken as it is, split
+                and scaler included.
             y: ignored, for pipelines.
             run_folder: where checkpoints and history are kept; None writes nothing.
             resume: go on from the checkpoint in ``run_folder``.
@@ -163,62 +161,98 @@ class STanHopForecaster(BaseEstimator):
             DataError: naming what is wrong with the table.
             ValueError: for options that do not fit together.
         """
-        training = self.training_config()
-        table, borders, scaler, parts, network = self._prepare(X)
-        identity = {"split": self.split, "data_sha256": fingerprint(table)}
-        log = None
-        if outlier_steps is not None:
-            batch = parts[1].gather(torch.arange(min(len(parts[1]), training.batch_size)))[0]
-            file = None if run_folder is None else run_folder / OUTLIERS
-            log = OutlierLog(batch, outlier_steps, file=file)
-        self.history_ = train(
-            network.deep,
-            ForecastTask(parts[0], parts[1], self.loss),
-            training,
-            folder=run_folder,
+        return self.fit_prepared(
+            self.prepare(X),
+            run_folder=run_folder,
             resume=resume,
-            identity={**asdict(network.config), **identity},
-            progress=self.progress,
-            watch=log,
+            outlier_steps=outlier_steps,
+            named=isinstance(X, pd.DataFrame | Panel),
         )
-        self.outliers_ = None if log is None else log.table()
-        self.combination_: Combination | None
-        self.linear_: dict[str, object] | None
-        self.combination_, self.linear_ = _add_linear(network, parts[0], parts[1])
-        self.network_ = network.eval()
-        self.columns_ = list(table.columns)
-        self.frequency_ = frame_frequency(table)
-        self.scaler_, self.borders_ = scaler, borders
-        self.context_ = table.iloc[-self.lookback :].copy()
-        self.num_rows_ = len(table)
-        self.fingerprint_ = identity["data_sha256"]
-        self.n_features_in_ = len(self.columns_)
-        if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.array(self.columns_, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+
+    def prepare(self, X: Table | Panel) -> Prepared:
+        """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
+        training = self.training_config()
+        panel = X if isinstance(X, Panel) else Panel.of(self._read(X, fitted=False), self.split)
+        return prepare(panel, self.split, self.network_config(len(panel.columns)), training)
+
+    def fit_prepared(
+        self,
+        prepared: Prepared,
+        *,
+        run_folder: Path | None = None,
+        resume: bool = False,
+        outlier_steps: int | None = None,
+        named: bool = True,
+    ) -> Self:
+        """Fit on what `prepare` returned; ``named``: whether its columns have names of the user's."""
+        self._take(
+            fit(
+                prepared,
+                run_folder=run_folder,
+                resume=resume,
+                outlier_steps=outlier_steps,
+                progress=self.progress,
+            ),
+            named=named,
+        )
         return self
 
-    def check(self, X: Table) -> Split:
-        """Raise whatever ``fit`` would raise before it trains; return the borders of the split."""
-        self.training_config()
-        return self._prepare(X)[1]
+    def _take(self, fitted: Fitted, *, named: bool) -> None:
+        """Become the forecaster that a fit made."""
+        self.fitted_ = fitted
+        self.n_features_in_ = len(fitted.columns)
+        if named:
+            self.feature_names_in_ = np.array(fitted.columns, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
-    def _prepare(
-        self, X: Table
-    ) -> tuple[pd.DataFrame, Split, Scaler, tuple[Windows, Windows, Windows], STanHopNet]:
-        """Everything that ``fit`` needs before it trains."""
-        table = self._read(X, fitted=False)
-        config = self.network_config(len(table.columns))
-        borders = split_rows(len(table), self.split)
-        array = table.to_numpy(dtype=np.float64)
-        scaler = Scaler.fit(array[: max(borders.train, 1)])
-        scaled = torch.from_numpy(scaler.transform(array))
-        parts = split_windows(scaled, borders, config.lookback, config.horizon)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            network = STanHopNet(config)
-        return table, borders, scaler, parts, network
+    @property
+    def network_(self) -> STanHopNet:
+        return self.fitted_.network
+
+    @property
+    def columns_(self) -> list[str]:
+        return list(self.fitted_.columns)
+
+    @property
+    def frequency_(self) -> str | None:
+        return self.fitted_.frequency
+
+    @property
+    def scaler_(self) -> Scaler:
+        return self.fitted_.scaler
+
+    @property
+    def borders_(self) -> Split:
+        return self.fitted_.borders
+
+    @property
+    def combination_(self) -> Combination | None:
+        return self.fitted_.combination
+
+    @property
+    def linear_(self) -> dict[str, Any] | None:
+        return self.fitted_.linear
+
+    @property
+    def history_(self) -> list[dict[str, float]]:
+        return self.fitted_.history
+
+    @property
+    def outliers_(self) -> pd.DataFrame | None:
+        return self.fitted_.outliers
+
+    @property
+    def source_(self) -> Mapping[str, Any]:
+        return self.fitted_.source
+
+    @property
+    def metrics_(self) -> Mapping[str, Any] | None:
+        return self.fitted_.metrics
+
+    @property
+    def context_(self) -> pd.DataFrame:
+        return self.fitted_.context
 
     def predict(self, X: Table | None = None, horizon: int | None = None) -> Table:
         """Forecast the steps after the last row.
@@ -235,30 +269,31 @@ class STanHopForecaster(BaseEstimator):
             DataError: if columns or frequency differ from the trained ones, or rows are too few.
         """
         check_is_fitted(self)
+        fitted = self.fitted_
         return forecast_after(
-            self.context_ if X is None else self._read(X, fitted=True),
+            fitted.context if X is None else self._read(X, fitted=True),
             self._predict_window,
-            self.scaler_,
-            lookback=self.lookback,
-            horizon=self.horizon if horizon is None else horizon,
+            fitted.scaler,
+            lookback=fitted.lookback,
+            horizon=fitted.horizon if horizon is None else horizon,
         )
 
     def score(self, X: Table, y: object = None) -> float:
         """Negative mean squared error in scaled units over all stride-1 windows of a table."""
         check_is_fitted(self)
-        values = self._read(X, fitted=True)
-        scaled = torch.from_numpy(self.scaler_.transform(values.to_numpy(dtype=np.float64)))
+        fitted = self.fitted_
+        scaled = fitted.panel(self._read(X, fitted=True)).scaled
         whole = {WHOLE: self.predictors()[WHOLE]}
-        return -score_all(whole, scaled, None, self.horizon, self.scaler_)["all"][WHOLE].mse
+        return -score_all(whole, scaled, None, fitted.horizon, fitted.scaler)["all"][WHOLE].mse
 
     def predictors(self) -> dict[str, Predictor]:
         """The whole and, where there are two, its parts, as scored side by side."""
         check_is_fitted(self)
-        network = self.network_
-        named = {WHOLE: Predictor(predict=network, lookback=self.lookback)}
-        if self.linear_skip:
-            named[DEEP] = Predictor(predict=network.deep, lookback=self.lookback)
-            named[LINEAR] = Predictor(predict=network.linear, lookback=self.lookback)
+        network, lookback = self.fitted_.network, self.fitted_.lookback
+        named = {WHOLE: Predictor(predict=network, lookback=lookback)}
+        if network.config.linear_skip:
+            named[DEEP] = Predictor(predict=network.deep, lookback=lookback)
+            named[LINEAR] = Predictor(predict=network.linear, lookback=lookback)
         return named
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -267,20 +302,30 @@ class STanHopForecaster(BaseEstimator):
         Raises:
             ArtefactError: if there is an artefact already and ``force`` is False.
         """
-        from stanhop_app.forecasting.artefact import save
-
-        save(self, Path(path), force=force)
+        check_is_fitted(self)
+        kept = {k: v for k, v in self.get_params(deep=False).items() if k != "progress"}
+        for name in ("network", "training"):
+            kept[name] = dict(kept[name] or {}) or None
+        artefact.save(self.fitted_, kept, Path(path), force=force)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "STanHopForecaster":
-        """Read an artefact that `save` wrote.
+        """Read an artefact that `save` wrote; it predicts on the CPU.
+
+        Args:
+            path: the folder.
+            device: of a later ``fit``.
 
         Raises:
             ArtefactError: if it is missing, damaged, foreign or newer than this package.
         """
-        from stanhop_app.forecasting.artefact import load
+        return artefact.load(Path(path), lambda fitted, kept: cls._of(fitted, kept, device))
 
-        return load(Path(path), device=device)
+    @classmethod
+    def _of(cls, fitted: Fitted, parameters: Mapping[str, Any], device: str) -> "STanHopForecaster":
+        forecaster = cls(**{**parameters, "device": device})
+        forecaster._take(fitted, named=fitted.frequency is not None)
+        return forecaster
 
     @torch.no_grad()
     def _predict_window(self, window: np.ndarray) -> np.ndarray:
@@ -330,16 +375,6 @@ def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataF
     prediction = fitted.predict()
     assert isinstance(prediction, pd.DataFrame)
     return prediction
-
-
-def _add_linear(
-    network: STanHopNet, train: Windows, validation: Windows
-) -> tuple[Combination, dict[str, object]] | tuple[None, None]:
-    """Fit the linear part and the weights between the parts, in place."""
-    if not network.config.linear_skip:
-        return None, None
-    linear = fit_linear(train, validation)
-    return join(network, linear, validation), linear[0].summary()
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

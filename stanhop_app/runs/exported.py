@@ -39,7 +39,7 @@ class ExportedForecaster:
         lookback: rows that it reads.
         association: of the network.
         split: of the training.
-        source_: what the run was trained on.
+        source_: what the run was trained on; empty if that is not known.
         context_: the last rows of that table.
     """
 
@@ -47,7 +47,7 @@ class ExportedForecaster:
         self.kind: str = config["kind"]
         self.columns_: list[str] = list(config["columns"])
         self.frequency_: str | None = config["frequency"]
-        self.source_: dict[str, Any] | None = config["source"]
+        self.source_: dict[str, Any] = config["source"] or {}
         parameters = config["parameters"]
         self.horizon, self.lookback = int(parameters["horizon"]), int(parameters["lookback"])
         self.association, self.split = parameters["association"], parameters["split"]

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from stanhop_app.errors import ConversionError, ExportError
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.runs.run import Run
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
 from stanhop_app.files import sha256, write_atomic, write_json
-from stanhop_app.runs.measures import calibration_batches, run_parts
+from stanhop_app.runs.measures import calibration_batches
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.runs.exported import (
@@ -26,7 +27,7 @@ from stanhop_app.runs.exported import (
 )
 from stanhop_app.data.context import stamp
 from stanhop_app.training.folder import CONFIG, EXPORT, FORMATS
-from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.rolling import Predict
 from stanhop_app.data.windows import Windows
 from stanhop_app.version import __version__
@@ -56,22 +57,15 @@ class ExportReport:
     """Linear layers in int8."""
 
 
-def export_run(
-    forecaster: STanHopForecaster,
-    folder: Path,
-    *,
-    to: str,
-    frame: pd.DataFrame | None = None,
-    force: bool = False,
-) -> ExportReport:
+def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> ExportReport:
     """Write an exported folder, from which `ExportedForecaster` and ``stanhop forecast`` forecast.
 
     Args:
-        forecaster: fitted.
+        run: with the table of its training where there is one. "onnx-int8" needs it: it is calibrated on
+            training windows, and refused if its error on validation windows is more than 1% above the
+            network's.
         folder: made if need be; holds ``config.json``, the model and the last rows of the history.
         to: "onnx", "onnx-int8" or "torch-export".
-        frame: the table of the training. "onnx-int8" needs it: it is calibrated on training windows, and
-            refused if its error on validation windows is more than 1% above the network's.
         force: overwrite an earlier export.
 
     Raises:
@@ -81,26 +75,27 @@ def export_run(
     """
     if to not in KINDS:
         raise ValueError(f"to must be one of {', '.join(KINDS)}, got {to!r}.")
-    if to == "onnx-int8" and frame is None:
+    if to == "onnx-int8" and run.panel is None:
         raise ValueError(
             "onnx-int8 is calibrated on training rows: give the table of the training."
         )
     _check_folder(folder, force)
-    parts = None if frame is None else run_parts(forecaster, frame)
+    parts = {} if run.panel is None else run.parts
+    fitted = run.fitted
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, so that an earlier export stays whole until this one is accepted.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        scratch, window = Path(name), _window(forecaster)
-        layers = _convert(forecaster, scratch, to, window, parts)
-        exported = _finish(forecaster, scratch, to)
-        difference = _difference(forecaster, exported, window)
-        errors = {}
-        for part in ("validation", "test") if parts is not None else ():
-            assert parts is not None
-            if len(parts[part]):
-                errors[part] = _errors(forecaster, exported, parts[part])
+        scratch, window = Path(name), _window(fitted)
+        layers = _convert(fitted.network, scratch, to, window, parts)
+        exported = _finish(run, scratch, to)
+        difference = _difference(fitted.network, exported, window)
+        errors = {
+            part: _errors(fitted, exported, windows)
+            for part, windows in parts.items()
+            if part != "train" and len(windows)
+        }
         _accept(to, difference, errors)
-        predictors = {"PyTorch": _eager(forecaster), "export": exported.predict_windows}
+        predictors = {"PyTorch": _eager(fitted.network), "export": exported.predict_windows}
         if to == "onnx-int8":
             predictors["float ONNX"] = onnx_session(scratch / FLOAT)
         milliseconds = _milliseconds(predictors, window.numpy()[:1])
@@ -115,14 +110,9 @@ def export_run(
 
 
 def _convert(
-    forecaster: STanHopForecaster,
-    scratch: Path,
-    to: str,
-    window: Tensor,
-    parts: Mapping[str, Windows] | None,
+    network: STanHopNet, scratch: Path, to: str, window: Tensor, parts: Mapping[str, Windows]
 ) -> int:
     """Write the model; how many layers are in int8."""
-    network = forecaster.network_
     path = scratch / (FLOAT if to == "onnx-int8" else KINDS[to])
     try:
         if to == "torch-export":
@@ -130,10 +120,9 @@ def _convert(
             return 0
         export_onnx(network, window, path)
     except ConversionError as error:
-        raise ExportError(_explain(forecaster, to, str(error))) from error
+        raise ExportError(_explain(network.config, to, str(error))) from error
     if to == "onnx":
         return 0
-    assert parts is not None
     batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
     return quantize_onnx(path, scratch / KINDS[to], batches)
 
@@ -158,17 +147,18 @@ def _check_folder(folder: Path, force: bool) -> None:
         raise ValueError(f"{folder}: exists; choose another --output, or --force.")
 
 
-def _window(forecaster: STanHopForecaster) -> Tensor:
+def _window(fitted: Fitted) -> Tensor:
     """Two windows: the last rows of the history, and the same disturbed."""
-    rows = forecaster.context_.to_numpy(dtype=np.float64)
-    window = torch.from_numpy(forecaster.scaler_.transform(rows))
+    rows = fitted.context.to_numpy(dtype=np.float64)
+    window = torch.from_numpy(fitted.scaler.transform(rows))
     noise = torch.randn(window.shape, generator=torch.Generator().manual_seed(0))
     return torch.stack([window, window + 0.1 * noise])
 
 
-def _finish(forecaster: STanHopForecaster, folder: Path, to: str) -> ExportedForecaster:
+def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
     """Write what stands beside the model, and read all of it back."""
-    context = forecaster.context_.to_numpy(dtype=np.float64)
+    fitted, forecaster = run.fitted, run.forecaster
+    context = fitted.context.to_numpy(dtype=np.float64)
 
     def write(file: Path) -> None:
         with file.open("wb") as stream:
@@ -177,32 +167,30 @@ def _finish(forecaster: STanHopForecaster, folder: Path, to: str) -> ExportedFor
     write_atomic(folder / CONTEXT, write)
     config: dict[str, Any] = {
         "format": EXPORT,
-        "format_version": FORMATS[EXPORT],
+        "format_version": max(FORMATS[EXPORT]),
         "package_version": __version__,
         "kind": to,
-        "columns": forecaster.columns_,
-        "frequency": forecaster.frequency_,
-        "context_end": stamp(forecaster.context_),
-        "scaler": {"mean": forecaster.scaler_.mean, "scale": forecaster.scaler_.scale},
+        "columns": fitted.columns,
+        "frequency": fitted.frequency,
+        "context_end": stamp(fitted.context),
+        "scaler": {"mean": fitted.scaler.mean, "scale": fitted.scaler.scale},
         "parameters": {
             name: getattr(forecaster, name)
             for name in ("horizon", "lookback", "association", "split", "missing")
         },
-        "source": getattr(forecaster, "source_", None),
+        "source": dict(run.source) or None,
         "sha256": {name: sha256(folder / name) for name in (KINDS[to], CONTEXT)},
     }
     write_json(folder / CONFIG, config)
     return ExportedForecaster.load(folder)
 
 
-def _difference(
-    forecaster: STanHopForecaster, exported: ExportedForecaster, window: Tensor
-) -> float:
+def _difference(network: STanHopNet, exported: ExportedForecaster, window: Tensor) -> float:
     """Over batches of one, two and five windows; infinite where the export forecasts no number."""
     differences = []
     for batch in (window[:1], window, window.repeat(3, 1, 1)[:5]):
         with torch.no_grad():
-            wanted = forecaster.network_(batch).numpy()
+            wanted = network(batch).numpy()
         found = exported.predict_windows(batch.numpy())
         if not np.isfinite(found).all():
             return float("inf")
@@ -212,15 +200,15 @@ def _difference(
 
 
 def _errors(
-    forecaster: STanHopForecaster, exported: ExportedForecaster, windows: Windows
+    fitted: Fitted, exported: ExportedForecaster, windows: Windows
 ) -> dict[str, float]:
     predictors: dict[str, Callable[[Tensor], Tensor]] = {
-        "network": forecaster.network_,
+        "network": fitted.network,
         "export": lambda x: torch.from_numpy(exported.predict_windows(x.numpy())),
     }
     return {
         name: score(
-            Predictor(predict=predict, lookback=forecaster.lookback), windows, forecaster.scaler_
+            Predictor(predict=predict, lookback=fitted.lookback), windows, fitted.scaler
         ).mse
         for name, predict in predictors.items()
     }
@@ -243,9 +231,8 @@ def _accept(to: str, difference: float, errors: Mapping[str, Mapping[str, float]
     raise ExportError(f"the export was refused: {reason}; try another --to.")
 
 
-def _explain(forecaster: STanHopForecaster, to: str, reason: str) -> str:
+def _explain(config: STanHopConfig, to: str, reason: str) -> str:
     """What could not be exported, and what to do."""
-    config = forecaster.network_.config
     what = f"association {config.association!r}"
     other = "association softmax1, softmax, sparsemax or entmax15"
     if "memory" in (config.feed_forward, config.projection):
@@ -257,10 +244,10 @@ def _explain(forecaster: STanHopForecaster, to: str, reason: str) -> str:
     return f"a network of {what} {reason}; {hint}."
 
 
-def _eager(forecaster: STanHopForecaster) -> Predict:
+def _eager(network: STanHopNet) -> Predict:
     def predict(windows: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            forecast: np.ndarray = forecaster.network_(torch.from_numpy(windows)).numpy()
+            forecast: np.ndarray = network(torch.from_numpy(windows)).numpy()
         return forecast
 
     return predict

@@ -11,7 +11,7 @@ from stanhop_app.errors import DataError
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE, STanHopForecaster
-from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.panel import fingerprint
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows, split_windows
@@ -20,32 +20,10 @@ from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record
 from stanhop_app.quantization import QuantizationConfig, quantize
 
-PARTS = ("train", "validation", "test")
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 """Bits of weights and activations that tables show."""
 CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
 """As in the papers: 16 batches of training data."""
-
-
-def run_parts(forecaster: STanHopForecaster, frame: pd.DataFrame) -> dict[str, Windows]:
-    """Train, validation and test windows of the table that a forecaster was trained on.
-
-    Raises:
-        DataError: if the table is another one; its training rows are unknown then.
-    """
-    frame = match_columns(frame, forecaster.columns_)
-    match_frequency(frame, forecaster.frequency_)
-    source = getattr(forecaster, "source_", None) or {}
-    trained_on = source.get("sha256", getattr(forecaster, "fingerprint_", None))
-    same = trained_on in (None, fingerprint(frame))
-    if not same or len(frame) != forecaster.num_rows_:
-        raise DataError(
-            "the table is not the one that the run was trained on, so that its training rows cannot be "
-            f"told; give {source.get('data', 'that table')}."
-        )
-    scaled = torch.from_numpy(forecaster.scaler_.transform(frame.to_numpy(dtype=np.float64)))
-    found = split_windows(scaled, forecaster.borders_, forecaster.lookback, forecaster.horizon)
-    return dict(zip(PARTS, found, strict=True))
 
 
 def calibration_batches(train: Windows, seed: int = 0) -> list[Tensor]:

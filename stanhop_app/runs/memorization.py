@@ -1,11 +1,9 @@
 """Has a forecaster memorised its training windows?"""
 
-import pandas as pd
 import torch
 
 from stanhop_app.errors import DataError
-from stanhop_app.runs.measures import run_parts
-from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.run import Run
 from stanhop_app.data.windows import Windows
 from stanhop_app.models.stanhop import DeepPart
 from stanhop_app.outliers import find_modules
@@ -24,8 +22,7 @@ MOST = 500
 
 
 def run_memorization(
-    forecaster: STanHopForecaster,
-    frame: pd.DataFrame,
+    run: Run,
     *,
     part: str = "test",
     most: int = MOST,
@@ -38,8 +35,7 @@ def run_memorization(
     no neighbours of each other.
 
     Args:
-        forecaster: fitted.
-        frame: the table that it was fitted on.
+        run: on the table of its training.
         part: "test" or "validation".
         most: windows of a part.
         seed: of the untrained network and the bootstrap.
@@ -47,22 +43,19 @@ def run_memorization(
     Raises:
         DataError: if the table is another one, or a part has fewer than two windows.
     """
-    parts = run_parts(forecaster, frame)
-    deep = forecaster.network_.deep
+    parts, deep = run.parts, run.fitted.network.deep
     with torch.random.fork_rng():
         torch.manual_seed(seed + 1)
         untrained = DeepPart(deep.config)
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
-    zone = forecaster.lookback + forecaster.horizon
+    zone = run.fitted.lookback + run.fitted.horizon
     members, others = (_group(deep, parts[name], most) for name in ("train", part))
     return memorization_report(
         deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
     )
 
 
-def memorization_warning(
-    forecaster: STanHopForecaster, frame: pd.DataFrame, *, seed: int = 0
-) -> str | None:
+def memorization_warning(run: Run, *, seed: int = 0) -> str | None:
     """What to say of a fit whose deep part has memorised its windows, and what to do; None if it has not.
 
     It is told by losses on training and validation windows alone: the interval of their AUC lies above 1/2 by
@@ -70,14 +63,12 @@ def memorization_warning(
     `run_memorization` looks closer. No test window is read.
 
     Args:
-        forecaster: fitted.
-        frame: the table that it was fitted on.
+        run: on the table of its training.
         seed: of the bootstrap.
     """
-    parts = run_parts(forecaster, frame)
+    parts, deep = run.parts, run.fitted.network.deep
     if min(len(parts[name]) for name in ("train", "validation")) < 2:
         return None  # an AUC of a single window tells nothing
-    deep = forecaster.network_.deep
     members, others = (_group(deep, parts[name], MOST) for name in ("train", "validation"))
     generator = torch.Generator().manual_seed(seed)
     losses, naive, excess = loss_intervals(members, others, generator)
@@ -89,19 +80,15 @@ def memorization_warning(
     )
 
 
-def run_trace(
-    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST, seed: int = 0
-) -> Trace:
+def run_trace(run: Run, *, most: int = MOST, seed: int = 0) -> Trace:
     """Energies of training, test and corrupted training windows at every block of the encoder.
 
     Args:
-        forecaster: fitted.
-        frame: the table that it was fitted on.
+        run: on the table of its training.
         most: windows of a part.
         seed: of the noise.
     """
-    parts = run_parts(forecaster, frame)
-    deep = forecaster.network_.deep
+    parts, deep = run.parts, run.fitted.network.deep
     seen, unseen = (_group(deep, parts[part], most) for part in ("train", "test"))
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     return energy_trace(
@@ -110,7 +97,7 @@ def run_trace(
         unseen.inputs,
         ["embedding", *blocks],
         positions=seen.positions,
-        zone=forecaster.lookback + forecaster.horizon,
+        zone=run.fitted.lookback + run.fitted.horizon,
         seed=seed,
     )
 

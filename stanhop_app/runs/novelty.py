@@ -18,8 +18,8 @@ from torch import Tensor
 from stanhop_app.training.checkpoint import load_tensors, save_tensors
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.files import sha256
-from stanhop_app.runs.measures import run_parts
-from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.run import Run
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.outliers import find_modules
 from stanhop_app.theory.energy import distance_energy, scaled_beta
 from stanhop_app.theory.memorization import activations
@@ -84,37 +84,32 @@ class Explanation:
         return "\n".join(lines)
 
 
-def remember(
-    forecaster: STanHopForecaster, frame: pd.DataFrame, *, most: int = MOST
-) -> NoveltyStore:
-    """The store of a fitted forecaster.
+def remember(run: Run, *, most: int = MOST) -> NoveltyStore:
+    """The store of a run.
 
     Windows that share a row with a window say nothing of how new it is: its energy leaves them out.
 
     Args:
-        forecaster: fitted.
-        frame: the table that it was fitted on.
+        run: on the table of its training.
         most: training windows kept.
 
     Raises:
         DataError: if there are too few training windows for one to have others that share no row with it.
     """
-    train = run_parts(forecaster, frame)["train"]
+    train, fitted = run.parts["train"], run.fitted
     count = min(most, len(train))
     chosen = torch.arange(count) * len(train) // count
     origins = chosen + max(train.first, train.lookback)
-    found = torch.cat(
-        [window_activations(forecaster, train.gather(b)[0]) for b in chosen.split(64)]
-    )
+    found = torch.cat([window_activations(fitted, train.gather(b)[0]) for b in chosen.split(64)])
     mean, deviation = found.mean(0), found.std(0).clamp_min(1e-6)
     patterns = (found - mean) / deviation
     distances = torch.cdist(patterns, patterns, compute_mode="donot_use_mm_for_euclid_dist")
-    zone = forecaster.lookback + forecaster.horizon
+    zone = fitted.lookback + fitted.horizon
     distances[(origins[:, None] - origins[None]).abs() < zone] = float("inf")
     nearest = distances.amin(1)
     if not torch.isfinite(nearest).all():
         raise DataError(
-            f"{len(train)} training windows of {forecaster.lookback} rows overlap too much to tell what is "
+            f"{len(train)} training windows of {fitted.lookback} rows overlap too much to tell what is "
             "new; bring more rows, or a smaller lookback."
         )
     beta = scaled_beta(nearest.square())
@@ -129,27 +124,26 @@ def remember(
     )
 
 
-def explain(
-    forecaster: STanHopForecaster, store: NoveltyStore, table: pd.DataFrame | None = None
-) -> Explanation:
+def explain(run: Run, store: NoveltyStore, table: pd.DataFrame | None = None) -> Explanation:
     """Novelty of the window that a forecast is made from, and the training windows nearest to it.
 
     Args:
-        forecaster: fitted.
+        run: a run.
         store: of it (`remember`, `load_store`).
         table: as of `STanHopForecaster.predict`; None: the rows kept at training.
     """
-    given = forecaster.context_ if table is None else table
-    rows = given[forecaster.columns_].to_numpy(dtype=np.float64)[-forecaster.lookback :]
-    window = torch.from_numpy(forecaster.scaler_.transform(rows)).float()[None]
-    found = window_activations(forecaster, window)
+    fitted = run.fitted
+    given = fitted.context if table is None else table
+    rows = given[list(fitted.columns)].to_numpy(dtype=np.float64)[-fitted.lookback :]
+    window = torch.from_numpy(fitted.scaler.transform(rows)).float()[None]
+    found = window_activations(fitted, window)
     distances = store.distances(found[0])
-    chosen = _apart(distances, store.origins, forecaster.lookback)
-    times = _times(forecaster)
+    chosen = _apart(distances, store.origins, fitted.lookback)
+    times = _times(fitted)
     nearest = pd.DataFrame(
         {
             "distance": distances[chosen].tolist(),
-            "start": [times[int(o) - forecaster.lookback] for o in store.origins[chosen]],
+            "start": [times[int(o) - fitted.lookback] for o in store.origins[chosen]],
             "end": [times[int(o) - 1] for o in store.origins[chosen]],
         }
     )
@@ -163,19 +157,19 @@ def save_store(store: NoveltyStore, path: Path) -> None:
     save_tensors(path, tensors, {"beta": store.beta})
 
 
-def load_store(folder: Path, forecaster: STanHopForecaster) -> NoveltyStore:
-    """The store of a run folder.
+def load_store(run: Run) -> NoveltyStore:
+    """The store that a run folder keeps.
 
     Raises:
         ArtefactError: if there is none, or it is damaged or of another training.
     """
-    path = folder / NOVELTY
-    wanted = (forecaster.source_ or {}).get("novelty_sha256")
-    if wanted is None:
+    wanted = run.source.get("novelty_sha256")
+    if wanted is None or run.folder is None:
         raise ArtefactError(
-            f"{folder}: keeps nothing of its training windows; train it with --novelty to explain "
+            f"{run.folder}: keeps nothing of its training windows; train it with --novelty to explain "
             "forecasts."
         )
+    path = run.folder / NOVELTY
     if not path.exists() or sha256(path) != wanted:
         raise ArtefactError(f"{path}: is missing or does not match the run; train it again.")
     tensors, header = load_tensors(path)
@@ -183,10 +177,10 @@ def load_store(folder: Path, forecaster: STanHopForecaster) -> NoveltyStore:
 
 
 def window_activations(
-    forecaster: STanHopForecaster, windows: Float[Tensor, "M T C"]
+    fitted: Fitted, windows: Float[Tensor, "M T C"]
 ) -> Float[Tensor, "M D"]:
     """Mean output of the last encoder block for every window, of scaled units."""
-    deep = forecaster.network_.deep
+    deep = fitted.network.deep
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     return activations(deep, windows, blocks[-1])
 
@@ -202,11 +196,9 @@ def _apart(distances: Tensor, origins: Tensor, lookback: int) -> list[int]:
     return chosen
 
 
-def _times(forecaster: STanHopForecaster) -> pd.Index:
+def _times(fitted: Fitted) -> pd.Index:
     """Time stamps of all rows of the table of the training, or their numbers."""
-    end = forecaster.context_.index[-1]
-    if not isinstance(end, pd.Timestamp) or forecaster.frequency_ is None:
-        return pd.RangeIndex(forecaster.num_rows_)
-    return pd.date_range(
-        end=end, periods=forecaster.num_rows_, freq=to_offset(forecaster.frequency_)
-    )
+    end = fitted.context.index[-1]
+    if not isinstance(end, pd.Timestamp) or fitted.frequency is None:
+        return pd.RangeIndex(fitted.num_rows)
+    return pd.date_range(end=end, periods=fitted.num_rows, freq=to_offset(fitted.frequency))

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.data.windows import Windows
+from stanhop_app.runs.run import Run
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -28,42 +27,42 @@ class Residuals:
 
 
 @torch.no_grad()
-def residuals(forecaster: STanHopForecaster, frame: pd.DataFrame, windows: Windows) -> Residuals:
-    """Errors of all windows of a part (`stanhop_app.runs.measures.run_parts`), in batches.
+def residuals(run: Run, part: str = "test") -> Residuals:
+    """Errors of all windows of a part, in batches.
 
     Args:
-        forecaster: fitted.
-        frame: the table that the windows are of, with its time index.
-        windows: of a part.
+        run: on the table of its training, which has a time index.
+        part: "train", "validation" or "test".
 
     Raises:
-        DataError: if there is no window or no time index.
+        DataError: if there is no window or no time index, or the table is another one.
     """
+    windows, fitted = run.parts[part], run.fitted
     if len(windows) == 0:
         raise DataError("this part of the split holds no window.")
-    index = frame.index
+    index = run.table.index
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError("errors by hour need a table with a time index.")
-    scale = np.array(forecaster.scaler_.scale)
+    scale = np.array(fitted.scaler.scale)
     slot = torch.from_numpy((index.day_of_week * 24 + index.hour).to_numpy().copy()).long()
-    variates = len(forecaster.columns_)
+    variates = len(fitted.columns)
     by_step = torch.zeros(windows.horizon, variates, dtype=torch.float64)
     by_slot, hits = torch.zeros(168, variates, dtype=torch.float64), torch.zeros(168)
     first = max(windows.first, windows.lookback)
     for batch in windows.batches():
         x, y = windows.gather(batch)
-        error = (forecaster.network_(x) - y).abs().double()
+        error = (fitted.network(x) - y).abs().double()
         by_step += error.sum(0)
         slots = slot[first + batch[:, None] + torch.arange(windows.horizon)].flatten()
         by_slot.index_add_(0, slots, error.flatten(0, 1))
         hits += slots.bincount(minlength=168)
-    names = forecaster.columns_
+    names = fitted.columns
     mean = (by_slot / hits[:, None]).numpy() * scale  # nan where no target lies
     return Residuals(
         by_step=pd.DataFrame(
             by_step.numpy() / len(windows) * scale,
             index=pd.RangeIndex(1, windows.horizon + 1, name="step"),
-            columns=names,
+            columns=list(names),
         ),
         by_hour={
             name: pd.DataFrame(mean[:, i].reshape(7, 24), index=list(WEEKDAYS))

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.panel import Panel
 from stanhop_app.files import write_json
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.runs.run import choose_season, fit_and_score
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.scoring import choose_season, fit_and_score
 from stanhop_app.studies.cells import open_results
 
 FORMAT = 4
@@ -39,7 +40,9 @@ def run_benchmark(
     Raises:
         ArtefactError: if the file holds results of other options or other data.
     """
-    identity = {"format": FORMAT, "options": dict(options), "data_sha256": fingerprint(frame)}
+    panels = {split: Panel.of(frame, split) for split in splits}
+    digest = next(iter(panels.values())).fingerprint
+    identity = {"format": FORMAT, "options": dict(options), "data_sha256": digest}
     content = open_results(results, identity)
     for split in splits:
         for horizon in horizons:
@@ -48,10 +51,10 @@ def run_benchmark(
                 continue
             say(key)
             started = time.perf_counter()
-            forecaster = STanHopForecaster(horizon=horizon, split=split, **options).fit(frame)
-            report, baselines = fit_and_score(
-                forecaster, frame, choose_season(frame, forecaster.borders_, None)
-            )
+            panel = panels[split]
+            forecaster = STanHopForecaster(horizon=horizon, split=split, **options).fit(panel)
+            run = Run(forecaster=forecaster, panel=panel)
+            report, baselines = fit_and_score(run, choose_season(panel))
             combination = forecaster.combination_
             content["cells"][key] = {
                 "split": split,

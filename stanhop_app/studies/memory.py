@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.files import write_json
 from stanhop_app.forecasting.combination import join
@@ -117,11 +117,12 @@ def compare_memory(
         "max_epochs": max_epochs,
         "learning_rate": learning_rate,
     }
-    identity = {"format": FORMAT, "options": options, "data_sha256": fingerprint(frame)}
+    panel = Panel.of(frame, split)
+    identity = {"format": FORMAT, "options": options, "data_sha256": panel.fingerprint}
     content = open_results(results, identity)
     if not horizons or not seeds:
         raise ValueError("horizons and seeds must name at least one number each.")
-    study = _Study(frame, split, lookback)
+    study = _Study(panel, lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
         study.build(Variant(), horizon, seeds[0])
         study.parts(horizon)
@@ -161,8 +162,8 @@ def compare_memory(
 class _Study(Study):
     """With the linear parts, which all variants of a horizon share."""
 
-    def __init__(self, frame: pd.DataFrame, split: str, lookback: int):
-        super().__init__(frame, split, lookback)
+    def __init__(self, panel: Panel, lookback: int):
+        super().__init__(panel, lookback)
         self.linear: dict[int, list[LinearFit]] = {}
 
     def build(self, variant: Variant, horizon: int, seed: int) -> STanHopNet:

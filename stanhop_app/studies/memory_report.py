@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from stanhop_app.figures.curves import error_figure
 from stanhop_app.figures.memory import bucket_figure
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.studies import memory
 from stanhop_app.studies.cells import trained_cells
-from stanhop_app.studies.memory import ABLATIONS, DEFAULTS, DENSE, KINDS, MEMORY
 
 
 def comparison_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -47,13 +47,13 @@ def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row an option and value, that of the main comparison among them, of one horizon and seed."""
     cells = {(c["variant"], c["horizon"], c["seed"]): c for c in trained_cells(content)}
     rate = f"{content['options']['learning_rate']:g}"
-    defaults = {**DEFAULTS, "learning rate": rate, "learning rate, dense": rate}
+    defaults = {**memory.DEFAULTS, "learning rate": rate, "learning rate, dense": rate}
     rows = []
-    for option, variants in ABLATIONS.items():
+    for option, variants in memory.ABLATIONS.items():
         names = {f"{option}: {value}": value for value in variants}
         found = {key: cell for key, cell in cells.items() if key[0] in names}
         for horizon, seed in sorted({key[1:] for key in found}):
-            main = DENSE if option.endswith("dense") else MEMORY
+            main = memory.DENSE if option.endswith("dense") else memory.MEMORY
             beside = {names[key[0]]: c for key, c in found.items() if key[1:] == (horizon, seed)}
             if (main, horizon, seed) in cells:
                 beside[defaults[option]] = cells[main, horizon, seed]
@@ -91,7 +91,7 @@ def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
     """Errors of the comparison and of the ablations, and buckets with the norm and without."""
     label = "test MSE of the deep part, scaled units"
     comparison, ablations = comparison_table(content), ablation_table(content)
-    comparison = comparison[comparison.index.get_level_values("variant").isin(list(KINDS))]
+    comparison = comparison[comparison.index.get_level_values("variant").isin(list(memory.KINDS))]
     comparison = comparison.rename(index=lambda h: f"horizon {h}", level="horizon")
     drawn = [
         error_figure(
@@ -101,7 +101,7 @@ def memory_figures(content: Mapping[str, Any]) -> list[go.Figure]:
     if len(ablations):
         title = "Memory feed-forward networks, one option changed at a time"
         drawn.append(error_figure(ablations, value="deep_test_mse", label=label, title=title))
-    for name in (MEMORY, "norm before the hash: no"):
+    for name in (memory.MEMORY, "norm before the hash: no"):
         of_name = (cell["occupancy"] for cell in trained_cells(content) if cell["variant"] == name)
         first = ([o for o in all_ if o["layer"].startswith("blocks.0.")] for all_ in of_name)
         counted = ([o for o in some if o["hits"] is not None] for some in first)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from stanhop_app.data.frame import fingerprint
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import WHOLE
@@ -99,10 +99,11 @@ def compare(
     """
     if not (variants and horizons and seeds):
         raise ValueError("variants, horizons and seeds must name at least one each.")
-    data_sha256 = fingerprint(frame)
+    panel = Panel.of(frame, config.split)
+    data_sha256 = panel.fingerprint
     identity = {"format": FORMAT, "options": asdict(config), "data_sha256": data_sha256}
     content = open_results(results, identity)
-    study = Study(frame, config.split, config.lookback)
+    study = Study(panel, config.lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
         if not len(study.parts(horizon)[2]):
             raise ValueError(

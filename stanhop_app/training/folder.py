@@ -19,8 +19,8 @@ STEPS = "steps.csv"
 """A row every few optimiser steps, for who watches a training."""
 RUN, EXPORT = "stanhop-forecaster", "stanhop-export"
 """Kinds of folders of forecasters."""
-FORMATS = {RUN: 2, EXPORT: 1}
-"""The version of each kind's format that this package reads."""
+FORMATS: dict[str, tuple[int, ...]] = {RUN: (2, 3), EXPORT: (1,)}
+"""The versions of each kind's format that this package reads; it writes the last."""
 
 
 def is_main_process() -> bool:
@@ -49,12 +49,13 @@ def read_config(folder: Path, *formats: str) -> dict[str, Any]:
         if config["format"] == RUN:
             said = "a run and no exported model; export it with `stanhop export`"
         raise ArtefactError(f"{folder}: is {said}.")
-    wanted = FORMATS[config["format"]]
-    if config.get("format_version") != wanted:
-        version = config.get("format_version")
-        old = isinstance(version, int) and version < wanted
+    known = FORMATS[config["format"]]
+    version = config.get("format_version")
+    if version not in known:
+        old = isinstance(version, int) and version < known[0]
         raise ArtefactError(
-            f"{path}: format version {version}, this package ({__version__}) reads {wanted}; "
+            f"{path}: format version {version}, this package ({__version__}) reads "
+            f"{' and '.join(map(str, known))}; "
             + ("train or export it again." if old else "update stanhop-app.")
         )
     return config

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from stanhop_app import STanHopForecaster, datasets
-from stanhop_app.runs.measures import run_parts
+from stanhop_app import datasets
 from stanhop_app.runs.novelty import remember, window_activations
+from stanhop_app.runs.run import Run
 from stanhop_app.theory.memorization import auc
 
 BLOCKS, WINDOWS, SHIFT, HOURS = 8, 400, 4.0, 24
@@ -24,21 +24,21 @@ BLOCKS, WINDOWS, SHIFT, HOURS = 8, 400, 4.0, 24
 
 def main(run: Path) -> None:
     """Print both."""
-    frame = datasets.load("etth1")
-    forecaster = STanHopForecaster.load(run)
-    store = remember(forecaster, frame)
-    test = run_parts(forecaster, frame)["test"]
+    opened = Run.open(run).on(datasets.load("etth1"))
+    fitted = opened.fitted
+    store = remember(opened)
+    test = opened.parts["test"]
     windows = test.gather(torch.arange(WINDOWS) * len(test) // WINDOWS)[0]
     damaged = windows.clone()
     damaged[:, -HOURS:] += SHIFT
-    sound, broken = (store.energy(window_activations(forecaster, x)) for x in (windows, damaged))
+    sound, broken = (store.energy(window_activations(fitted, x)) for x in (windows, damaged))
     own = windows.clone()
     own[:, -HOURS:] += SHIFT * windows.std(1, keepdim=True)
     print(f"AUC, shift of {SHIFT:g} deviations of the training part: {auc(broken, sound):.3f}")
     print(
-        f"AUC, of each window's own: {auc(store.energy(window_activations(forecaster, own)), sound):.3f}"
+        f"AUC, of each window's own: {auc(store.energy(window_activations(fitted, own)), sound):.3f}"
     )
-    zone = forecaster.lookback + forecaster.horizon
+    zone = fitted.lookback + fitted.horizon
     count, above = len(store.origins), 0
     for block in torch.arange(count).tensor_split(BLOCKS):
         inside = store.origins[block]

@@ -8,14 +8,15 @@ import pytest
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.frame import read_frame
 from stanhop_app.outliers import OutlierReport
-from stanhop_app.runs.measures import run_parts, window_outliers
+from stanhop_app.runs.measures import window_outliers
+from stanhop_app.runs.run import Run
 
 
 def test_outliers_are_printed_with_their_modules(stanhop, trained, csv):
     code, out, err = stanhop("outliers", trained, csv, "--modules", "ffn+norm")
     assert code == 0, err
     forecaster = STanHopForecaster.load(trained)
-    windows = run_parts(forecaster, read_frame(csv))["test"]
+    windows = Run(forecaster=forecaster).on(read_frame(csv)).parts["test"]
     report = window_outliers(forecaster.network_.deep, windows, "ffn+norm")
     last = out.strip().splitlines()[-1]
     assert last == (

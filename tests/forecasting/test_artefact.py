@@ -121,11 +121,11 @@ BROKEN = {
     "foreign": (lambda f: edit(f, format="prophet"), "not an artefact of stanhop"),
     "older": (
         lambda f: edit(f, format_version=1),
-        "format version 1, this package .* reads 2; train or export it again",
+        "format version 1, this package .* reads 2 and 3; train or export it again",
     ),
     "newer": (
         lambda f: edit(f, format_version=99),
-        "format version 99, this package .* reads 2; update",
+        "format version 99, this package .* reads 2 and 3; update",
     ),
     "one byte": (flip_a_byte, "checksum does not match config.json; the artefact is damaged"),
     "other network": (

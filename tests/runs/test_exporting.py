@@ -21,6 +21,7 @@ from stanhop_app.files import sha256
 from stanhop_app.layers import Hopfield
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
+from stanhop_app.runs.run import Run
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
 
@@ -56,7 +57,7 @@ def exports(forecaster, weather, tmp_path_factory):
     """One folder a kind, and what its report said."""
     root = tmp_path_factory.mktemp("exports")
     kinds = ("onnx", "onnx-int8", "torch-export")
-    reports = {to: export_run(forecaster, root / to, to=to, frame=weather) for to in kinds}
+    reports = {to: export_run(Run(forecaster=forecaster).on(weather), root / to, to=to) for to in kinds}
     return root, reports
 
 
@@ -70,7 +71,7 @@ def exports(forecaster, weather, tmp_path_factory):
 )
 def test_every_kind_of_network_becomes_onnx_for_any_batch(weather, tmp_path, options, network):
     forecaster = fitted(weather, network, **options)
-    assert export_run(forecaster, tmp_path / "x", to="onnx").difference < 1e-5
+    assert export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx").difference < 1e-5
     exported, x = ExportedForecaster.load(tmp_path / "x"), torch.randn(7, 36, 3)
     with torch.no_grad():
         wanted = forecaster.network_(x).numpy()
@@ -150,10 +151,10 @@ def test_an_int8_export_that_is_too_much_worse_is_refused(
     forecaster, weather, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("stanhop_app.runs.exporting.LARGEST_LOSS", -0.5)
-    export_run(forecaster, tmp_path / "x", to="onnx")
+    export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx")
     before = {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()}
     with pytest.raises(ExportError, match="refused: its error on validation windows is .*above"):
-        export_run(forecaster, tmp_path / "x", to="onnx-int8", frame=weather, force=True)
+        export_run(Run(forecaster=forecaster).on(weather), tmp_path / "x", to="onnx-int8", force=True)
     assert {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()} == before
     assert [f.name for f in tmp_path.iterdir()] == ["x"]
 
@@ -162,7 +163,7 @@ def test_an_export_that_forecasts_no_number_is_refused(forecaster, tmp_path, mon
     nothing = np.full((5, 12, 3), np.nan, dtype="f4")
     monkeypatch.setattr(ExportedForecaster, "predict_windows", lambda self, x: nothing[: len(x)])
     with pytest.raises(ExportError, match="refused: its forecasts differ by inf"):
-        export_run(forecaster, tmp_path / "x", to="torch-export")
+        export_run(Run(forecaster=forecaster), tmp_path / "x", to="torch-export")
     assert not list(tmp_path.iterdir())
 
 
@@ -247,7 +248,7 @@ def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monk
         with pytest.raises(
             ExportError, match=f"association 'stubborn' cannot be .*data-dependent.*{hint}"
         ):
-            export_run(forecaster, tmp_path / to, to=to)
+            export_run(Run(forecaster=forecaster), tmp_path / to, to=to)
         assert not (tmp_path / to / "config.json").exists()
 
 
@@ -289,18 +290,18 @@ def test_damage_is_named(exports, tmp_path, stanhop):
 def test_an_export_is_kept_unless_forced(forecaster, exports, tmp_path):
     root, _ = exports
     with pytest.raises(ValueError, match="exists; choose another --output, or --force"):
-        export_run(forecaster, root / "torch-export", to="onnx")
+        export_run(Run(forecaster=forecaster), root / "torch-export", to="onnx")
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="holds other files"):
-        export_run(forecaster, tmp_path, to="onnx", force=True)
+        export_run(Run(forecaster=forecaster), tmp_path, to="onnx", force=True)
     assert [f.name for f in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_what_is_missing_is_said(forecaster, weather, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="onnx, onnx-int8, torch-export, got 'coreml'"):
-        export_run(forecaster, tmp_path / "x", to="coreml")
+        export_run(Run(forecaster=forecaster), tmp_path / "x", to="coreml")
     with pytest.raises(ValueError, match="calibrated on training rows"):
-        export_run(forecaster, tmp_path / "x", to="onnx-int8")
+        export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx-int8")
     layer = nn.Sequential(nn.Linear(3, 2))
     export_onnx(layer, torch.randn(2, 3), tmp_path / "a.onnx")
     with pytest.raises(ExportError, match="without data"):
@@ -310,7 +311,7 @@ def test_what_is_missing_is_said(forecaster, weather, tmp_path, monkeypatch):
         quantize_onnx(tmp_path / "c.onnx", tmp_path / "d.onnx", [np.zeros((2, 3), "f4")])
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ExportError, match="^the export needs onnxscript.*stanhop-app\\[export\\]"):
-        export_run(forecaster, tmp_path / "e", to="onnx")
+        export_run(Run(forecaster=forecaster), tmp_path / "e", to="onnx")
     assert not (tmp_path / "e").exists()
 
 

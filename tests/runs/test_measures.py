@@ -10,10 +10,10 @@ from stanhop_app.errors import DataError
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.quantization import ActivationQuantizer, QuantizationConfig, quantize
+from stanhop_app.runs.run import Run
 from stanhop_app.runs.measures import (
     calibration_batches,
     quantized_errors,
-    run_parts,
     window_outliers,
 )
 
@@ -33,14 +33,14 @@ def forecaster(frame):
 
 
 def test_parts_are_those_of_the_training(forecaster, frame):
-    parts = run_parts(forecaster, frame)
+    parts = Run(forecaster=forecaster).on(frame).parts
     assert list(parts) == ["train", "validation", "test"]
     borders = forecaster.borders_
     assert parts["train"].last == borders.train
     assert (parts["test"].first, parts["test"].last) == (borders.validation, borders.test)
     for other in (frame.iloc[1:], frame + 1e-3):
         with pytest.raises(DataError, match="not the one that the run was trained on"):
-            run_parts(forecaster, other)
+            Run(forecaster=forecaster).on(other).parts
 
 
 def test_a_split_without_test_rows_cannot_judge_bits(frame):
@@ -52,7 +52,7 @@ def test_a_split_without_test_rows_cannot_judge_bits(frame):
         network=SMALL,
         training={"max_steps": 1},
     ).fit(frame)
-    parts = run_parts(fitted, frame)
+    parts = Run(forecaster=fitted).on(frame).parts
     with pytest.raises(DataError, match="holds no window"):
         quantized_errors(fitted.network_, parts["train"], parts["test"], fitted.scaler_, [])
     with pytest.raises(DataError, match="holds no window"):
@@ -60,7 +60,7 @@ def test_a_split_without_test_rows_cannot_judge_bits(frame):
 
 
 def test_bits_are_named_once(forecaster, frame):
-    parts, twice = run_parts(forecaster, frame), [QuantizationConfig()] * 2
+    parts, twice = Run(forecaster=forecaster).on(frame).parts, [QuantizationConfig()] * 2
     with pytest.raises(ValueError, match="named once, got W8A8, W8A8"):
         quantized_errors(
             forecaster.network_, parts["train"], parts["test"], forecaster.scaler_, twice
@@ -85,7 +85,7 @@ def test_calibration_never_sees_validation_or_test_rows(forecaster, frame):
 
 
 def test_calibration_draws_from_the_whole_training_part(forecaster, frame):
-    train = run_parts(forecaster, frame)["train"]
+    train = Run(forecaster=forecaster).on(frame).parts["train"]
     first = torch.cat([batch[:, 0, 0] for batch in calibration_batches(train)])
     rows = {round(v, 5) for v in train.values[:, 0].tolist()}
     assert {round(v, 5) for v in first.tolist()} <= rows
@@ -94,7 +94,7 @@ def test_calibration_draws_from_the_whole_training_part(forecaster, frame):
 
 
 def test_a_table_of_errors_at_fewer_bits(forecaster, frame):
-    parts = run_parts(forecaster, frame)
+    parts = Run(forecaster=forecaster).on(frame).parts
     configs = [QuantizationConfig(weight_bits=b, activation_bits=b) for b in (16, 8, 3)]
     table = quantized_errors(
         forecaster.network_, parts["train"], parts["test"], forecaster.scaler_, configs
@@ -112,7 +112,7 @@ def test_a_table_of_errors_at_fewer_bits(forecaster, frame):
 
 
 def test_outliers_of_a_part(forecaster, frame):
-    test = run_parts(forecaster, frame)["test"]
+    test = Run(forecaster=forecaster).on(frame).parts["test"]
     report = window_outliers(forecaster.network_.deep, test, "layer-outputs")
     assert report.samples == len(test)
     assert {row.module for row in report.rows} == {
@@ -135,6 +135,6 @@ def test_outliers_of_a_part(forecaster, frame):
 
 
 def test_nothing_of_a_quantised_forecaster_is_left_uncalibrated(forecaster, frame):
-    batches = calibration_batches(run_parts(forecaster, frame)["train"])
+    batches = calibration_batches(Run(forecaster=forecaster).on(frame).parts["train"])
     quantized = quantize(forecaster.network_, batches)
     assert not any(m.calibrating for m in quantized.modules() if isinstance(m, ActivationQuantizer))

@@ -7,20 +7,21 @@ import pandas as pd
 import pytest
 
 from stanhop_app.errors import DataError
+from stanhop_app.runs.run import Run
 from stanhop_app.runs.memorization import memorization_warning, run_memorization
 
 
 def test_windows_of_a_run_are_compared(fitted, weather):
-    report = run_memorization(fitted, weather, most=60)
+    report = run_memorization(Run(forecaster=fitted).on(weather), most=60)
     assert (report.members, report.others) == (60, 60)
     assert report.layer.startswith("blocks.")
     assert report.zone == fitted.lookback + fitted.horizon
     assert {space.space for space in report.spaces} == {"network", "untrained", "input", "Gaussian"}
     assert 0 <= report.loss_auc.low <= report.loss_auc.high <= 1
-    again = run_memorization(fitted, weather, most=60)
+    again = run_memorization(Run(forecaster=fitted).on(weather), most=60)
     assert again == report
     with pytest.raises(DataError, match="not the one that the run was trained on"):
-        run_memorization(fitted, weather + 1.0)
+        run_memorization(Run(forecaster=fitted).on(weather + 1.0))
 
 
 def test_the_command(stanhop, trained, csv):
@@ -37,7 +38,7 @@ def test_the_command(stanhop, trained, csv):
 
 def test_a_fit_that_memorised_is_warned_of(stanhop, fitted, weather, tmp_path):
     """White noise has nothing to learn but itself."""
-    assert memorization_warning(fitted, weather) is None
+    assert memorization_warning(Run(forecaster=fitted).on(weather)) is None
     noise = np.random.default_rng(0).normal(size=(400, 2))
     frame = pd.DataFrame(noise, pd.date_range("2020", periods=400, freq="h"), ["a", "b"])
     frame.to_csv(tmp_path / "noise.csv", index_label="time")

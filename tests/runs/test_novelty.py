@@ -5,13 +5,14 @@ import torch
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.runs.run import Run
 from stanhop_app.runs.novelty import explain, load_store, remember
 from stanhop_app.theory.memorization import activations
 
 
 @pytest.fixture(scope="module")
 def store(fitted, weather):
-    return remember(fitted, weather, most=200)
+    return remember(Run(forecaster=fitted).on(weather), most=200)
 
 
 def test_training_windows_are_as_new_as_each_other(store):
@@ -38,9 +39,7 @@ def test_windows_that_share_rows_do_not_count(fitted, weather, store):
 def test_a_shifted_window_is_newer(fitted, weather, store):
     """A level shift in the last steps, as after a fault of a sensor."""
     deep = fitted.network_.deep
-    from stanhop_app.runs.measures import run_parts
-
-    windows = run_parts(fitted, weather)["test"].gather(torch.arange(0, 100, 5))[0]
+    windows = Run(forecaster=fitted).on(weather).parts["test"].gather(torch.arange(0, 100, 5))[0]
     shifted = windows.clone()
     shifted[:, -12:] += 8
     layer = f"blocks.{len(deep.blocks) - 1}"
@@ -49,7 +48,7 @@ def test_a_shifted_window_is_newer(fitted, weather, store):
 
 
 def test_an_explanation_names_dates_of_the_training_part(fitted, weather, store):
-    found = explain(fitted, store)
+    found = explain(Run(forecaster=fitted), store)
     assert 0 <= found.novelty <= 100
     assert len(found.nearest) == 3
     assert found.nearest["distance"].is_monotonic_increasing
@@ -60,7 +59,7 @@ def test_an_explanation_names_dates_of_the_training_part(fitted, weather, store)
     ends = found.nearest["end"].sort_values()
     assert (ends.diff().dropna() >= spans[0]).all()  # no two share rows
     origin = int(store.origins[50])
-    same = explain(fitted, store, weather.iloc[:origin])
+    same = explain(Run(forecaster=fitted), store, weather.iloc[:origin])
     assert same.nearest["end"].iloc[0] == weather.index[origin - 1]
     assert same.nearest["distance"].iloc[0] == pytest.approx(0, abs=1e-3)
     assert "the window is newer than" in str(found)
@@ -70,7 +69,7 @@ def test_too_few_windows_are_said(weather, small):
     short = weather.iloc[:150]
     fitted = STanHopForecaster(**small).fit(short)
     with pytest.raises(DataError, match="overlap too much"):
-        remember(fitted, short)
+        remember(Run(forecaster=fitted).on(short))
 
 
 def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path):
@@ -89,6 +88,5 @@ def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path)
     assert "train it with --novelty" in err
     (run / "novelty.safetensors").write_bytes(b"junk")
     assert "does not match the run" in stanhop("forecast", run, "--explain")[2]
-    opened = STanHopForecaster.load(run)
     with pytest.raises(ArtefactError, match="does not match"):
-        load_store(run, opened)
+        load_store(Run.open(run))

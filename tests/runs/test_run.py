@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from stanhop_app import STanHopForecaster
-from stanhop_app.data.windows import split_rows
+from stanhop_app.data.panel import Panel
 from stanhop_app.errors import ArtefactError, DataError
-from stanhop_app.runs.run import choose_season, evaluate_run, make_run
+from stanhop_app.runs.making import make_run
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.scoring import choose_season, evaluate_run
 from stanhop_app.studies.benchmark import benchmark_table, run_benchmark
 
 MODELS = [
@@ -23,10 +25,18 @@ MODELS = [
 ]
 
 
+def made_run(forecaster, frame, folder, **options):
+    return make_run(forecaster, Panel.of(frame, forecaster.split), folder, **options)
+
+
+def evaluated(folder, frame):
+    return evaluate_run(Run.open(folder).on(frame))
+
+
 @pytest.fixture(scope="module")
 def run(weather, small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "one"
-    report = make_run(STanHopForecaster(**small), weather, folder, source={"data": "sample"})
+    report = made_run(STanHopForecaster(**small), weather, folder, source={"data": "sample"})
     return folder, report
 
 
@@ -63,13 +73,13 @@ def test_the_folder_holds_the_artefact_the_baselines_and_the_history(run):
 
 def test_evaluating_the_trained_table_gives_the_same_scores(run, weather):
     folder, report = run
-    again = evaluate_run(folder, weather[weather.columns[::-1]])
+    again = evaluated(folder, weather[weather.columns[::-1]])
     assert again.as_json() == report.as_json()
 
 
 def test_another_table_is_scored_on_all_its_windows(run, weather):
     folder, _ = run
-    other = evaluate_run(folder, weather.iloc[:850] * 1.01)
+    other = evaluated(folder, weather.iloc[:850] * 1.01)
     assert other.split == "all rows"
     assert list(other.table.columns) == ["all_mse", "all_mae"]
     assert list(other.table.index) == MODELS
@@ -80,10 +90,10 @@ def test_another_table_is_scored_on_all_its_windows(run, weather):
 def test_a_table_of_another_kind_is_refused(run, weather, small, tmp_path):
     folder, _ = run
     with pytest.raises(DataError, match="missing: humidity_pct"):
-        evaluate_run(folder, weather.drop(columns="humidity_pct"))
+        evaluated(folder, weather.drop(columns="humidity_pct"))
     STanHopForecaster(**small).fit(weather).save(tmp_path / "saved")
     with pytest.raises(ArtefactError, match="saved without baselines"):
-        evaluate_run(tmp_path / "saved", weather)
+        evaluated(tmp_path / "saved", weather)
 
 
 def test_a_run_is_overwritten_only_by_force(run, weather, small, tmp_path):
@@ -92,38 +102,38 @@ def test_a_run_is_overwritten_only_by_force(run, weather, small, tmp_path):
     with pytest.raises(
         ValueError, match="holds a finished run; choose another --output, or --force"
     ):
-        make_run(STanHopForecaster(**small), weather, folder)
+        made_run(STanHopForecaster(**small), weather, folder)
     assert (folder / "config.json").read_bytes() == before
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match="is a file"):
-        make_run(STanHopForecaster(**small), weather, tmp_path / "file")
+        made_run(STanHopForecaster(**small), weather, tmp_path / "file")
 
 
 def test_a_table_in_a_time_zone_is_known_again(small, weather, tmp_path):
     zoned = weather.tz_localize("UTC")
-    made = make_run(STanHopForecaster(**small), zoned, tmp_path / "run")
-    assert evaluate_run(tmp_path / "run", zoned).as_json() == made.as_json()
+    made = made_run(STanHopForecaster(**small), zoned, tmp_path / "run")
+    assert evaluated(tmp_path / "run", zoned).as_json() == made.as_json()
     assert not made.overlaps
 
 
 def test_a_table_that_begins_within_the_training_rows_is_told(run, weather):
     folder, _ = run
-    assert evaluate_run(folder, weather.iloc[:850] * 1.01).overlaps
-    assert not evaluate_run(folder, weather.iloc[530:] * 1.01).overlaps
+    assert evaluated(folder, weather.iloc[:850] * 1.01).overlaps
+    assert not evaluated(folder, weather.iloc[530:] * 1.01).overlaps
 
 
 def test_the_season_is_one_where_the_rows_do_not_hold_the_natural_one(small, weather, tmp_path):
     seconds = weather.iloc[:300].set_axis(
         pd.date_range("2024-01-01", periods=300, freq="s", name="time"), axis=0
     )
-    made = make_run(STanHopForecaster(**small), seconds, tmp_path / "run")
+    made = made_run(STanHopForecaster(**small), seconds, tmp_path / "run")
     assert made.table.loc["seasonal naive", "test_mse"] == made.table.loc["last value", "test_mse"]
     assert made.scores["validation"]["ridge"].windows == 62 - 12 + 1
-    assert choose_season(weather, split_rows(900), None) == 24
-    assert choose_season(weather, split_rows(900), 7) == 7
+    assert choose_season(Panel.of(weather)) == 24
+    assert choose_season(Panel.of(weather), 7) == 7
     for season in (0, -1, 525):
         with pytest.raises(ValueError, match=f"below the 525 training rows, got {season}"):
-            choose_season(weather, split_rows(900), season)
+            choose_season(Panel.of(weather), season)
 
 
 def test_force_destroys_nothing_before_everything_is_checked(run, weather, small):
@@ -131,9 +141,9 @@ def test_force_destroys_nothing_before_everything_is_checked(run, weather, small
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     for options in ({"association": "foo"}, {"lookback": 5000}, {"training": {"patience": 0}}):
         with pytest.raises(ValueError, match=r"foo|too few rows|patience"):
-            make_run(STanHopForecaster(**{**small, **options}), weather, folder, force=True)
+            made_run(STanHopForecaster(**{**small, **options}), weather, folder, force=True)
     with pytest.raises(ValueError, match="season must be"):
-        make_run(STanHopForecaster(**small), weather, folder, force=True, season=9999)
+        made_run(STanHopForecaster(**small), weather, folder, force=True, season=9999)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
@@ -141,7 +151,7 @@ def test_force_destroys_nothing_before_everything_is_checked(run, weather, small
 def test_files_that_are_no_run_are_never_touched(weather, small, tmp_path, name):
     (tmp_path / name).write_text("{}")
     with pytest.raises(ValueError, match=r"holds (files and no run|a config.json that is not)"):
-        make_run(STanHopForecaster(**small), weather, tmp_path, force=True)
+        made_run(STanHopForecaster(**small), weather, tmp_path, force=True)
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "{}"
 
@@ -152,7 +162,7 @@ def test_damaged_baselines_are_refused(run, weather, tmp_path):
     path = tmp_path / "run" / "baselines.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ArtefactError, match=r"baselines.safetensors: checksum does not match"):
-        evaluate_run(tmp_path / "run", weather)
+        evaluated(tmp_path / "run", weather)
 
 
 def test_a_grid_is_trained_once_and_goes_on_where_it_was_cut(weather, small, tmp_path):

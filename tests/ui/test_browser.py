@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def root(tmp_path_factory):
     network = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16}
     options = {"network": network, "training": {"max_steps": 3}, "progress": False}
     forecaster = STanHopForecaster(horizon=12, lookback=48, **options).fit(datasets.load("sample"))
-    forecaster.source_ = {"data": "sample", "options": {}}
+    forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "sample", "options": {}})
     forecaster.save(root / "first")
     return root
 

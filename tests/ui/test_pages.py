@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from stanhop_app.ui import jobs, runs
 from stanhop_app.ui.pages import PAGES
 
 from stanhop_app import STanHopForecaster, datasets
-from stanhop_app.data.frame import fingerprint
 from stanhop_app.errors import ArtefactError
-from stanhop_app.runs.measures import run_parts, window_occupancy
+from stanhop_app.runs.measures import window_occupancy
+from stanhop_app.runs.run import Run
 from stanhop_app.studies.suite import compare_suite
 from stanhop_app.studies.variants import ComparisonConfig, compare
 from stanhop_app.suite.config import SuiteConfig
@@ -66,7 +67,7 @@ def folder(tmp_path_factory):
             progress=False,
         )
         forecaster.fit(sample, run_folder=root / name, outlier_steps=2)
-        forecaster.source_ = {"data": "sample", "options": {}, "sha256": fingerprint(sample)}
+        forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "sample", "options": {}})
         forecaster.save(root / name)
     config = ComparisonConfig(lookback=48, network=SMALL, training={"max_steps": 3})
     frame = sample.iloc[:900]
@@ -256,7 +257,7 @@ def test_names_in_tables_are_shown_and_not_run(page, folder, tmp_path):
     forecaster = STanHopForecaster(
         horizon=12, lookback=48, network=SMALL, training={"max_steps": 1}, progress=False
     ).fit(frame)
-    forecaster.source_ = {"data": "mine.csv", "options": {}}
+    forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "mine.csv", "options": {}})
     forecaster.save(tmp_path / "runs" / "evil")
     app = page(forecast_page, root=tmp_path / "runs", run="evil")
     assert errors(app) == []
@@ -455,7 +456,7 @@ def trained(root, name, frame, **options):
         progress=False,
         **options,
     ).fit(frame)
-    forecaster.source_ = {"data": "mine.csv", "options": {}, "sha256": fingerprint(frame)}
+    forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "mine.csv", "options": {}})
     forecaster.save(root / name, force=True)
 
 
@@ -570,7 +571,7 @@ def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path, mon
         training={"max_steps": 2},
         progress=False,
     ).fit(datasets.load("sample"))
-    forecaster.source_ = {"data": "sample", "options": {}}
+    forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "sample", "options": {}})
     forecaster.save(tmp_path / "runs" / "tables")
     app = page(memory_page, root=tmp_path / "runs", run="tables")
     assert errors(app) == []
@@ -580,7 +581,7 @@ def test_memory_layers_of_a_run_and_the_use_of_their_buckets(page, tmp_path, mon
     assert "512 test windows, split 14/5/5" in titles[0]
     hits = sum(numbers(trace["y"]).sum() for trace in figures(app)[1][1])
     assert hits == 2 * 512 * 4 * 4  # both tables: windows x variates x patches
-    windows = run_parts(forecaster, datasets.load("sample"))["test"]
+    windows = Run(forecaster=forecaster).on(datasets.load("sample")).parts["test"]
     found = window_occupancy(forecaster.network_.deep, windows, 512)
     assert app.metric[0].value == f"{100 * np.mean([o.dead for o in found]):.1f}%"
     assert app.metric[1].value == f"{np.mean([o.entropy for o in found]):.3f}"

@@ -103,5 +103,5 @@ def test_a_run_is_asked_what_it_has_memorised(root):
     assert len(figures(app)) == before + 4
     from stanhop_app.ui import parts
 
-    wanted = run_memorization(parts.sample_forecaster(), parts.sample_frame())
+    wanted = run_memorization(parts.sample_run())
     assert app.success[0].value == wanted.verdict

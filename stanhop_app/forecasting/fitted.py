@@ -1,0 +1,166 @@
+"""What a fit finds, in one frozen record, and the fit itself.
+
+The estimator (`forecaster`) keeps such a record; the artefact writes and reads it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.windows import Split, Windows
+from stanhop_app.forecasting.combination import Combination, join
+from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.loop import train
+from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """Everything that forecasting, scoring and saving need of a fit; a new fit makes a new record."""
+
+    network: STanHopNet
+    """In evaluation mode, on the CPU; maps scaled (B, T, C) to (B, L, C)."""
+    columns: tuple[str, ...]
+    """Names of the variates, in the network's order."""
+    frequency: str | None
+    """Pandas alias; None where rows were only numbered."""
+    scaler: Scaler
+    """Of the training rows."""
+    split: str
+    """By name or ratio, as it was asked for."""
+    borders: Split
+    """Of the split, in rows."""
+    num_rows: int
+    """Rows of the table."""
+    context: pd.DataFrame
+    """The last rows of the table, from which the future is forecast."""
+    fingerprint: str | None
+    """SHA-256 of the table; None for a run of an older version that did not keep it."""
+    history: list[dict[str, float]]
+    """A row an epoch."""
+    combination: Combination | None
+    """Weights of the two parts; None without a linear part."""
+    linear: dict[str, Any] | None
+    """What validation chose of the linear part (`LinearFit.summary`); None without one."""
+    outliers: pd.DataFrame | None = None
+    """A row a measured step and module, if that was asked for; it is not kept in the artefact."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """What the table was read from and how, and what a run keeps beside the network; empty if unknown."""
+    metrics: Mapping[str, Any] | None = None
+    """Scores of a run (`stanhop_app.runs.run.Report.as_json`); None if it was not scored."""
+
+    @property
+    def lookback(self) -> int:
+        """Time steps that the network reads."""
+        return self.network.config.lookback
+
+    @property
+    def horizon(self) -> int:
+        """Time steps that it forecasts in one pass."""
+        return self.network.config.horizon
+
+    def panel(self, frame: pd.DataFrame) -> Panel:
+        """A table with the borders and the scaler of the training; its columns must be in order."""
+        return Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Everything that can be refused, made before anything is trained."""
+
+    panel: Panel
+    split: str
+    windows: Mapping[str, Windows]
+    """By part."""
+    network: STanHopNet
+    """With its initial weights."""
+    training: TrainingConfig
+
+
+def prepare(panel: Panel, split: str, network: STanHopConfig, training: TrainingConfig) -> Prepared:
+    """Cut the windows and draw the initial weights.
+
+    Args:
+        panel: one series.
+        split: the panel's, by name or ratio.
+        network: the architecture.
+        training: how it will be trained; its seed fixes the initial weights.
+
+    Raises:
+        DataError: if a part is too short for one window.
+        ValueError: for an architecture that cannot be.
+    """
+    windows = panel.windows(network.lookback, network.horizon)
+    with torch.random.fork_rng():
+        torch.manual_seed(training.seed)
+        untrained = STanHopNet(network)
+    return Prepared(panel=panel, split=split, windows=windows, network=untrained, training=training)
+
+
+def fit(
+    prepared: Prepared,
+    *,
+    run_folder: Path | None = None,
+    resume: bool = False,
+    outlier_steps: int | None = None,
+    progress: bool | None = None,
+) -> Fitted:
+    """Train the deep part, fit the linear part in closed form, and combine them on validation.
+
+    Args:
+        prepared: what `prepare` made; its network is trained in place.
+        run_folder: where checkpoints and history are kept; None writes nothing.
+        resume: go on from the checkpoint in ``run_folder``.
+        outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
+            validation windows; None: none.
+        progress: whether to draw a bar; None: on a terminal.
+    """
+    panel, network, training = prepared.panel, prepared.network, prepared.training
+    learn, validation = prepared.windows["train"], prepared.windows["validation"]
+    log = None
+    if outlier_steps is not None:
+        batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
+        file = None if run_folder is None else run_folder / OUTLIERS
+        log = OutlierLog(batch, outlier_steps, file=file)
+    history = train(
+        network.deep,
+        ForecastTask(learn, validation, training.loss),
+        training,
+        folder=run_folder,
+        resume=resume,
+        identity={
+            **asdict(network.config),
+            "split": prepared.split,
+            "data_sha256": panel.fingerprint,
+        },
+        progress=progress,
+        watch=log,
+    )
+    combination, summary = None, None
+    if network.config.linear_skip:
+        linear = fit_linear(learn, validation)
+        combination, summary = join(network, linear, validation), linear[0].summary()
+    return Fitted(
+        network=network.eval(),
+        columns=tuple(panel.columns),
+        frequency=panel.frequency,
+        scaler=panel.scaler,
+        split=prepared.split,
+        borders=panel.borders,
+        num_rows=len(panel),
+        context=panel.frame.iloc[-network.config.lookback :].copy(),
+        fingerprint=panel.fingerprint,
+        history=history,
+        combination=combination,
+        linear=summary,
+        outliers=None if log is None else log.table(),
+    )

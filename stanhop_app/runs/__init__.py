@@ -1,0 +1,1 @@
+"""Run folders: made, opened, measured, explained and exported."""

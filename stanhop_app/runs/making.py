@@ -1,0 +1,87 @@
+"""Make a run: train, score beside the baselines, and keep everything in one folder."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stanhop_app.data.panel import Panel
+from stanhop_app.files import sha256
+from stanhop_app.forecasting.baselines import save_baselines
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.memorization import memorization_warning
+from stanhop_app.runs.novelty import NOVELTY, remember, save_store
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.scoring import BASELINES, Report, choose_season, fit_and_score
+from stanhop_app.training.folder import (
+    CHECKPOINT,
+    CONFIG,
+    HISTORY,
+    STEPS,
+    check_folder,
+    is_main_process,
+    read_config,
+)
+from stanhop_app.training.outlier_log import OUTLIERS
+
+
+def make_run(
+    forecaster: STanHopForecaster,
+    panel: Panel,
+    folder: Path,
+    *,
+    source: Mapping[str, Any] | None = None,
+    season: int | None = None,
+    outlier_steps: int | None = None,
+    novelty: bool = False,
+    resume: bool = False,
+    force: bool = False,
+) -> Report:
+    """Fit a forecaster and the baselines, score them, and write the run folder.
+
+    Args:
+        forecaster: not yet fitted; it is fitted in place.
+        panel: the table, split as the forecaster says (`Panel.of`).
+        folder: the run folder, made if need be.
+        source: what the table was read from and how, kept in the artefact.
+        season: of seasonal naive and MASE; default from the frequency.
+        outlier_steps: of `STanHopForecaster.fit`; writes ``outliers.csv``.
+        novelty: whether to keep what explains forecasts (`stanhop_app.runs.novelty`).
+        resume: go on from the folder's checkpoint.
+        force: overwrite what the folder holds.
+
+    Raises:
+        ValueError: if the folder holds a run and may not be overwritten.
+    """
+    check_folder(folder, read_config, resume=resume, force=force)
+    prepared = forecaster.prepare(panel)
+    season = choose_season(panel, season)
+    if force and not resume and is_main_process():  # only now that nothing can be refused
+        for name in (CHECKPOINT, CONFIG, OUTLIERS, HISTORY, STEPS):
+            (folder / name).unlink(missing_ok=True)
+    if outlier_steps is None and is_main_process():
+        # Of an earlier training that was asked for them.
+        (folder / OUTLIERS).unlink(missing_ok=True)
+    forecaster.fit_prepared(
+        prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
+    )
+    run = Run(forecaster=forecaster, folder=folder, panel=panel)
+    report, baselines = fit_and_score(run, season)
+    if is_main_process():
+        save_baselines(baselines, folder / BASELINES)
+        kept = {
+            **(source or {}),
+            "sha256": panel.fingerprint,
+            "season": season,
+            "baselines_sha256": sha256(folder / BASELINES),
+            "train_end": panel.train_end,
+        }
+        report = replace(report, warning=memorization_warning(run))
+        (folder / NOVELTY).unlink(missing_ok=True)
+        if novelty:
+            save_store(remember(run), folder / NOVELTY)
+            kept["novelty_sha256"] = sha256(folder / NOVELTY)
+        forecaster.fitted_ = replace(run.fitted, source=kept, metrics=report.as_json())
+        forecaster.save(folder, force=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return report

@@ -1,0 +1,124 @@
+"""Scores of a run beside the baselines, by part of its split or over another table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.frequency import season_length
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.windows import Split
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256
+from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
+from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
+from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.metrics import seasonal_error
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.runs.run import Run
+from stanhop_app.training.folder import CONFIG
+
+BASELINES = "baselines.safetensors"
+"""Name of the file in a run folder."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """Scores of a forecaster and its baselines on one table."""
+
+    split: str
+    """Name of the split, or "all rows" for a table that was not trained on."""
+    borders: Split | None
+    overlaps: bool
+    """Whether a table that was not trained on begins before the training rows end."""
+    scores: dict[str, dict[str, Scores]]
+    """By part and model."""
+    table: pd.DataFrame
+    """One row a model: validation and test MSE and MAE in scaled units."""
+    variates: pd.DataFrame
+    """One row a variate: errors of the whole in original units, on the last part."""
+    warning: str | None = None
+    """What a fresh fit should be warned of (`stanhop_app.runs.memorization`)."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers for `config.json` and ``--json``."""
+        return {
+            "split": self.split,
+            "scores": {str(name): row.to_dict() for name, row in self.table.iterrows()},
+            "variates": {
+                str(name): {k: None if np.isnan(v) else v for k, v in row.items()}
+                for name, row in self.variates.iterrows()
+            },
+            "warning": self.warning,
+        }
+
+
+def choose_season(panel: Panel, season: int | None = None) -> int:
+    """Season of seasonal naive and MASE: as given, or from the frequency where the rows allow it.
+
+    Raises:
+        ValueError: if a given season is below 1 or longer than the training rows.
+    """
+    rows = panel.borders.train
+    if season is not None:
+        if not 1 <= season < rows:
+            raise ValueError(
+                f"season must be at least 1 and below the {rows} training rows, got {season}."
+            )
+        return season
+    natural = 1 if panel.frequency is None else season_length(panel.frequency)
+    return natural if natural < rows else 1
+
+
+def fit_and_score(run: Run, season: int) -> tuple[Report, dict[str, Predictor]]:
+    """Fit the baselines on the rows that a run was trained on, and score all."""
+    parts = run.parts
+    baselines = fit_baselines(
+        parts["train"], parts["validation"], season=season, seed=run.forecaster.seed
+    )
+    return score_run(run, baselines, season), baselines
+
+
+def evaluate_run(run: Run) -> Report:
+    """Score a run on its table: by its split if that is the table of the training, else on all rows.
+
+    Raises:
+        ArtefactError: if the folder is no whole run.
+        DataError: if there is no table, or its rows are too few.
+    """
+    folder = run.folder
+    if folder is None or "season" not in run.source or not (folder / BASELINES).exists():
+        raise ArtefactError(f"{folder}: saved without baselines; make a run with `stanhop train`.")
+    season = run.source["season"]
+    if sha256(folder / BASELINES) != run.source.get("baselines_sha256"):
+        raise ArtefactError(
+            f"{folder / BASELINES}: checksum does not match {CONFIG}; it is damaged."
+        )
+    baselines = load_baselines(folder / BASELINES, horizon=run.fitted.horizon, season=season)
+    return score_run(run, baselines, season)
+
+
+def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Report:
+    """Score the whole, its parts and the baselines on the same windows."""
+    fitted, panel = run.fitted, run.table
+    borders = fitted.borders if run.is_trained_table else None
+    predictors = {**run.forecaster.predictors(), **baselines}
+    scores = score_all(predictors, panel.scaled, borders, fitted.horizon, fitted.scaler)
+    history = panel.values if borders is None else panel.values[: borders.train]
+    last_part = list(scores)[-1]
+    trained_until = pd.Timestamp(run.source.get("train_end", pd.NaT))
+    return Report(
+        split="all rows" if borders is None else fitted.split,
+        borders=borders,
+        overlaps=borders is None and bool(panel.index[0] <= trained_until),
+        scores=scores,
+        table=score_table(scores),
+        variates=variate_table(
+            scores[last_part][WHOLE],
+            fitted.scaler,
+            panel.columns,
+            seasonal_error(history, min(season, len(history) - 1)),
+        ),
+    )
