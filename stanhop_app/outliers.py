@@ -7,9 +7,8 @@ different models were taken over different sets, so that a number without its se
 Shape letters: N sequences, S steps, D channels, H heads, L queries.
 """
 
-import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from stanhop_app.errors import TrainingError
 from stanhop_app.layers.memory import MemoryBlock
+from stanhop_app.layers.observe import Watcher, hooked
 from stanhop_app.layers.retrieval import Retrieval, associate
 
 ROOT = "(model)"
@@ -236,7 +236,7 @@ def record(
             size = num_samples(batch)
             if size == 0:
                 continue
-            with _hooks(found, sums, samples, size):
+            with hooked(_watchers(found, sums, samples, size)):
                 call(model, batch)
             samples += size
     finally:
@@ -275,13 +275,12 @@ def call(model: nn.Module, batch: Batch) -> None:
         model(*batch)
 
 
-@contextlib.contextmanager
-def _hooks(
+def _watchers(
     found: Mapping[str, nn.Module], sums: dict[str, "_Sums"], first: int, size: int
-) -> Iterator[None]:
-    """Measure the outputs of these modules while the context is open."""
+) -> list[tuple[nn.Module, Watcher]]:
+    """What measures the outputs of these modules."""
 
-    def hook(name: str) -> Callable[..., None]:
+    def watcher(name: str) -> Watcher:
         def measure(module: nn.Module, given: Any, named: dict[str, Any], output: Any) -> None:
             if isinstance(output, tuple | list) and output:
                 output = output[0]
@@ -297,14 +296,7 @@ def _hooks(
 
         return measure
 
-    handles = [
-        module.register_forward_hook(hook(name), with_kwargs=True) for name, module in found.items()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return [(module, watcher(name)) for name, module in found.items()]
 
 
 class _Sums:

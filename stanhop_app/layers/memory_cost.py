@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.hashing import Hashed, chunk_widths
 from stanhop_app.layers.memory import MemoryLayer
+from stanhop_app.layers.observe import hooked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,9 @@ def count_cost(module: nn.Module, *inputs: Any) -> Cost:
     """
     total, stored, hashes = Cost(), set[int](), list[Hashed]()
 
-    def count(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def count(
+        layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: None
+    ) -> None:
         nonlocal total
         given = next(iter((*arguments, *named.values())))
         width, out = int(layer.in_features), int(layer.out_features)  # type: ignore[arg-type]
@@ -206,10 +209,6 @@ def count_cost(module: nn.Module, *inputs: Any) -> Cost:
         )
 
     layers = [m for m in module.modules() if isinstance(m, nn.Linear | MemoryLayer)]
-    handles = [layer.register_forward_pre_hook(count, with_kwargs=True) for layer in layers]
-    try:
+    with hooked(((layer, count) for layer in layers), before=True):
         module(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     return total

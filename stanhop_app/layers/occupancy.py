@@ -5,7 +5,7 @@ Shape letters: K tables, R rows of all tables.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer
 from stanhop_app.layers.memory_int8 import Int8MemoryLayer
+from stanhop_app.layers.observe import Watcher, hooked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +53,25 @@ def record_buckets(module: nn.Module) -> Iterator[dict[str, Int[Tensor, " R"]]]:
     Yields:
         By name of the layer, hits of every row; filled as the module is called.
     """
-    counts: dict[str, Tensor] = {}
-    handles = []
-    for name, layer in module.named_modules():
-        if isinstance(layer, MemoryLayer | Int8MemoryLayer):
-            counts[name] = torch.zeros(layer.table.shape[0], dtype=torch.int64, device="cpu")
-            handles.append(
-                layer.register_forward_pre_hook(_counter(counts[name]), with_kwargs=True)
-            )
-    try:
+    layers = {
+        name: layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, MemoryLayer | Int8MemoryLayer)
+    }
+    counts = {
+        name: torch.zeros(layer.table.shape[0], dtype=torch.int64, device="cpu")
+        for name, layer in layers.items()
+    }
+    watchers = [(layer, _counter(counts[name])) for name, layer in layers.items()]
+    with hooked(watchers, before=True):
         yield counts
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _counter(hits: Tensor) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+def _counter(hits: Tensor) -> Watcher:
     @torch.no_grad()
-    def count(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def count(
+        layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: None
+    ) -> None:
         given = arguments[0] if arguments else named["x"]
         assert isinstance(layer, MemoryLayer | Int8MemoryLayer)
         rows = (given if isinstance(given, Hashed) else layer.hash(given)).rows

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.layers.observe import hooked
 from stanhop_app.theory.energy import scaled_beta
 
 BLOCKS = 20
@@ -186,25 +187,24 @@ def activations(
         )
     found: list[Tensor] = []
 
-    def keep(module: nn.Module, given: Any, output: Any) -> None:
+    def keep(module: nn.Module, given: Any, named: Any, output: Any) -> None:
         found.append(output[0] if isinstance(output, tuple) else output)
 
-    handle = modules[layer].register_forward_hook(keep)
     training = model.training
     model.eval()
     parts = []
     try:
-        for batch in inputs.split(batch_size):
-            found.clear()
-            model(batch)
-            if not found or len(found[-1]) != len(batch):
-                raise ValueError(
-                    f"module {layer!r} is not called, or its output is not one a sample."
-                )
-            last = found[-1].float()
-            parts.append(last.reshape(len(batch), -1, last.shape[-1]).mean(1))
+        with hooked([(modules[layer], keep)]):
+            for batch in inputs.split(batch_size):
+                found.clear()
+                model(batch)
+                if not found or len(found[-1]) != len(batch):
+                    raise ValueError(
+                        f"module {layer!r} is not called, or its output is not one a sample."
+                    )
+                last = found[-1].float()
+                parts.append(last.reshape(len(batch), -1, last.shape[-1]).mean(1))
     finally:
-        handle.remove()
         model.train(training)
     return torch.cat(parts)
 
