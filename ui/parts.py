@@ -22,6 +22,7 @@ from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season
+from stanhop_app.studies.cells import read_results, trained_cells
 
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""
@@ -199,7 +200,9 @@ def comparison(
     Returns its content, or None where it is damaged, with the error shown.
     """
     try:
-        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        content = read_results(runs.inside(name))
+        if not trained_cells(content):
+            raise ArtefactError(f"{name}: holds no cell that could be trained.")
         modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
         shown, drawn = tables(content, modules), figures(content, modules)
     except (*ERRORS, KeyError, TypeError, IndexError, OSError) as error:

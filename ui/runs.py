@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.errors import ArtefactError
-from stanhop_app.studies.present import PRESENTERS
+from stanhop_app.studies.cells import read_head
 
 
 def root() -> Path:
@@ -41,14 +41,13 @@ def _of_suite(path: Path) -> bool:
         return False
 
 
-def result_names(kind: str) -> list[str]:
-    """Results of a comparison, the latest first.
-
-    Args:
-        kind: "variants" of ``stanhop compare``, "suite" of ``stanhop suite compare``, "theory" of ``stanhop
-            theory``.
-    """
-    found = [path for path in root().glob("*.json") if _kind(path) == kind]
+def result_names(*kinds: str) -> list[str]:
+    """Results of studies of these kinds (`stanhop_app.studies.cells`), the latest first; heads are read."""
+    found = []
+    for path in root().glob("*.json"):
+        head = read_head(path)
+        if head is not None and head[0] in kinds:
+            found.append(path)
     return _latest(found, lambda path: path.name)
 
 
@@ -56,17 +55,3 @@ def _latest(paths: Any, name: Any) -> list[str]:
     base = root()
     mine = [path for path in paths if path.resolve().is_relative_to(base)]
     return [name(path) for path in sorted(mine, key=lambda p: p.stat().st_mtime, reverse=True)]
-
-
-def _kind(path: Path) -> str | None:
-    """What a file holds the results of; None for files of other kinds."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") in PRESENTERS:
-            return "theory"
-        cells = [cell for cell in content["cells"].values() if "failed" not in cell]
-        if not any("modules" in cell for cell in cells):
-            return None
-        return "suite" if "model" in cells[0] else "variants"
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        return None

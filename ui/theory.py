@@ -1,8 +1,6 @@
 """Theory: energies of patterns, experiments on associative memories, and what a run has memorised."""
 
-import json
 import shlex
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,7 +16,8 @@ from stanhop_app.figures.theory import (
 )
 from stanhop_app.runs.memorization import run_memorization, run_trace
 from stanhop_app.runs.run import Run
-from stanhop_app.studies.present import EXPERIMENTS, present
+from stanhop_app.studies.cells import read_results
+from stanhop_app.studies.present import EXPERIMENTS, PRESENTERS, present
 from stanhop_app.theory.energy import ENERGIES
 from stanhop_app.theory.landscape import landscape, parse_patterns
 
@@ -75,13 +74,13 @@ def _landscapes(typed: str, beta: float) -> tuple[dict[str, go.Figure], pd.DataF
 
 def _results() -> None:
     """Finding, table and figures of a results file."""
-    names = runs.result_names("theory")
+    names = runs.result_names(*PRESENTERS)
     if not names:
         st.info(f"No results in {runs.root()} yet. Start an experiment below.")
         return
     name = st.selectbox("Results", names, key="results")
     try:
-        content: dict[str, Any] = json.loads(runs.inside(name).read_text(encoding="utf-8"))
+        content = read_results(runs.inside(name))
         shown = present(content)
     except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
         st.error(f"{name}: damaged or not begun ({error!r}).")
@@ -94,8 +93,9 @@ def _results() -> None:
     parts.download_results(name, content)
     parts.reproduce(
         f"{shown.command} --output {runs.root().name}/{name}",
-        "import json\n\nfrom stanhop_app.studies.present import present\n\n"
-        f'print(present(json.load(open("{runs.root().name}/{name}"))).verdict)',
+        "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
+        "from stanhop_app.studies.present import present\n\n"
+        f'print(present(read_results(Path("{runs.root().name}/{name}"))).verdict)',
     )
 
 

@@ -74,8 +74,9 @@ def _results(name: str) -> None:
     data = "sample" if ours else "DATA"  # others are known by their checksum only
     parts.reproduce(
         command_line(content, data, f"{runs.root().name}/{name}"),
-        "import json\n\nfrom stanhop_app.studies.variants_report import rank_table\n\n"
-        f'print(rank_table(json.load(open("{runs.root().name}/{name}"))))',
+        "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
+        "from stanhop_app.studies.variants_report import rank_table\n\n"
+        f'print(rank_table(read_results(Path("{runs.root().name}/{name}"))))',
     )
 
 

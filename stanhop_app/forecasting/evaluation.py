@@ -14,6 +14,7 @@ from torch import Tensor
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows
 from stanhop_app.errors import DataError
+from stanhop_app.forecasting.metrics import METRICS, Pointwise, Units
 from stanhop_app.forecasting.predictor import Predictor
 
 
@@ -21,23 +22,23 @@ from stanhop_app.forecasting.predictor import Predictor
 class Scores:
     """Errors of one predictor on one part, averaged over windows."""
 
-    squared: np.ndarray
-    """Mean squared error in scaled units, (L, C)."""
-    absolute: np.ndarray
-    """Mean absolute error in scaled units, (L, C)."""
-    percentage: np.ndarray
-    """sMAPE in percent, in original units, (L, C)."""
+    errors: Mapping[Pointwise, np.ndarray]
+    """Mean of every pointwise error of `METRICS`, (L, C)."""
     windows: int
+
+    def overall(self, metric: str) -> float:
+        """Mean of a metric's pointwise error over steps and variates."""
+        return float(self.errors[METRICS[metric].error].mean())
 
     @property
     def mse(self) -> float:
         """Over steps and variates, scaled units."""
-        return float(self.squared.mean())
+        return self.overall("mse")
 
     @property
     def mae(self) -> float:
         """Over steps and variates, scaled units."""
-        return float(self.absolute.mean())
+        return self.overall("mae")
 
 
 @torch.no_grad()
@@ -46,19 +47,21 @@ def score(
 ) -> Scores:
     """Score one predictor on every window; memory does not grow with their number."""
     shape = (windows.horizon, windows.values.shape[1])
-    sums = torch.zeros(3, *shape, dtype=torch.float64)
-    mean = torch.tensor(scaler.mean, dtype=torch.float64)
-    scale = torch.tensor(scaler.scale, dtype=torch.float64)
+    measured = dict.fromkeys(metric.error for metric in METRICS.values())
+    sums = {error: torch.zeros(shape, dtype=torch.float64) for error in measured}
+    units = Units(
+        mean=torch.tensor(scaler.mean, dtype=torch.float64),
+        scale=torch.tensor(scaler.scale, dtype=torch.float64),
+    )
     for batch in windows.batches(batch_size):
         x, truth = windows.gather(batch)
         forecast = predictor.predict(x).double()
-        error = forecast - truth
-        sums[0] += error.square().sum(0)
-        sums[1] += error.abs().sum(0)
-        size = (truth * scale + mean).abs() + (forecast * scale + mean).abs()
-        sums[2] += (200 * (error * scale).abs() / size.clamp_min(1e-300)).sum(0)
-    squared, absolute, percentage = (sums / len(windows)).numpy()
-    return Scores(squared=squared, absolute=absolute, percentage=percentage, windows=len(windows))
+        for error, total in sums.items():
+            total += error(truth.double(), forecast, units).sum(0)
+    return Scores(
+        errors={error: (total / len(windows)).numpy() for error, total in sums.items()},
+        windows=len(windows),
+    )
 
 
 def parts(values: Tensor, split: Split | None, horizon: int, lookback: int) -> dict[str, Windows]:
@@ -127,11 +130,12 @@ def score_all(
 
 
 def score_table(scores: Mapping[str, Mapping[str, Scores]]) -> pd.DataFrame:
-    """One row a predictor, columns such as validation_mse, test_mae; scaled units."""
+    """One row a predictor, a column a part and overall metric, such as test_mse; scaled units."""
     columns = {
-        f"{part}_{metric}": {name: getattr(s, metric) for name, s in of_part.items()}
+        f"{part}_{name}": {model: s.overall(name) for model, s in of_part.items()}
         for part, of_part in scores.items()
-        for metric in ("mse", "mae")
+        for name, metric in METRICS.items()
+        if metric.overall
     }
     table = pd.DataFrame(columns)
     table.index.name = "model"
@@ -141,24 +145,21 @@ def score_table(scores: Mapping[str, Mapping[str, Scores]]) -> pd.DataFrame:
 def variate_table(
     scores: Scores, scaler: Scaler, columns: list[str], scale_of_mase: np.ndarray
 ) -> pd.DataFrame:
-    """One row a variate in its original units: rmse, mae, mase, smape (percent).
+    """One row a variate, a column a metric of `METRICS` that is shown by variate; original units.
 
     Args:
         scores: of one predictor.
         scaler: gives the units back.
         columns: names of the variates.
         scale_of_mase: seasonal error of the training rows per variate, original units
-            (`stanhop_app.forecasting.metrics.seasonal_error`); MASE is NaN where it is 0.
+            (`stanhop_app.forecasting.metrics.seasonal_error`).
     """
     scale = np.array(scaler.scale)
-    mae = scores.absolute.mean(0) * scale
-    mase = np.divide(mae, scale_of_mase, out=np.full_like(mae, np.nan), where=scale_of_mase > 0)
     return pd.DataFrame(
         {
-            "rmse": np.sqrt(scores.squared.mean(0)) * scale,
-            "mae": mae,
-            "mase": mase,
-            "smape": scores.percentage.mean(0),
+            name: metric.by_variate(scores.errors[metric.error], scale, scale_of_mase)
+            for name, metric in METRICS.items()
+            if metric.by_variate is not None
         },
         index=pd.Index(columns, name="variate"),
     )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.errors import ArtefactError
-from stanhop_app.files import sha256
 from stanhop_app.data.context import stamped_context
-from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
 from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency
-from stanhop_app.forecasting.rolling import Predict, forecast_after
 from stanhop_app.data.scaler import Scaler
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256
+from stanhop_app.forecasting.rolling import Predict, forecast_after
+from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster

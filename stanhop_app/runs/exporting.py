@@ -11,25 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stanhop_app.data.context import stamp
+from stanhop_app.data.windows import Windows
 from stanhop_app.errors import ConversionError, ExportError
-from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.runs.run import Run
-from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
 from stanhop_app.files import sha256, write_atomic, write_json
-from stanhop_app.runs.measures import calibration_batches
-from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.rolling import Predict
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.runs.exported import (
     CONTEXT,
     KINDS,
     ExportedForecaster,
     onnx_session,
 )
-from stanhop_app.data.context import stamp
+from stanhop_app.runs.measures import calibration_batches
+from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
+from stanhop_app.runs.run import Run
 from stanhop_app.training.folder import CONFIG, EXPORT, FORMATS
-from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.rolling import Predict
-from stanhop_app.data.windows import Windows
 from stanhop_app.version import __version__
 
 LARGEST_DIFFERENCE = 1e-4
@@ -199,9 +199,7 @@ def _difference(network: STanHopNet, exported: ExportedForecaster, window: Tenso
     return max(differences)
 
 
-def _errors(
-    fitted: Fitted, exported: ExportedForecaster, windows: Windows
-) -> dict[str, float]:
+def _errors(fitted: Fitted, exported: ExportedForecaster, windows: Windows) -> dict[str, float]:
     predictors: dict[str, Callable[[Tensor], Tensor]] = {
         "network": fitted.network,
         "export": lambda x: torch.from_numpy(exported.predict_windows(x.numpy())),

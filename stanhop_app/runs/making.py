@@ -62,9 +62,7 @@ def make_run(
     if outlier_steps is None and is_main_process():
         # Of an earlier training that was asked for them.
         (folder / OUTLIERS).unlink(missing_ok=True)
-    forecaster.fit_prepared(
-        prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
-    )
+    forecaster.fit_prepared(prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps)
     run = Run(forecaster=forecaster, folder=folder, panel=panel)
     report, baselines = fit_and_score(run, season)
     if is_main_process():

@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.errors import DataError
-from stanhop_app.forecasting.predictor import Predictor
-from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.forecaster import DEEP, WHOLE, STanHopForecaster
-from stanhop_app.data.panel import fingerprint
-from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.data.windows import Windows, split_windows
+from stanhop_app.data.windows import Windows
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record

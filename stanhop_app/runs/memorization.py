@@ -2,11 +2,11 @@
 
 import torch
 
-from stanhop_app.errors import DataError
-from stanhop_app.runs.run import Run
 from stanhop_app.data.windows import Windows
+from stanhop_app.errors import DataError
 from stanhop_app.models.stanhop import DeepPart
 from stanhop_app.outliers import find_modules
+from stanhop_app.runs.run import Run
 from stanhop_app.theory.memorization import (
     ADVICE,
     MARGIN,

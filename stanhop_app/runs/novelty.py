@@ -15,14 +15,14 @@ from jaxtyping import Float, Int
 from pandas.tseries.frequencies import to_offset
 from torch import Tensor
 
-from stanhop_app.training.checkpoint import load_tensors, save_tensors
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.files import sha256
-from stanhop_app.runs.run import Run
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.outliers import find_modules
+from stanhop_app.runs.run import Run
 from stanhop_app.theory.energy import distance_energy, scaled_beta
 from stanhop_app.theory.memorization import activations
+from stanhop_app.training.checkpoint import load_tensors, save_tensors
 
 NOVELTY = "novelty.safetensors"
 """Name of the file in a run folder."""
@@ -176,9 +176,7 @@ def load_store(run: Run) -> NoveltyStore:
     return NoveltyStore(**tensors, beta=header["beta"])
 
 
-def window_activations(
-    fitted: Fitted, windows: Float[Tensor, "M T C"]
-) -> Float[Tensor, "M D"]:
+def window_activations(fitted: Fitted, windows: Float[Tensor, "M T C"]) -> Float[Tensor, "M D"]:
     """Mean output of the last encoder block for every window, of scaled units."""
     deep = fitted.network.deep
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]

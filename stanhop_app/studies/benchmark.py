@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from stanhop_app.data.panel import Panel
-from stanhop_app.files import write_json
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season, fit_and_score
-from stanhop_app.studies.cells import open_results
+from stanhop_app.studies.cells import Cell, fill, open_results, trained_cells
 
-FORMAT = 4
-"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+KIND, VERSION = "benchmark", 4
+"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
 
 
 def run_benchmark(
@@ -28,6 +27,8 @@ def run_benchmark(
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Fill the cells that are missing in a results file, and return its content.
+
+    A cell that was interrupted goes on from its checkpoint, in the folder ``<results>.cells``.
 
     Args:
         frame: regular frame.
@@ -42,36 +43,37 @@ def run_benchmark(
     """
     panels = {split: Panel.of(frame, split) for split in splits}
     digest = next(iter(panels.values())).fingerprint
-    identity = {"format": FORMAT, "options": dict(options), "data_sha256": digest}
-    content = open_results(results, identity)
-    for split in splits:
-        for horizon in horizons:
-            key = f"{split} {horizon}"
-            if key in content["cells"]:
-                continue
-            say(key)
-            started = time.perf_counter()
-            panel = panels[split]
-            forecaster = STanHopForecaster(horizon=horizon, split=split, **options).fit(panel)
-            run = Run(forecaster=forecaster, panel=panel)
-            report, baselines = fit_and_score(run, choose_season(panel))
-            combination = forecaster.combination_
-            content["cells"][key] = {
-                "split": split,
-                "horizon": horizon,
-                "scores": report.as_json()["scores"],
-                "rules": None if combination is None else list(combination.rules),
-                "ridge": baselines["ridge"].note,
-                "epochs": len(forecaster.history_),
-                "seconds": round(time.perf_counter() - started, 1),
-            }
-            write_json(results, content)
-    return content
+    identity = {"options": dict(options), "data_sha256": digest}
+
+    def make(cell: Cell, folder: Path | None) -> dict[str, Any]:
+        started = time.perf_counter()
+        panel = panels[cell["split"]]
+        forecaster = STanHopForecaster(horizon=cell["horizon"], split=cell["split"], **options)
+        forecaster.fit(panel, run_folder=folder, resume=True)
+        run = Run(forecaster=forecaster, panel=panel)
+        report, baselines = fit_and_score(run, choose_season(panel))
+        combination = forecaster.combination_
+        return {
+            "scores": report.as_json()["scores"],
+            "rules": None if combination is None else list(combination.rules),
+            "ridge": baselines["ridge"].note,
+            "epochs": len(forecaster.history_),
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+
+    return fill(
+        open_results(results, KIND, VERSION, identity),
+        results,
+        [{"split": split, "horizon": horizon} for split in splits for horizon in horizons],
+        make,
+        name=lambda cell: "{split} {horizon}".format(**cell),
+        say=say,
+    )
 
 
 def benchmark_table(content: Mapping[str, Any], metric: str = "test_mse") -> pd.DataFrame:
     """One row a split and horizon, one column a model."""
-    cells = content["cells"].values()
+    cells = trained_cells(content)
     rows = {
         (cell["split"], cell["horizon"]): {m: s[metric] for m, s in cell["scores"].items()}
         for cell in cells

@@ -20,13 +20,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from stanhop_app.datasets.text import load_text
-from stanhop_app.studies.cells import run_cells
+from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.suite.corpus import PARTS, Corpus, encode, pack, train_tokenizer
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.loop import train
 
-FORMAT = "bound 1"
+KIND, VERSION = "bound", 1
 """Of the results file."""
 CLAIM = 1.0
 """What the loss is said to be at least, in nats."""
@@ -82,11 +82,13 @@ def run_bound(
     """
     digest = hashlib.sha256(load_text(data).content.encode()).hexdigest()
     options = {"sha256": digest, "characters": characters, "max_steps": max_steps}
-    return run_cells(
-        {"format": FORMAT, "options": options},
+    return fill(
+        open_results(results, KIND, VERSION, {"options": options}),
         results,
         [{"data": data}],
-        lambda cell: asdict(overfit(cell["data"], characters=characters, max_steps=max_steps)),
+        lambda cell, folder: asdict(
+            overfit(cell["data"], characters=characters, max_steps=max_steps)
+        ),
         name=lambda cell: str(cell["data"]),
         say=say,
     )

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from stanhop_app.datasets.patterns import load_patterns
-from stanhop_app.studies.cells import run_cells
+from stanhop_app.studies.cells import Cell, fill, open_results
 from stanhop_app.theory.memories import MEMORIES, complete, retrieval_bound
 
-FORMAT = "memories 1"
-"""Of the results file."""
+VERSION = 1
+"""Of the results file, whose kind is "capacity" or "noise"."""
 QUERIES = 256
 """Stored patterns that are queried in one repeat, at most."""
 CLOSE = 0.1
@@ -67,13 +67,14 @@ def run_experiment(
     patterns = load_patterns(experiment.data)
     _check(kind, values, stored, len(patterns), experiment)
 
-    def make(cell: Mapping[str, Any]) -> dict[str, Any]:
+    def make(cell: Cell, folder: Path | None) -> dict[str, Any]:
         count = int(cell["value"]) if kind == "capacity" else stored
         noise = None if kind == "capacity" else float(cell["value"])
         return {"memories": _measure(patterns, count, noise, experiment)}
 
-    return run_cells(
-        {"format": FORMAT, "kind": kind, "options": {**asdict(experiment), "stored": stored}},
+    options = {**asdict(experiment), "stored": stored}
+    return fill(
+        open_results(results, kind, VERSION, {"options": options}),
         results,
         [{"value": value} for value in values],
         make,

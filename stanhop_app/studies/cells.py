@@ -1,6 +1,12 @@
-"""Files of results that grow cell by cell, so that long studies can be interrupted and go on."""
+"""Files of results that grow cell by cell: the one engine of all studies.
+
+A results file begins with its kind and the version of that kind, so that whoever lists files reads their
+heads only. Cells are made one after the other; one that was interrupted goes on in the folder that it had,
+``<file>.cells/<cell>``.
+"""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,25 +16,79 @@ from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.files import to_json, write_json
 from stanhop_app.version import __version__
 
+Cell = Mapping[str, Any]
+Make = Callable[[Cell, Path | None], Mapping[str, Any]]
+"""Given a cell and the folder in which it can keep what it has, what the cell holds besides."""
+HEAD = re.compile(r'\s*\{\s*"kind":\s*"(\w+)",\s*"version":\s*(\d+)')
+OLD_HEAD = re.compile(r'\s*\{\s*"format":\s*(\d+|"\w+ \d+")(?:,\s*"kind":\s*"(\w+)")?')
+OLD_NUMBERS = {"1": "variants", "2": "memory", "4": "benchmark"}
+"""Kinds of files whose head was a number alone."""
+HEAD_BYTES = 200
+BEGUN = "begun.json"
+"""In the folder of an unfinished cell: what it is made from."""
+NO_IDENTITY = ("cells", "package_version", "speed", "shared_by")
+"""What a results file holds besides what all its cells are made from."""
 
-def open_results(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+
+def read_head(path: Path) -> tuple[str, int] | None:
+    """Kind and version of a results file, from its first bytes; None if it is no results file."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(HEAD_BYTES).decode(errors="replace")
+    except OSError:
+        return None
+    if found := HEAD.match(text):
+        return found[1], int(found[2])
+    if found := OLD_HEAD.match(text):  # of versions before kinds had names
+        words = found[1].strip('"').split()
+        kind = found[2] or (words[0] if len(words) == 2 else OLD_NUMBERS.get(words[0]))
+        return None if kind is None else (kind, int(words[-1]))
+    return None
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a results file, its kind and version first.
+
+    Raises:
+        ArtefactError: if it is missing, damaged, or no results file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["cells"].keys()
+        head = read_head(path)
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: no such file.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtefactError(f"{path}: damaged ({error!r}).") from None
+    if head is None:
+        raise ArtefactError(f"{path}: holds no results of stanhop.")
+    content.pop("format", None)
+    return {**_head(*head), **content, **_head(*head)}
+
+
+def _head(kind: str, version: int) -> dict[str, Any]:
+    """What a results file begins with."""
+    return {"kind": kind, "version": version}
+
+
+def open_results(
+    path: Path | None, kind: str, version: int, identity: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a results file holds, or a fresh content without cells; nothing is written.
 
     Args:
-        path: JSON file, there or not.
+        path: JSON file, there or not; None: the results are not kept.
+        kind: of the study.
+        version: raised when what a cell holds, or how it is made, changes.
         identity: what its cells were made from; JSON values.
 
     Raises:
-        ArtefactError: if the file is damaged or holds results of another identity.
+        ArtefactError: if the file is damaged or holds results of another kind, version or identity.
     """
-    identity = json.loads(to_json(identity))
-    if not path.exists():
+    identity = json.loads(to_json({**_head(kind, version), **identity}))
+    if path is None or not path.exists():
         return {**identity, "package_version": __version__, "cells": {}}
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        content["cells"].keys()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{path}: damaged ({error!r}).") from None
+    content = read_results(path)
     if any(content.get(name) != value for name, value in identity.items()):
         raise ArtefactError(
             f"{path}: holds results of other options or data, or of an older version; name "
@@ -39,95 +99,128 @@ def open_results(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def fill(
     content: dict[str, Any],
-    path: Path,
-    cells: Sequence[Mapping[str, Any]],
-    make: Callable[[Mapping[str, Any], Path], Mapping[str, Any]],
+    path: Path | None,
+    cells: Sequence[Cell],
+    make: Make,
     *,
-    name: Callable[[Mapping[str, Any]], str],
+    name: Callable[[Cell], str],
     say: Callable[[str], None],
-) -> None:
-    """Make the cells that are missing in a results file, one after the other.
+    identity: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make the cells that are missing, one after the other, and return the content.
 
-    A cell that was interrupted goes on in the folder that it had, in ``<path>.cells``. One whose
-    training fails is noted with the reason, and the others go on.
+    A cell whose training fails is noted with the reason, and the others go on. What an older version left of
+    a cell may be of no use: then this cell alone is started anew, and that is said. What was begun with
+    other options or other data is refused.
 
     Args:
         content: what `open_results` returned; filled.
-        path: of the file; written when a cell is done.
+        path: of the file, written when a cell is done; None: nothing is written.
         cells: what tells them apart, JSON values.
-        make: given a cell and its folder, what it holds besides.
+        make: makes one.
         name: of a cell, its key in the file.
         say: told of every cell that begins.
+        identity: what these cells are made from; None: what all cells of the file are (`open_results`).
 
     Raises:
-        TrainingError: if the file has no cell that could be trained.
+        TrainingError: if there is no cell that could be trained.
+        ArtefactError: if a cell was begun with other options or other data.
     """
-    scratch = path.with_name(f"{path.name}.cells")
+    if identity is None:
+        identity = {name: content[name] for name in content if name not in NO_IDENTITY}
+    scratch = None if path is None else path.with_name(f"{path.name}.cells")
     for cell in cells:
-        key = name(cell)
-        folder = scratch / "-".join(str(value) for value in cell.values())
-        if key in content["cells"]:
-            shutil.rmtree(folder, ignore_errors=True)  # of a kill just after the cell
-            continue
-        say(key)
-        try:
-            done = make(cell, folder)
-        except TrainingError as error:
-            say(f"{key}: {error}")
-            done = {"failed": str(error)}
-        content["cells"][key] = {**cell, **done}
-        _merge(content, path)
-        write_json(path, content)
-        shutil.rmtree(folder, ignore_errors=True)
-    if scratch.exists() and not any(scratch.iterdir()):
+        key, folder = name(cell), None
+        if scratch is not None:
+            values = "-".join(str(value) for value in cell.values())
+            folder = scratch / re.sub(r"[^\w.+-]", "_", values)
+        if key not in content["cells"]:
+            say(key)
+            if folder is not None and not _begin(folder, identity):
+                say(f"{key}: an older version left it unfinished, it is started anew")
+            content["cells"][key] = {**cell, **_made(make, cell, folder, key, say)}
+            if path is not None:
+                _merge(content, path)
+                write_json(path, content)
+        if folder is not None:  # also of a kill just after the cell
+            shutil.rmtree(folder, ignore_errors=True)
+    if scratch is not None and scratch.exists() and not any(scratch.iterdir()):
         scratch.rmdir()
     if not trained_cells(content):
-        raise TrainingError(f"no cell could be trained; {path} says why.")
+        raise TrainingError(
+            "no cell could be trained" + ("." if path is None else f"; {path} says why.")
+        )
+    return content
 
 
-def run_cells(
-    identity: Mapping[str, Any],
-    path: Path | None,
-    cells: Sequence[Mapping[str, Any]],
-    make: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    *,
-    name: Callable[[Mapping[str, Any]], str],
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """The cells of an experiment whose cells are short: each is made whole, or not at all.
+def _made(
+    make: Make, cell: Cell, folder: Path | None, key: str, say: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """What a cell holds besides, or why there is nothing."""
+    try:
+        try:
+            return make(cell, folder)
+        except ArtefactError:
+            if folder is None or {file.name for file in folder.iterdir()} <= {BEGUN}:
+                raise
+            say(f"{key}: an older version left it unfinished, it is started anew")
+            for file in folder.iterdir():
+                if file.name != BEGUN:
+                    file.unlink()
+            return make(cell, folder)
+    except TrainingError as error:
+        say(f"{key}: {error}")
+        return {"failed": str(error)}
 
-    Args:
-        identity: as of `open_results`.
-        path: of the results file; None: nothing is written.
-        cells: as of `fill`.
-        make: given a cell, what it holds besides.
-        name: of a cell, its key.
-        say: told of every cell that begins.
+
+def _begin(folder: Path, identity: Mapping[str, Any]) -> bool:
+    """Note what a cell is made from; False if an older version left something, which is removed.
 
     Raises:
-        ArtefactError: as `open_results`.
+        ArtefactError: if it was begun from something else.
     """
-    if path is not None:
-        content = open_results(path, identity)
-        fill(content, path, cells, lambda cell, folder: make(cell), name=name, say=say)
-        return content
-    content = {**identity, "cells": {}}
-    for cell in cells:
-        say(name(cell))
-        content["cells"][name(cell)] = {**cell, **make(cell)}
-    return content
+    useless = folder.exists() and not (folder / BEGUN).exists()
+    if useless:
+        shutil.rmtree(folder)
+    elif folder.exists():
+        saved, asked = (
+            _flat(x) for x in (_read_json(folder / BEGUN), json.loads(to_json(identity)))
+        )
+        for name in sorted(saved.keys() | asked.keys()):
+            if saved.get(name) != asked.get(name):
+                raise ArtefactError(
+                    f"{folder}: was begun with other options or data ({name} was {saved.get(name)}, is "
+                    f"{asked.get(name)}); name another file, or delete this folder."
+                )
+        return True
+    folder.mkdir(parents=True)
+    write_json(folder / BEGUN, identity)
+    return not useless
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    except ValueError:
+        return {}
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Options beside the rest, by name."""
+    options = identity.get("options")
+    return {**identity, **(options if isinstance(options, dict) else {}), "options": None}
 
 
 def _merge(content: dict[str, Any], path: Path) -> None:
     """Take up what another process has written into the file meanwhile."""
     if not path.exists():
         return
-    written = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in written.items():
+    for name, value in read_results(path).items():
         if isinstance(value, dict) and isinstance(content.get(name), dict):
             content[name] = {**value, **content[name]}
 
 
-def trained_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def trained_cells(content: Mapping[str, Any]) -> list[Cell]:
     """Cells whose training did not fail."""
     return [cell for cell in content["cells"].values() if "failed" not in cell]

@@ -27,10 +27,10 @@ from torch import Tensor
 from stanhop_app.datasets.images import load_images
 from stanhop_app.layers.association import find_association
 from stanhop_app.models.vit import ViT, ViTConfig
-from stanhop_app.studies.cells import run_cells
+from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.studies.steps import train_steps
 
-FORMAT = "convergence 1"
+KIND, VERSION = "convergence", 1
 """Of the results file."""
 LOOKS = 40
 """Points of a curve, evenly spaced over the steps."""
@@ -160,8 +160,8 @@ def compare_convergence(
             f"{experiment.data} has {available:,} images beside {experiment.held_out} held out; learn from 1 "
             f"to that many, got {', '.join(map(str, sizes)) or 'none'}."
         )
-    return run_cells(
-        {"format": FORMAT, "options": asdict(experiment)},
+    return fill(
+        open_results(results, KIND, VERSION, {"options": asdict(experiment)}),
         results,
         [
             {"association": association, "samples": size, "seed": seed}
@@ -169,7 +169,7 @@ def compare_convergence(
             for size in sizes
             for association in associations
         ],
-        lambda cell: {
+        lambda cell, folder: {
             "curve": learning_curve(cell["association"], cell["samples"], cell["seed"], experiment)
         },
         name=lambda cell: "{association}, {samples} images, seed {seed}".format(**cell),

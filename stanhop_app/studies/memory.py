@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.runs.measures import window_occupancy
-from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.cells import Cell, fill, open_results
 from stanhop_app.studies.study import Study
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.loop import train
 
-FORMAT = 2
-"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+KIND, VERSION = "memory", 2
+"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +118,8 @@ def compare_memory(
         "learning_rate": learning_rate,
     }
     panel = Panel.of(frame, split)
-    identity = {"format": FORMAT, "options": options, "data_sha256": panel.fingerprint}
-    content = open_results(results, identity)
+    identity = {"options": options, "data_sha256": panel.fingerprint}
+    content = open_results(results, KIND, VERSION, identity)
     if not horizons or not seeds:
         raise ValueError("horizons and seeds must name at least one number each.")
     study = _Study(panel, lookback)
@@ -142,13 +142,13 @@ def compare_memory(
         write_json(results, content)
     variants = {name: variant for name, variant, _, _ in cells}
 
-    def make(cell: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    def make(cell: Cell, folder: Path | None) -> dict[str, Any]:
         variant = variants[cell["variant"]]
         common = {"max_epochs": max_epochs, "learning_rate": learning_rate, "seed": cell["seed"]}
         training = TrainingConfig(**{**common, **variant.training})
-        return study.fit(variant, cell["horizon"], training)
+        return study.fit(variant, cell["horizon"], training, folder)
 
-    fill(
+    return fill(
         content,
         results,
         [{"variant": name, "horizon": h, "seed": s} for name, _, h, s in cells],
@@ -156,7 +156,6 @@ def compare_memory(
         name=lambda cell: "{variant}, horizon {horizon}, seed {seed}".format(**cell),
         say=say,
     )
-    return content
 
 
 class _Study(Study):
@@ -176,11 +175,24 @@ class _Study(Study):
             remove_norms(network)
         return network
 
-    def fit(self, variant: Variant, horizon: int, training: TrainingConfig) -> dict[str, Any]:
+    def fit(
+        self, variant: Variant, horizon: int, training: TrainingConfig, folder: Path | None
+    ) -> dict[str, Any]:
         """Train one variant; errors, costs and occupancy of its buckets, as JSON values."""
         learn, validation, test = self.parts(horizon)
         network = self.build(variant, horizon, training.seed)
-        history = train(network.deep, ForecastTask(learn, validation), training)
+        history = train(
+            network.deep,
+            ForecastTask(learn, validation),
+            training,
+            folder=folder,
+            resume=True,
+            identity={
+                **asdict(network.config),
+                "variant": [variant.gelu, variant.norms],
+                "data_sha256": self.panel.fingerprint,
+            },
+        )
         if horizon not in self.linear:
             self.linear[horizon] = fit_linear(learn, validation)
         combination = join(network, self.linear[horizon], validation)

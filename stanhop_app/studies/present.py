@@ -32,7 +32,7 @@ def present(content: Mapping[str, Any]) -> Shown:
     Raises:
         ValueError: if it is of no experiment that is known.
     """
-    kind = content.get("format")
+    kind = content.get("kind")
     if kind not in PRESENTERS:
         raise ValueError(f"results of an unknown experiment ({kind!r}).")
     return PRESENTERS[kind](content)
@@ -172,9 +172,10 @@ EXPERIMENTS = {
 }
 """By name of the subcommand."""
 PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
-    capacity.FORMAT: _memories,
-    convergence.FORMAT: _convergence,
-    scaling.FORMAT: _scaling,
-    bound.FORMAT: _bound,
+    "capacity": _memories,
+    "noise": _memories,
+    convergence.KIND: _convergence,
+    scaling.KIND: _scaling,
+    bound.KIND: _bound,
 }
-"""By the format of the results."""
+"""By the kind of the results."""

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.block import TransformerBlock
 from stanhop_app.layers.feedforward import dense
-from stanhop_app.studies.cells import run_cells
+from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.studies.steps import train_steps
 from stanhop_app.theory.exponent import Fit
 
-FORMAT = "scaling 1"
+KIND, VERSION = "scaling", 1
 """Of the results file."""
 TOKENS, CHANNELS, CLASSES = 8, 4, 8
 """Of a window, and of the labels."""
@@ -155,11 +155,11 @@ def sweep(
         )
     for dim in dims:
         Learner(dim)  # whatever cannot be is said before the first is trained
-    return run_cells(
-        {"format": FORMAT, "options": asdict(experiment)},
+    return fill(
+        open_results(results, KIND, VERSION, {"options": asdict(experiment)}),
         results,
         [{"dim": dim, "seed": seed} for seed in seeds for dim in dims],
-        lambda cell: largest_learned(int(cell["dim"]), int(cell["seed"]), experiment),
+        lambda cell, folder: largest_learned(int(cell["dim"]), int(cell["seed"]), experiment),
         name=lambda cell: "width {dim}, seed {seed}".format(**cell),
         say=say,
     )

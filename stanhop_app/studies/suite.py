@@ -19,8 +19,8 @@ from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
 from stanhop_app.suite.tasks import make_task
 
-FORMAT = "suite 1"
-"""Of the results file; raised when what a cell holds, or how networks are trained, changes."""
+KIND, VERSION = "suite", 1
+"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 CLIPPED, GATE = 0.5, "linear"
 """Of clipped and gated variants. Clipping takes half a mean weight: ``gamma = -0.5 / tokens``, zeta 1.
@@ -61,7 +61,7 @@ def compare_suite(
     """
     if not (variants and seeds):
         raise ValueError("variants and seeds must name at least one each.")
-    content = open_results(results, {"format": FORMAT})
+    content = open_results(results, KIND, VERSION, {})
     corpus = load_data(config)
     clip = clip or default_clip(config, corpus)
     options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
@@ -70,7 +70,9 @@ def compare_suite(
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
     del common["seed"]  # which of its cells differ in
     _check_common(content, config.model, common, results)
-    fill(
+    if all(cell["model"] != config.model for cell in content["cells"].values()):
+        content.setdefault("shared_by", {})[config.model] = list(variants)
+    return fill(
         content,
         results,
         [{"model": config.model, "variant": v, "seed": seed} for seed in seeds for v in variants],
@@ -79,8 +81,8 @@ def compare_suite(
         ),
         name=lambda cell: "{model}, {variant}, seed {seed}".format(**cell),
         say=say,
+        identity={"kind": KIND, "version": VERSION, "options": common},
     )
-    return content
 
 
 def default_clip(config: SuiteConfig, corpus: Corpus) -> tuple[float, float]:
@@ -110,7 +112,7 @@ def _with(config: SuiteConfig, variant: Mapping[str, Any], seed: int) -> SuiteCo
 
 
 def _cell(
-    config: SuiteConfig, corpus: Corpus, folder: Path, progress: bool | None
+    config: SuiteConfig, corpus: Corpus, folder: Path | None, progress: bool | None
 ) -> dict[str, Any]:
     """Train and measure one network; JSON values."""
     run = train_run(config, corpus, folder=folder, resume=True, progress=progress)

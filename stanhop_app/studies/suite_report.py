@@ -11,6 +11,13 @@ from stanhop_app.figures.curves import bits_figure, curves_figure, error_figure
 from stanhop_app.figures.outliers import component_figure
 from stanhop_app.models.variants import PAIRS
 from stanhop_app.studies.cells import trained_cells
+from stanhop_app.studies.report import (
+    failed_table,
+    module_outliers,
+    norms_table,
+    shared_modules,
+    with_deviations,
+)
 from stanhop_app.studies.suite import BITS, describe
 
 PAPER = {
@@ -45,24 +52,16 @@ def suite_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFram
     """One row a cell: model, variant, seed, both outlier metrics over a set of modules, scores by bits.
 
     ``score`` is perplexity of texts and accuracy in percent of images. Of the set "all" those modules count
-    that every variant of the model has.
+    that all variants of the first comparison of the model have.
     """
     rows = []
     cells = trained_cells(content)
     shared = {model: _shared(content, model) for model in {cell["model"] for cell in cells}}
     for cell in cells:
-        if modules == "all":
-            values = np.array([cell["modules"][name] for name in shared[cell["model"]]])
-            outliers = {
-                "kurtosis": float(values[:, 0].mean()),
-                "max_inf_norm": float(values[:, 1].max()),
-            }
-        else:
-            outliers = dict(cell["outliers"][modules])
         rows.append(
             {
                 **{name: cell[name] for name in ("model", "variant", "seed")},
-                **outliers,
+                **module_outliers(cell, modules, shared[cell["model"]]),
                 "score": _score(cell["metrics"]),
                 **{bits: _score(cell["bits"][bits]) for bits in BITS},
                 "no_op": cell["no_op"],
@@ -88,16 +87,8 @@ def suite_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFram
 def readable_suite_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
     """`suite_table` as text, with the paper's figures (kurtosis / max norm / float / W8A8) beside it."""
     table = suite_table(content, modules)
-    shown = {"seeds": table["seeds"].astype(str)}
-    for name in ("kurtosis", "max_inf_norm", "score", *BITS):
-        deviations = table.get(f"{name}_sd", pd.Series(np.nan, table.index))
-        shown[name] = pd.Series(
-            [
-                f"{mean:,.2f}" + ("" if np.isnan(sd) else f" ± {sd:.2f}")
-                for mean, sd in zip(table[name], deviations, strict=True)
-            ],
-            index=table.index,
-        )
+    digits = dict.fromkeys(("kurtosis", "max_inf_norm", "score", *BITS), 2)
+    shown = pd.concat([table["seeds"].astype(str), with_deviations(table, digits)], axis=1)
     shown["no_op"] = table["no_op"].map("{:.3f}".format)
     for name in ("parameters", "multiply_adds"):
         shown[name] = table[name].map("{:,.0f}".format)
@@ -105,7 +96,7 @@ def readable_suite_table(content: Mapping[str, Any], modules: str = "all") -> pd
         [" / ".join(f"{v:,.2f}" for v in PAPER.get(row, ())) for row in table.index],
         index=table.index,
     )
-    return pd.DataFrame(shown).rename(
+    return shown.rename(
         columns={
             "score": "perplexity or accuracy (%)",
             "max_inf_norm": "max norm",
@@ -166,7 +157,7 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
     over = modules
     if modules == "all":
         counts = ", ".join(f"{len(_shared(content, model))} of {model}" for model in models)
-        over = f"all modules that every variant has ({counts})"
+        over = f"all modules that the variants of the first comparison have ({counts})"
     heading = f"Means over seeds; kurtosis and max norm over {over}. {made}"
     tables = {heading: readable_suite_table(content, modules)}
     if len(pairs := pair_table(content, modules)):
@@ -175,7 +166,7 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
     if "bert" in models:
         title = "Maximum infinity norm of BERT's normalisations"
         tables[title] = normalisation_table(content, "bert")
-    if len(failed := failed_suite_table(content)):
+    if len(failed := failed_table(content)):
         tables["Not trained"] = failed
     return tables
 
@@ -229,17 +220,7 @@ def module_norms(content: Mapping[str, Any], model: str, kind: str) -> pd.DataFr
     if kind == "component":
         inside = [name for name in names if name.startswith(f"{blocks[-1]}.")]
         blocks = [n for n in inside if n.count(".") == 2 or n.endswith((".up", ".down"))]
-    data = {
-        cell["variant"]: [cell["modules"].get(name, [np.nan, np.nan])[1] for name in blocks]
-        for cell in cells
-    }
-    return pd.DataFrame(data, index=pd.Index(blocks, name="module"))
-
-
-def failed_suite_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Cells that could not be trained, with the reason; they are in no mean."""
-    rows = {key: cell["failed"] for key, cell in content["cells"].items() if "failed" in cell}
-    return pd.DataFrame({"reason": rows})
+    return norms_table(cells, blocks)
 
 
 def _less_is_better(table: pd.DataFrame) -> pd.DataFrame:
@@ -252,9 +233,9 @@ def _less_is_better(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shared(content: Mapping[str, Any], model: str) -> list[str]:
-    """Modules that every variant of a model has: gates and tables of some would move an unweighted mean."""
+    """The modules over which "all" is measured for a model."""
     cells = [cell for cell in trained_cells(content) if cell["model"] == model]
-    return sorted(set.intersection(*(set(cell["modules"]) for cell in cells)))
+    return shared_modules(cells, content.get("shared_by", {}).get(model))
 
 
 def _score(metrics: Mapping[str, float]) -> float:

@@ -30,8 +30,8 @@ from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
-FORMAT = 1
-"""Of the results file; raised when what a cell holds, or how the network is fitted, changes."""
+KIND, VERSION = "variants", 1
+"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
 RECORDED = 512
 """Test windows, evenly spaced, over which outliers are measured."""
 LOOKS = 25
@@ -101,8 +101,10 @@ def compare(
         raise ValueError("variants, horizons and seeds must name at least one each.")
     panel = Panel.of(frame, config.split)
     data_sha256 = panel.fingerprint
-    identity = {"format": FORMAT, "options": asdict(config), "data_sha256": data_sha256}
-    content = open_results(results, identity)
+    identity = {"options": asdict(config), "data_sha256": data_sha256}
+    content = open_results(results, KIND, VERSION, identity)
+    if not content["cells"]:
+        content["shared_by"] = list(variants)
     study = Study(panel, config.lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
         if not len(study.parts(horizon)[2]):
@@ -117,7 +119,7 @@ def compare(
         for horizon in horizons
         for variant in variants
     ]
-    fill(
+    return fill(
         content,
         results,
         cells,
@@ -125,7 +127,6 @@ def compare(
         name=lambda cell: "{variant}, horizon {horizon}, seed {seed}".format(**cell),
         say=say,
     )
-    return content
 
 
 def _cell(
@@ -133,7 +134,7 @@ def _cell(
     config: ComparisonConfig,
     cell: Mapping[str, Any],
     data_sha256: str,
-    folder: Path,
+    folder: Path | None,
     progress: bool | None,
 ) -> dict[str, Any]:
     """Train and measure one network; JSON values."""
@@ -154,7 +155,7 @@ def _cell(
         batch,
         max(steps // LOOKS, 1),
         modules=list(find_modules(network.deep, "layer-outputs")),
-        file=folder / OUTLIERS,
+        file=None if folder is None else folder / OUTLIERS,
     )
     history = train(
         network.deep,

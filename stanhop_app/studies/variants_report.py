@@ -1,10 +1,9 @@
 """Tables, ranks and figures of a comparison of attention variants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -14,8 +13,22 @@ from stanhop_app.figures.outliers import component_figure
 from stanhop_app.models.stanhop import STanHopConfig
 from stanhop_app.runs.measures import BITS
 from stanhop_app.studies.cells import trained_cells
+from stanhop_app.studies.report import (
+    failed_table,
+    module_outliers,
+    norms_table,
+    shared_modules,
+    with_deviations,
+)
 from stanhop_app.studies.variants import ComparisonConfig
 
+DIGITS = {
+    **dict.fromkeys(("validation_mse", "test_mse", "test_mae"), 4),
+    **dict.fromkeys(("kurtosis", "max_inf_norm"), 3),
+    **dict.fromkeys(BITS, 4),
+    **{"no_op": 3, "parameters": 0, "windows_per_second": 0, "one_window_ms": 2},
+}
+"""Columns of the readable table, with their digits after the point."""
 RANKED = ("test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4")
 """What variants are ranked by; less is better."""
 
@@ -23,15 +36,15 @@ RANKED = ("test_mse", "kurtosis", "max_inf_norm", "W8A8", "W4A4")
 def comparison_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
     """One row a cell: variant, horizon, seed, errors, outliers over a set of modules, bits, cost.
 
-    Of the set "all" those modules count that every variant in the file has.
+    Of the set "all" those modules count that all variants of the first comparison have.
     """
     cells = trained_cells(content)
-    shared = _shared(cells)
+    shared = shared_modules(cells, content.get("shared_by"))
     rows = [
         {
             **{name: cell[name] for name in ("variant", "horizon", "seed")},
             **{name: cell[name] for name in ("validation_mse", "test_mse", "test_mae")},
-            **_outliers(cell, modules, shared),
+            **module_outliers(cell, modules, shared),
             **cell["bits"],
             "no_op": cell["no_op"],
             "parameters": cell["parameters"],
@@ -59,22 +72,8 @@ def comparison_table(content: Mapping[str, Any], modules: str = "all") -> pd.Dat
 def readable_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
     """`comparison_table` as text: mean and deviation in one column, whole numbers whole."""
     table = comparison_table(content, modules)
-    digits = {"kurtosis": 3, "max_inf_norm": 3, "no_op": 3, "one_window_ms": 2}
-    whole = ("parameters", "windows_per_second")
-    shown = {"seeds": table["seeds"].astype(str)}
-    for name in table.columns.drop("seeds"):
-        if name.endswith("_sd"):
-            continue
-        places = 0 if name in whole else digits.get(name, 4)
-        deviations = table.get(f"{name}_sd", pd.Series(np.nan, table.index))
-        shown[name] = pd.Series(
-            [
-                f"{mean:,.{places}f}" + ("" if np.isnan(sd) else f" ± {sd:.{places}f}")
-                for mean, sd in zip(table[name], deviations, strict=True)
-            ],
-            index=table.index,
-        )
-    return pd.DataFrame(shown)
+    digits = {name: places for name, places in DIGITS.items() if name in table.columns}
+    return pd.concat([table["seeds"].astype(str), with_deviations(table, digits)], axis=1)
 
 
 def rank_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
@@ -171,11 +170,7 @@ def component_norms(content: Mapping[str, Any], kind: str) -> pd.DataFrame:
         prefix = f"{encoder[-1]}."
         inside = [n for n in cells[0]["modules"] if n.startswith(prefix)]
         names = [n for n in inside if n.count(".") == 2 and not n.endswith("dropout")]
-    data = {
-        cell["variant"]: [cell["modules"].get(name, [np.nan, np.nan])[1] for name in names]
-        for cell in cells
-    }
-    return pd.DataFrame(data, index=pd.Index(names, name="module"))
+    return norms_table(cells, names)
 
 
 def _is_block(name: str) -> bool:
@@ -185,24 +180,6 @@ def _is_block(name: str) -> bool:
 def _order(name: str) -> tuple[str, int]:
     kind, number = name.split(".")
     return kind, int(number)
-
-
-def failed_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Cells that could not be trained, with the reason; they are in no mean."""
-    rows = {key: cell["failed"] for key, cell in content["cells"].items() if "failed" in cell}
-    return pd.DataFrame({"reason": rows})
-
-
-def _shared(cells: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Modules that every variant has: gates and tables of some would move an unweighted mean."""
-    return set.intersection(*(set(cell["modules"]) for cell in cells))
-
-
-def _outliers(cell: Mapping[str, Any], modules: str, shared: set[str]) -> dict[str, float]:
-    if modules != "all":
-        return dict(cell["outliers"][modules])
-    values = np.array([cell["modules"][name] for name in sorted(shared)])
-    return {"kurtosis": float(values[:, 0].mean()), "max_inf_norm": float(values[:, 1].max())}
 
 
 def _first_cells(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:

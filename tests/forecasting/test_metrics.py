@@ -9,16 +9,44 @@ from stanhop_app.data.windows import Split, Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import last_value, seasonal_naive
 from stanhop_app.forecasting.evaluation import score, score_all, score_table, variate_table
-from stanhop_app.forecasting.metrics import mae, mase, mse, seasonal_error, smape
+from stanhop_app.forecasting.metrics import METRICS, Metric, Units, percentage, seasonal_error
 
 TRUTH = np.array([[1.0, 10.0], [2.0, 0.0], [3.0, -10.0]])
 FORECAST = np.array([[2.0, 10.0], [2.0, 0.0], [1.0, 10.0]])
+
+
+def pointwise(name, truth, forecast):
+    """Errors of one metric, of values that were never scaled."""
+    truth, forecast = (torch.tensor(x, dtype=torch.float64) for x in (truth, forecast))
+    units = Units(mean=torch.zeros(truth.shape[-1]), scale=torch.ones(truth.shape[-1]))
+    return METRICS[name].error(truth, forecast, units).numpy()
+
+
+def mse(truth, forecast):
+    return pointwise("mse", truth, forecast).mean()
+
+
+def mae(truth, forecast):
+    return pointwise("mae", truth, forecast).mean()
+
+
+def smape(truth, forecast):
+    return pointwise("smape", truth, forecast).mean()
+
+
+def mase(truth, forecast, history, season):
+    """Mean over variates whose history is not constant."""
+    error = pointwise("mase", truth, forecast)
+    ones = np.ones(truth.shape[-1])
+    found = METRICS["mase"].by_variate(error, ones, seasonal_error(history, season))
+    return np.nan if np.isnan(found).all() else np.nanmean(found)
 
 
 def test_golden_values():
     assert mse(TRUTH, FORECAST) == pytest.approx((1 + 4 + 400) / 6)
     assert mae(TRUTH, FORECAST) == pytest.approx((1 + 2 + 20) / 6)
     assert smape(TRUTH, FORECAST) == pytest.approx((200 / 3 + 400 / 4 + 200) / 6)
+    assert smape(np.zeros((1, 1)), np.zeros((1, 1))) == 0
     history = np.array([[0.0, 5.0], [2.0, 5.0], [1.0, 5.0], [4.0, 5.0]])
     np.testing.assert_allclose(seasonal_error(history, 1), [2.0, 0.0])
     np.testing.assert_allclose(seasonal_error(history, 2), [1.5, 0.0])
@@ -52,7 +80,7 @@ def test_streamed_scores_are_those_of_all_windows_at_once(batch_size):
     assert found.mse == pytest.approx(mse(truth, forecast), rel=1e-6)
     assert found.mae == pytest.approx(mae(truth, forecast), rel=1e-6)
     original = scaler.inverse(truth), scaler.inverse(forecast)
-    assert found.percentage.mean() == pytest.approx(smape(*original), rel=1e-6)
+    assert found.errors[percentage].mean() == pytest.approx(smape(*original), rel=1e-6)
     assert found.windows == len(windows)
 
 
@@ -85,3 +113,22 @@ def test_a_table_too_short_to_score_says_how_many_rows_it_needs():
     _, scaler, values = table(8)
     with pytest.raises(DataError, match=r"too few rows: 8, .* at least 28 \(lookback 24"):
         score_all({"season": seasonal_naive(4, 24)}, values, None, 4, scaler)
+
+
+def test_a_new_metric_is_one_entry(monkeypatch, weather, small):
+    """Registered from outside, it stands in the table of models and in that of variates."""
+
+    def over(truth, forecast, units):
+        return (forecast > truth).double()
+
+    share = Metric(error=over, overall=True, by_variate=lambda e, scale, season: e.mean(0))
+    monkeypatch.setitem(METRICS, "over", share)
+    _, scaler, values = table()
+    scores = score_all({"last": last_value(4)}, values, None, 4, scaler)
+    found = score_table(scores)
+    assert list(found.columns) == ["all_mse", "all_mae", "all_over"]
+    windows = Windows(values=values, first=0, last=90, lookback=1, horizon=4)
+    x, y = windows.gather(torch.arange(len(windows)))
+    assert found.loc["last", "all_over"] == pytest.approx((x > y).double().mean().item())
+    by_variate = variate_table(scores["all"]["last"], scaler, ["a", "b", "c"], np.ones(3))
+    assert by_variate["over"].mean() == pytest.approx(found.loc["last", "all_over"])

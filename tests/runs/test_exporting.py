@@ -21,9 +21,9 @@ from stanhop_app.files import sha256
 from stanhop_app.layers import Hopfield
 from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
-from stanhop_app.runs.run import Run
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
+from stanhop_app.runs.run import Run
 
 TINY = {"patch_length": 12, "dim": 8, "num_heads": 2, "hidden_dim": 8, "num_layers": 1}
 
@@ -57,7 +57,9 @@ def exports(forecaster, weather, tmp_path_factory):
     """One folder a kind, and what its report said."""
     root = tmp_path_factory.mktemp("exports")
     kinds = ("onnx", "onnx-int8", "torch-export")
-    reports = {to: export_run(Run(forecaster=forecaster).on(weather), root / to, to=to) for to in kinds}
+    reports = {
+        to: export_run(Run(forecaster=forecaster).on(weather), root / to, to=to) for to in kinds
+    }
     return root, reports
 
 
@@ -154,7 +156,9 @@ def test_an_int8_export_that_is_too_much_worse_is_refused(
     export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx")
     before = {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()}
     with pytest.raises(ExportError, match="refused: its error on validation windows is .*above"):
-        export_run(Run(forecaster=forecaster).on(weather), tmp_path / "x", to="onnx-int8", force=True)
+        export_run(
+            Run(forecaster=forecaster).on(weather), tmp_path / "x", to="onnx-int8", force=True
+        )
     assert {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()} == before
     assert [f.name for f in tmp_path.iterdir()] == ["x"]
 

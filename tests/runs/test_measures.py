@@ -10,12 +10,12 @@ from stanhop_app.errors import DataError
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.quantization import ActivationQuantizer, QuantizationConfig, quantize
-from stanhop_app.runs.run import Run
 from stanhop_app.runs.measures import (
     calibration_batches,
     quantized_errors,
     window_outliers,
 )
+from stanhop_app.runs.run import Run
 
 SMALL = {"dim": 16, "num_heads": 2, "hidden_dim": 16, "deep_lookback": 48}
 
@@ -40,7 +40,7 @@ def test_parts_are_those_of_the_training(forecaster, frame):
     assert (parts["test"].first, parts["test"].last) == (borders.validation, borders.test)
     for other in (frame.iloc[1:], frame + 1e-3):
         with pytest.raises(DataError, match="not the one that the run was trained on"):
-            Run(forecaster=forecaster).on(other).parts
+            _ = Run(forecaster=forecaster).on(other).parts
 
 
 def test_a_split_without_test_rows_cannot_judge_bits(frame):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from stanhop_app.errors import DataError
-from stanhop_app.runs.run import Run
 from stanhop_app.runs.memorization import memorization_warning, run_memorization
+from stanhop_app.runs.run import Run
 
 
 def test_windows_of_a_run_are_compared(fitted, weather):

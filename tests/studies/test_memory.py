@@ -105,7 +105,7 @@ def test_ablations_are_compared_with_their_own_horizon_and_learning_rate(compare
 
 
 def test_a_cell_that_diverges_does_not_stop_the_others(weather, tmp_path, monkeypatch):
-    def fit(study, variant, horizon, training):
+    def fit(study, variant, horizon, training, folder):
         raise TrainingError("the training loss is not finite")
 
     monkeypatch.setattr(memory_comparison._Study, "fit", fit)

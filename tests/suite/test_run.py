@@ -15,11 +15,11 @@ from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.models.variants import PAIRS, parse_variant
 from stanhop_app.quantization import quantize
 from stanhop_app.studies import suite as comparison
+from stanhop_app.studies.report import failed_table
 from stanhop_app.studies.suite import BITS, compare_suite, describe
 from stanhop_app.studies.suite_report import (
     HEADLINE,
     PAPER,
-    failed_suite_table,
     module_norms,
     pair_table,
     readable_suite_table,
@@ -312,7 +312,7 @@ def test_tables_are_means_over_seeds_and_modules(compared):
     assert text["the paper"].iloc[0].startswith("23,341.51 / 92.79")
     layers = suite_table(content, "layer-outputs")
     assert not np.allclose(layers["kurtosis"], table["kurtosis"])
-    assert failed_suite_table(content).empty
+    assert failed_table(content).empty
 
 
 def test_pairs_are_compared_as_the_paper_s_headline_is(compared):

@@ -212,7 +212,9 @@ def test_attention_maps_are_the_networks(page, folder):
 def test_damaged_results_are_one_line(page, folder, tmp_path):
     root = tmp_path / "runs"
     root.mkdir()
-    (root / "a.json").write_text('{"cells": {"x": {"modules": {}}}}')
+    (root / "a.json").write_text(
+        '{"kind": "variants", "version": 1, "cells": {"x": {"modules": {}}}}'
+    )
     app = page(variants_page, root=root)
     (said,) = errors(app)
     assert said.startswith("a.json: damaged")
@@ -742,6 +744,8 @@ def test_the_suite_trains_and_compares_from_its_page(page, tmp_path):
 def test_damaged_results_of_the_suite_are_one_line(page, tmp_path):
     root = tmp_path / "runs"
     root.mkdir()
-    (root / "a.json").write_text('{"cells": {"x": {"model": "opt", "modules": {}}}}')
+    (root / "a.json").write_text(
+        '{"kind": "suite", "version": 1, "cells": {"x": {"model": "opt", "modules": {}}}}'
+    )
     (said,) = errors(page(suite_page, root=root))
     assert said.startswith("a.json: damaged")
