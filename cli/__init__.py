@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -27,6 +28,13 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
 }
 EXIT_FAILURE, EXIT_USAGE, EXIT_DATA, EXIT_ARTEFACT, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+
+
+@dataclass
+class Settings:
+    """What is said before the command."""
+
+    debug: bool = False
 
 
 class Lazy(click.Group):
@@ -60,12 +68,16 @@ class Lazy(click.Group):
     epilog="Start with: stanhop train etth1",
 )
 @click.version_option(__version__, "-V", "--version", package_name="stanhop-app")
-def group() -> None:
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.pass_obj
+def group(settings: "Settings | None", debug: bool) -> None:
     """Forecast multivariate time series with STanHop-Net on outlier-efficient Hopfield layers.
 
     Data go to standard output, messages to standard error. Exit codes: 0 done, 1 failed, 2 usage, 3
     data, 4 run folder, 130 interrupted.
     """
+    if settings is not None:
+        settings.debug = debug
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,8 +87,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; errors that a user can mend become one line and an exit code."""
+    settings = Settings()
     try:
-        result: Any = group.main(arguments, prog_name="stanhop", standalone_mode=False)
+        result: Any = group.main(
+            arguments, prog_name="stanhop", standalone_mode=False, obj=settings
+        )
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -91,24 +106,32 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        code = exit_code(error)
-        if code is None:
+        if settings.debug:
             traceback.print_exc()
-            return EXIT_FAILURE
-        click.echo(f"stanhop: {error}", err=True)
-        return code
+        code = exit_code(error)
+        if code is not None:
+            click.echo(f"stanhop: {error}", err=True)
+            return code
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(
+            f"stanhop: this is a defect of stanhop, please report it ({said}); "
+            "`stanhop --debug COMMAND ...` shows where it happened.",
+            err=True,
+        )
+        return EXIT_FAILURE
 
 
 def exit_code(error: Exception) -> int | None:
     """Exit code of an error that a user can mend, or None for a defect of ours."""
-    from stanhop_app.errors import ArtefactError, DataError, ExportError, TrainingError
+    from stanhop_app.errors import ArtefactError, DataError, OptionError, StanhopError
 
-    if isinstance(error, DataError):
-        return EXIT_DATA
-    if isinstance(error, ArtefactError):
-        return EXIT_ARTEFACT
-    if isinstance(error, TrainingError | ExportError | OSError):
-        return EXIT_FAILURE
-    if isinstance(error, ValueError):
-        return EXIT_USAGE
+    for kind, code in (
+        (OptionError, EXIT_USAGE),
+        (DataError, EXIT_DATA),
+        (ArtefactError, EXIT_ARTEFACT),
+        (StanhopError, EXIT_FAILURE),
+        (OSError, EXIT_FAILURE),  # a full disk, a folder that may not be written
+    ):
+        if isinstance(error, kind):
+            return code
     return None

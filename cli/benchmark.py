@@ -5,42 +5,32 @@ from pathlib import Path
 from typing import Any
 
 import click
+from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
     READING,
     config_option,
     data_options,
     echo,
-    numbers,
+    json_option,
+    listed,
     read_data,
     results_option,
 )
 
-
-def _names(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:
-    return str(value).split(",")
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.training.config import TrainingConfig
 
 
 @click.command("benchmark")
 @click.argument("data")
 @config_option
-@click.option(
-    "--horizons",
-    default="24,48,96,168,192,336,720",
-    show_default=True,
-    callback=numbers,
-    help="Comma separated.",
-)
-@click.option(
-    "--splits", default="14/5/5,etth", show_default=True, callback=_names, help="Comma separated."
-)
-@click.option("--lookback", default=512, show_default=True)
-@click.option("--association", default="softmax1", show_default=True)
-@click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
-@click.option("--max-epochs", default=6, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@listed("horizons", "Time steps forecast, comma separated.", "24,48,96,168,192,336,720")
+@listed("splits", "Splits A/B/C or etth, comma separated.", "14/5/5,etth", kind=names)
+@flags(STanHopConfig, only=("lookback", "association", "linear_skip"))
+@flags(TrainingConfig, only=("max_epochs", "seed"))
 @data_options
 @results_option
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table.")
+@json_option
 def command(
     data: str,
     horizons: list[int],

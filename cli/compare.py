@@ -5,69 +5,54 @@ from pathlib import Path
 from typing import Any
 
 import click
+from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
     READING,
     check_outputs,
     config_option,
     data_options,
     echo,
-    numbers,
+    force_option,
+    json_option,
+    listed,
+    modules_option,
+    page_option,
+    quiet_option,
     read_data,
     results_option,
 )
 
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.studies.config import ComparisonConfig
+from stanhop_app.training.config import TrainingConfig
+
 NETWORK = ("patch_length", "dim", "num_heads", "num_layers", "hidden_dim", "dropout")
 TRAINING = ("max_steps",)
 SIX = "softmax,softmax1,softmax+clip,softmax1+clip,softmax+gate,softmax1+gate"
+variants_option = listed(
+    "variants", "Associations, each with +clip, +gate, +memory if wanted.", SIX, kind=names
+)
 
 
 @click.command("compare")
 @click.argument("data")
 @config_option
-@click.option(
-    "--variants",
-    default=SIX,
-    show_default=True,
-    help="Associations, each with +clip, +gate, +memory if wanted.",
-)
-@click.option("--horizons", default="24", show_default=True, callback=numbers)
-@click.option("--seeds", default="0,1,2", show_default=True, callback=numbers)
-@click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
-@click.option("--lookback", default=336, show_default=True)
-@click.option("--max-epochs", default=6, show_default=True)
-@click.option("--learning-rate", default=3e-3, show_default=True)
-@click.option(
-    "--clip",
-    type=(float, float),
-    metavar="GAMMA ZETA",
-    default=(-0.025, 1.0),
-    show_default=True,
-    help="Of clipped variants.",
-)
-@click.option("--gate", default="linear", show_default=True, help="Of gated variants.")
-@click.option("--patch-length", default=24, show_default=True, help="Time steps in a patch.")
-@click.option("--dim", default=64, show_default=True, help="Width of the network.")
-@click.option("--num-heads", default=4, show_default=True)
-@click.option("--num-layers", default=2, show_default=True, help="Blocks in the encoder.")
-@click.option("--hidden-dim", default=128, show_default=True, help="Width of dense FFNs.")
-@click.option("--dropout", default=0.1, show_default=True)
-@click.option("--max-steps", type=int, help="Optimiser steps at most.")
-@click.option(
-    "--modules",
-    type=click.Choice(["all", "ffn+norm", "layer-outputs"]),
-    default="all",
-    show_default=True,
-    help="Set that kurtosis and max norm are shown over; the file has all three.",
-)
+@variants_option
+@listed("horizons", "Time steps forecast, comma separated.", "24")
+@listed("seeds", "Seeds of the networks, comma separated.", "0,1,2")
+@flags(ComparisonConfig)
+@flags(STanHopConfig, only=NETWORK)
+@flags(TrainingConfig, only=TRAINING)
+@modules_option
 @data_options
 @results_option
-@click.option("--report", type=click.Path(path_type=Path), help="HTML page: tables and figures.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables.")
+@page_option()
+@force_option
+@quiet_option
+@json_option
 def command(
     data: str,
-    variants: str,
+    variants: list[str],
     horizons: list[int],
     seeds: list[int],
     modules: str,
@@ -101,7 +86,7 @@ def command(
     content = compare(
         read_data(data, read),
         config,
-        variants=[name.strip() for name in variants.split(",")],
+        variants=variants,
         horizons=horizons,
         seeds=seeds,
         results=output,

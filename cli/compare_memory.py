@@ -5,35 +5,45 @@ from pathlib import Path
 from typing import Any
 
 import click
+from stanhop_app.cli.flags import flags
 from stanhop_app.cli.options import (
     READING,
     check_outputs,
     config_option,
     data_options,
     echo,
-    numbers,
+    force_option,
+    json_option,
+    listed,
+    page_option,
     read_data,
     results_option,
 )
+
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.runs.config import RunConfig
+from stanhop_app.training.config import TrainingConfig
 
 
 @click.command("compare-memory")
 @click.argument("data")
 @config_option
+@listed("horizons", "Time steps forecast, comma separated.", "24,96")
+@listed("seeds", "Seeds of the networks, comma separated.", "0,1,2")
+@flags(RunConfig, only=("split",))
+@flags(STanHopConfig, only=("lookback",))
+@flags(TrainingConfig, only=("max_epochs", "learning_rate"))
 @click.option(
-    "--horizons", default="24,96", show_default=True, callback=numbers, help="Comma separated."
+    "--ablations/--no-ablations",
+    default=True,
+    show_default=True,
+    help="Whether to change one option of memory layers at a time, too.",
 )
-@click.option("--seeds", default="0,1,2", show_default=True, callback=numbers)
-@click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
-@click.option("--lookback", default=512, show_default=True)
-@click.option("--max-epochs", default=6, show_default=True)
-@click.option("--learning-rate", default=3e-3, show_default=True)
-@click.option("--ablations/--no-ablations", default=True, show_default=True)
 @data_options
 @results_option
-@click.option("--plot", type=click.Path(path_type=Path), help="HTML page of all figures.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables.")
+@page_option("plot")
+@force_option
+@json_option
 def command(
     data: str, output: Path, plot: Path | None, force: bool, as_json: bool, **options: Any
 ) -> None:

@@ -19,7 +19,13 @@ from stanhop_app.ui import UPLOAD_MEGABYTES
     help="Folder of runs and of compare results; nothing outside it can be opened.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8501,
+    show_default=True,
+    help="Port to listen on; 0: any that is free.",
+)
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser.")
 def command(runs: Path, host: str, port: int, browser: bool) -> None:
     """Open the dashboard on this machine.

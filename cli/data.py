@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import click
-from stanhop_app.cli.options import data_options, echo, read_data
+from stanhop_app.cli.options import data_options, echo, json_option, read_data
 
 
 @click.group("data")
@@ -13,7 +13,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@json_option
 def list_(as_json: bool) -> None:
     """List the data sets that have a name."""
     from stanhop_app.datasets import DATASETS
@@ -48,7 +48,7 @@ def fetch(name: str) -> None:
 @command.command("describe")
 @click.argument("data")
 @data_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@json_option
 def describe(data: str, as_json: bool, **options: Any) -> None:
     """Describe DATA: rows, span, frequency, and every column. DATA is a name, a file or - ."""
     from stanhop_app.data.frame import frame_frequency

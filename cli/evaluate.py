@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, open_run
+from stanhop_app.cli.options import config_option, data_options, json_option, open_run
 
 
 @click.command("evaluate")
@@ -13,7 +13,7 @@ from stanhop_app.cli.options import config_option, data_options, open_run
 @click.argument("data", required=False)
 @config_option
 @data_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@json_option
 def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
     """Score RUN on DATA, beside the baselines, with errors of every variate in its own units.
 

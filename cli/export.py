@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, open_run
+from stanhop_app.cli.options import (
+    config_option,
+    data_options,
+    echo,
+    force_option,
+    json_option,
+    open_run,
+    output_option,
+)
 
 
 @click.command("export")
@@ -17,13 +25,12 @@ from stanhop_app.cli.options import config_option, data_options, echo, open_run
     type=click.Choice(["onnx", "onnx-int8", "torch-export"]),
     default="onnx",
     show_default=True,
+    help="Kind of export.",
 )
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="Folder. Default: RUN-KIND beside RUN."
-)
+@output_option("Folder. Default: RUN-KIND beside RUN.")
 @data_options
-@click.option("--force", is_flag=True, help="Overwrite an earlier export.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@force_option
+@json_option
 def command(
     run: Path,
     data: str | None,

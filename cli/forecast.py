@@ -11,6 +11,9 @@ from stanhop_app.cli.options import (
     config_option,
     data_options,
     echo,
+    force_option,
+    output_option,
+    page_option,
     read_data,
 )
 
@@ -29,23 +32,17 @@ FORMATS = ("csv", "parquet", "json")
     "--format",
     "format_",
     type=click.Choice(FORMATS),
-    help="Default: by the ending of --output, else csv.",
+    help="Format of the forecast. Default: by the ending of --output, else csv.",
 )
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="File. Default: standard output."
-)
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    help="Also draw history and forecast into this HTML file, which needs no network.",
-)
+@output_option("File. Default: standard output.")
+@page_option("plot")
 @click.option(
     "--explain",
     "explained",
     is_flag=True,
     help="Say how new the last window is, and which training windows are nearest. Needs train --novelty.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the files.")
+@force_option
 @data_options
 def command(
     run: Path,

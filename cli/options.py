@@ -9,63 +9,73 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
+
+from stanhop_app.data.reading import ReadingConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from stanhop_app.runs.run import Run
 
-READING = (
-    "time_column",
-    "id_column",
-    "value_column",
-    "columns",
-    "frequency",
-    "missing",
-    "day_first",
-    "decimal",
-    "thousands",
-)
+READING = flag_names(ReadingConfig)
 """Names of `data_options`."""
+data_options = flags(ReadingConfig, group="Data")
+"""How a table is read."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
 
 
-def data_options(command: F) -> F:
-    """How a table is read; the names are those of `stanhop_app.data.frame.to_frame`."""
-    for option in (
-        click.option(
-            "--missing",
-            type=click.Choice(["error", "interpolate", "ffill"]),
-            default="error",
-            show_default=True,
-            help="What to do about missing values and time stamps.",
-        ),
-        click.option("--frequency", help="Pandas alias such as h, 15min, D. Default: inferred."),
-        click.option(
-            "--columns",
-            callback=names,
-            help="Columns to use, by name: OT,HUFL. Default: all.",
-        ),
-        click.option("--thousands", help="Mark that groups digits: , in 1,234.5. Default: found."),
-        click.option("--decimal", help="Decimal mark, . or , . Default: found."),
-        click.option(
-            "--day-first/--month-first",
-            "day_first",
-            default=None,
-            help="Whether 01/02/2024 is February 1. Default: found.",
-        ),
-        click.option("--value-column", help="Value of a long table."),
-        click.option("--id-column", help="Column that names the series of a long table."),
-        click.option("--time-column", help="Column of time stamps. Default: found."),
-    ):
-        command = option(command)
-    return command
+def output_option(text: str, *, required: bool = False) -> Decorator[Any]:
+    """--output PATH."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path),
+        required=required,
+        cls=GroupOption,
+        group="Output",
+        help=text,
+    )
 
 
-def names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
-    """Callback of options such as a,b; None where there is no default and nothing is said."""
-    return None if value is None else [name.strip() for name in str(value).split(",")]
+def page_option(name: str = "report") -> Decorator[Any]:
+    """--report PAGE, or --plot PAGE: what is drawn as HTML."""
+    return click.option(
+        f"--{name}",
+        type=click.Path(path_type=Path),
+        help="Also write tables and figures into this HTML page, which needs no network.",
+    )
+
+
+def switch(name: str, text: str, *words: str) -> Decorator[Any]:
+    """A flag without a value."""
+    return click.option(
+        f"--{name}", *words, is_flag=True, cls=GroupOption, group="Output", help=text
+    )
+
+
+force_option = switch("force", "Overwrite files of an earlier command.")
+quiet_option = switch("quiet", "No progress bars.", "-q")
+json_option = switch("json", "One JSON object on standard output, no tables.", "as_json")
+resume_option = switch("resume", "Go on from the run folder's checkpoint.")
+modules_option = click.option(
+    "--modules",
+    type=click.Choice(["all", "ffn+norm", "layer-outputs"]),
+    default="all",
+    show_default=True,
+    help="Set of modules that kurtosis and max norm are shown over; the file has all three.",
+)
+
+
+def listed(
+    name: str, text: str, default: str | None = None, *, kind: Any = numbers
+) -> Decorator[Any]:
+    """A flag whose value is a list: 24,96 or a,b."""
+    return click.option(
+        f"--{name}", default=default, show_default=default is not None, callback=kind, help=text
+    )
 
 
 def config_option(command: F) -> F:
@@ -76,6 +86,8 @@ def config_option(command: F) -> F:
         callback=_read_config,
         is_eager=True,
         expose_value=False,
+        cls=GroupOption,
+        group="Output",
         help="TOML file with options by name; flags and environment variables come first.",
     )(command)
 
@@ -108,25 +120,8 @@ def _spellings(parameter: click.Parameter) -> list[str]:
     return flags if isinstance(parameter, click.Option) else []
 
 
-def results_option(command: F) -> F:
-    """--output FILE: where a study keeps its cells."""
-    return click.option(
-        "--output",
-        "-o",
-        type=click.Path(path_type=Path),
-        required=True,
-        help="JSON file; cells that it has are not trained again.",
-    )(command)
-
-
-def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
-    """Callback of options such as 24,96; None where there is no default and nothing is said."""
-    if value is None:
-        return None
-    try:
-        return [int(part) for part in str(value).split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 24,96.") from None
+results_option = output_option("JSON file; cells that it has are not made again.", required=True)
+"""Where a study keeps its cells."""
 
 
 def read_data(source: str, options: dict[str, Any]) -> "pd.DataFrame":

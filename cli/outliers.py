@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import check_outputs, config_option, data_options, echo, open_run
+from stanhop_app.cli.options import (
+    check_outputs,
+    config_option,
+    data_options,
+    echo,
+    force_option,
+    json_option,
+    open_run,
+    page_option,
+)
 
 PARTS = ("train", "validation", "test")
 
@@ -17,13 +26,19 @@ PARTS = ("train", "validation", "test")
     "--modules",
     default="all",
     show_default=True,
-    help="all, ffn+norm, layer-outputs, or patterns of names: blocks.*.time,heads.*",
+    help="Modules: all, ffn+norm, layer-outputs, or patterns of names such as blocks.*.time,heads.*.",
 )
-@click.option("--part", type=click.Choice(PARTS), default="test", show_default=True)
+@click.option(
+    "--part",
+    type=click.Choice(PARTS),
+    default="test",
+    show_default=True,
+    help="Windows that are measured.",
+)
 @data_options
-@click.option("--plot", type=click.Path(path_type=Path), help="HTML page of all figures.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@page_option("plot")
+@force_option
+@json_option
 def command(
     run: Path,
     data: str | None,

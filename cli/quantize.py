@@ -5,27 +5,42 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import config_option, data_options, echo, open_run
+from stanhop_app.cli.flags import names
+from stanhop_app.cli.options import (
+    config_option,
+    data_options,
+    echo,
+    json_option,
+    listed,
+    open_run,
+)
 
 
 @click.command("quantize")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False)
 @config_option
-@click.option(
-    "--bits",
-    default="W8A8,W6A6,W4A8,W4A4",
-    show_default=True,
-    help="Bits of weights and activations, comma separated.",
+@listed(
+    "bits", "Bits of weights and activations, comma separated.", "W8A8,W6A6,W4A8,W4A4", kind=names
 )
-@click.option("--weight-range", default="minmax", show_default=True, help="minmax or mse.")
-@click.option("--percentile", type=float, help="Of activations within the range. Default: all.")
+@click.option(
+    "--weight-range",
+    type=click.Choice(["minmax", "mse"]),
+    default="minmax",
+    show_default=True,
+    help="Range of weights: their extremes, or the one with the least squared error.",
+)
+@click.option(
+    "--percentile",
+    type=float,
+    help="Percentile of a batch's activations that their range covers. Default: all.",
+)
 @data_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@json_option
 def command(
     run: Path,
     data: str | None,
-    bits: str,
+    bits: list[str],
     weight_range: str,
     percentile: float | None,
     as_json: bool,
@@ -50,7 +65,7 @@ def command(
             weight_range=weight_range,  # type: ignore[arg-type]
             percentile=percentile,
         )
-        for weight_bits, activation_bits in map(parse_bits, bits.split(","))
+        for weight_bits, activation_bits in map(parse_bits, bits)
     ]
     opened = open_run(run, data, options, "quantize")
     parts, fitted = opened.parts, opened.fitted

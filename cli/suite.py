@@ -1,54 +1,46 @@
 """stanhop suite: train, evaluate and compare BERT, OPT and ViT."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.compare import SIX
+from stanhop_app.cli.compare import variants_option
+from stanhop_app.cli.flags import Grouped, flag_names, flags, names
 from stanhop_app.cli.options import (
     check_outputs,
     config_option,
     echo,
-    numbers,
+    force_option,
+    json_option,
+    listed,
+    modules_option,
+    output_option,
+    page_option,
+    quiet_option,
     results_option,
+    resume_option,
 )
 
-NETWORK = ("dim", "num_heads", "num_layers", "hidden_dim", "dropout")
-VARIANT = ("association", "clip", "gate", "gate_init", "feed_forward", "projection", "bits")
-MODELS = click.Choice(["bert", "opt", "vit"])
+from stanhop_app.models.config import HopfieldOptions, TransformerConfig, ViTConfig
+from stanhop_app.studies.config import ComparisonConfig
+from stanhop_app.suite.config import MODELS, SuiteConfig
+
+VARIANT = flag_names(HopfieldOptions, but=("num_heads", "expand_bits"))
+NETWORK = flag_names(TransformerConfig, but=(*VARIANT, "expand_bits"))
+OF_VIT = ("patch_size", "patch_norm")
+"""Options of vit alone; where nothing is said of them they are left to its configuration."""
+model_argument = click.argument("model", type=click.Choice(list(MODELS)))
 
 
-def size_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What all three commands would say alike: data, sizes, training."""
-    for option in (
-        click.option("--weight-decay", default=0.1, show_default=True),
-        click.option(
-            "--decay-gains/--no-decay-gains",
-            default=True,
-            show_default=True,
-            help="Whether weight decay draws gains of norms towards 0.",
-        ),
-        click.option("--learning-rate", default=1e-3, show_default=True),
-        click.option("--batch-size", default=32, show_default=True),
-        click.option("--max-steps", default=1000, show_default=True, help="Optimiser steps."),
-        click.option("--dropout", default=0.1, show_default=True),
-        click.option("--patch-norm/--no-patch-norm", default=None, help="Of vit. Default: none."),
-        click.option("--patch-size", type=int, help="Of vit, in pixels. Default: 2."),
-        click.option("--hidden-dim", default=512, show_default=True, help="Width of dense FFNs."),
-        click.option("--num-layers", default=4, show_default=True, help="Blocks."),
-        click.option("--num-heads", default=4, show_default=True),
-        click.option("--dim", default=128, show_default=True, help="Width."),
-        click.option("--vocab-size", default=2048, show_default=True, help="Of texts, at most."),
-        click.option("--length", default=128, show_default=True, help="Tokens in a block."),
-        click.option(
-            "--data",
-            help="python-docs, shakespeare, backcopy[:SHARE] or a text file; of vit digits, mnist-5k, "
-            "fashion-mnist or a folder of images. Default: python-docs, digits.",
-        ),
+def size_options(command: Any) -> Any:
+    """Data, sizes and training, as both commands that train are told them."""
+    for decorate in (
+        flags(SuiteConfig, but=("model", "seed"), group="Training"),
+        flags(ViTConfig, only=OF_VIT, group="Network", defaults=dict.fromkeys(OF_VIT)),
+        flags(TransformerConfig, only=NETWORK, group="Network"),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 
@@ -60,23 +52,17 @@ def command() -> None:
     """
 
 
-@command.command("train")
-@click.argument("model", type=MODELS)
+@command.command("train", cls=Grouped, first=("data", "max_steps", "output", "resume", "force"))
+@model_argument
 @config_option
 @size_options
-@click.option("--association", default="softmax1", show_default=True)
-@click.option("--clip", type=(float, float), metavar="GAMMA ZETA", help="Clipped retrieval.")
-@click.option("--gate", help="linear, mlp or all_heads. Default: none.")
-@click.option("--gate-init", default=0.5, show_default=True)
-@click.option("--feed-forward", default="dense", show_default=True, help="dense or memory.")
-@click.option("--projection", default="dense", show_default=True, help="dense or memory.")
-@click.option("--bits", default=4, show_default=True, help="Of memory layers.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: runs/MODEL-DATA.")
-@click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint.")
-@click.option("--force", is_flag=True, help="Overwrite the run folder.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@flags(HopfieldOptions, only=VARIANT, group="Network")
+@flags(SuiteConfig, only=("seed",), group="Training")
+@output_option("Run folder. Default: runs/MODEL-DATA.")
+@resume_option
+@force_option
+@quiet_option
+@json_option
 def train(
     model: str,
     output: Path | None,
@@ -122,10 +108,12 @@ def train(
 
 @command.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", help="Where the data lie, if they have no name.")
-@click.option("--bits", default="W8A8,W6A6,W4A8,W4A4", show_default=True, help="Comma separated.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def evaluate(run: Path, data: str | None, bits: str, as_json: bool) -> None:
+@click.option("--data", help="Text file or folder of images of the training, if it has no name.")
+@listed(
+    "bits", "Bits of weights and activations, comma separated.", "W8A8,W6A6,W4A8,W4A4", kind=names
+)
+@json_option
+def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> None:
     """Score RUN on its test part, in float and at fewer bits, and measure its outliers.
 
     \b
@@ -136,9 +124,7 @@ def evaluate(run: Path, data: str | None, bits: str, as_json: bool) -> None:
     opened = load_run(run)
     task = run_task(opened, data)
     scores = {"float": score_model(opened.network, task)}
-    scores |= {
-        name.strip(): score_bits(opened.network, task, name.strip()) for name in bits.split(",")
-    }
+    scores |= {name: score_bits(opened.network, task, name) for name in bits}
     found = measure(opened.network, task)
     if as_json:
         click.echo(json.dumps({"run": str(run), "scores": scores, **found}, indent=2))
@@ -153,39 +139,22 @@ def evaluate(run: Path, data: str | None, bits: str, as_json: bool) -> None:
     click.echo(f"left to the no-op: {100 * found['no_op']:.1f}%")
 
 
-@command.command("compare")
-@click.argument("model", type=MODELS)
+@command.command("compare", cls=Grouped, first=("data", "variants", "seeds", "max_steps", "output"))
+@model_argument
 @config_option
 @size_options
-@click.option(
-    "--variants",
-    default=SIX,
-    show_default=True,
-    help="Associations, each with +clip, +gate, +memory if wanted.",
-)
-@click.option("--seeds", default="0,1", show_default=True, callback=numbers)
-@click.option(
-    "--clip",
-    type=(float, float),
-    metavar="GAMMA ZETA",
-    help="Of clipped variants. Default: -0.5 / tokens, 1.",
-)
-@click.option("--gate", default="linear", show_default=True, help="Of gated variants.")
-@click.option(
-    "--modules",
-    type=click.Choice(["all", "ffn+norm", "layer-outputs"]),
-    default="all",
-    show_default=True,
-    help="Set that kurtosis and max norm are shown over; the file has all three.",
-)
+@variants_option
+@listed("seeds", "Seeds of the networks, comma separated.", "0,1")
+@flags(ComparisonConfig, only=("clip", "gate"), group="Network")
+@modules_option
 @results_option
-@click.option("--report", type=click.Path(path_type=Path), help="HTML page: tables and figures.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bars.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the tables.")
+@page_option()
+@force_option
+@quiet_option
+@json_option
 def compare(
     model: str,
-    variants: str,
+    variants: list[str],
     seeds: list[int],
     clip: tuple[float, float] | None,
     gate: str,
@@ -213,7 +182,7 @@ def compare(
     check_outputs(output, force=True)
     content = compare_suite(
         _config(model, options, {}),
-        variants=[name.strip() for name in variants.split(",")],
+        variants=variants,
         seeds=seeds,
         results=output,
         clip=clip,
@@ -234,14 +203,6 @@ def compare(
 
 def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:
     """The configuration that the options say."""
-    from stanhop_app.suite.config import SuiteConfig
-
     network = {name: options.pop(name) for name in NETWORK}
-    network |= {
-        name: value
-        for name in ("patch_size", "patch_norm")
-        if (value := options.pop(name)) is not None
-    }
-    return SuiteConfig(
-        model=model, **{**options, "data": options["data"] or ""}, network={**network, **variant}
-    )
+    network |= {name: value for name in OF_VIT if (value := options.pop(name)) is not None}
+    return SuiteConfig(model=model, **options, network={**network, **variant})

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 from stanhop_app.cli import theory_runs, theory_sweeps
-from stanhop_app.cli.options import check_outputs, config_option, echo
+from stanhop_app.cli.options import (
+    check_outputs,
+    config_option,
+    echo,
+    force_option,
+    json_option,
+    page_option,
+)
 
 
 @click.group("theory")
@@ -24,9 +31,9 @@ for sub in (*theory_sweeps.COMMANDS, *theory_runs.COMMANDS):
     help='In the plane or wider, as "-2,-0.5 0.2,-0.3 1.5,1.5". Default: those of the paper.',
 )
 @click.option("--beta", default=1.0, show_default=True, help="Inverse temperature.")
-@click.option("--report", type=click.Path(path_type=Path), help="HTML page.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@page_option()
+@force_option
+@json_option
 def energy(
     patterns: str | None, beta: float, report: Path | None, force: bool, as_json: bool
 ) -> None:

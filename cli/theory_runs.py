@@ -5,15 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import check_outputs, config_option, echo
+from stanhop_app.cli.options import (
+    check_outputs,
+    config_option,
+    echo,
+    force_option,
+    json_option,
+    page_option,
+)
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """RUN, DATA, and what both reports are told alike."""
     for decorate in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output."),
-        click.option("--force", is_flag=True, help="Overwrite the page."),
-        click.option("--report", type=click.Path(path_type=Path), help="HTML page."),
+        json_option,
+        force_option,
+        page_option(),
         click.option("--seed", default=0, show_default=True, help="Of noise and bootstrap."),
         click.option("--most", default=500, show_default=True, help="Samples of a part."),
         config_option,

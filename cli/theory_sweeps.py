@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.options import check_outputs, config_option, echo, names, numbers
+from stanhop_app.cli.flags import names
+from stanhop_app.cli.options import (
+    check_outputs,
+    config_option,
+    echo,
+    force_option,
+    json_option,
+    listed,
+    output_option,
+    page_option,
+)
 
 from stanhop_app.studies.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
@@ -15,15 +25,10 @@ Command = Callable[..., Any]
 def outputs(command: Command) -> Command:
     """Options that every experiment has: how much of it, and where the results go."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the JSON, not the table."),
-        click.option("--force", is_flag=True, help="Overwrite the page."),
-        click.option("--report", type=click.Path(path_type=Path), help="HTML page."),
-        click.option(
-            "--output",
-            "-o",
-            type=click.Path(path_type=Path),
-            help="JSON file; cells that it has are not computed again. Default: nothing is kept.",
-        ),
+        json_option,
+        force_option,
+        page_option(),
+        output_option("JSON file; cells that it has are not made again. Default: nothing is kept."),
         click.option("--full", is_flag=True, help="At full size, not in two minutes."),
     ):
         command = option(command)
@@ -33,13 +38,13 @@ def outputs(command: Command) -> Command:
 def memory_options(command: Command) -> Command:
     """Options of the experiments on memories that nothing is learned in."""
     for option in (
-        click.option("--steps", default=1, show_default=True, help="Of retrieval, at most."),
+        click.option("--steps", default=1, show_default=True, help="Steps of retrieval, at most."),
         click.option("--beta", default=50.0, show_default=True, help="Inverse temperature."),
         click.option(
             "--data",
             default="digits",
             show_default=True,
-            help="digits, mnist-5k, fashion-mnist or photo-patches.",
+            help="Images that are stored: digits, mnist-5k, fashion-mnist, photo-patches or a folder.",
         ),
     ):
         command = option(command)
@@ -78,17 +83,17 @@ def noise(**options: Any) -> None:
 @click.option(
     "--data", default="digits", show_default=True, help="Images by name, or a folder of them."
 )
+@listed("associations", "Associations, comma separated.", "softmax,softmax1,sparsemax", kind=names)
+@listed("sizes", "Numbers of images to learn from, as 100,1000. Default: by size.")
+@listed("seeds", "Seeds of the networks, as 0,1,2. Default: by size.")
 @click.option(
-    "--associations",
-    default="softmax,softmax1,sparsemax",
-    show_default=True,
-    callback=names,
-    help="Of the retrievals.",
+    "--dim",
+    type=int,
+    help="Width; hidden layers are twice as wide. Default: by size.",
 )
-@click.option("--sizes", callback=numbers, help="Images to learn from, as 100,1000.")
-@click.option("--seeds", callback=numbers, help="As 0,1,2.")
-@click.option("--dim", type=int, help="Width of the network; hidden ones are twice as wide.")
-@click.option("--max-steps", default=200, show_default=True, help="Optimiser steps of each.")
+@click.option(
+    "--max-steps", default=200, show_default=True, help="Optimiser steps of each network."
+)
 @outputs
 def convergence(
     data: str,

@@ -5,111 +5,64 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stanhop_app.cli.options import READING, config_option, data_options, echo, read_data
+from stanhop_app.cli.flags import Grouped, flag_names, flags
+from stanhop_app.cli.options import (
+    READING,
+    config_option,
+    data_options,
+    echo,
+    force_option,
+    json_option,
+    output_option,
+    quiet_option,
+    read_data,
+    resume_option,
+)
+
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.runs.config import RunConfig
+from stanhop_app.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-NETWORK = (
-    "deep_lookback",
-    "patch_length",
-    "dim",
-    "num_heads",
-    "num_layers",
-    "hidden_dim",
-    "feed_forward",
-    "projection",
-    "bits",
-    "expand_bits",
-    "num_prototypes",
-    "coarse_graining",
-    "gate_init",
-    "dropout",
-    "instance_norm",
+FORECAST = ("horizon", "lookback", "deep_lookback", "patch_length", "linear_skip", "instance_norm")
+"""Options of the network that say what is forecast from what."""
+OWN = ("horizon", "lookback", "association", "clip", "gate", "linear_skip")
+OWN_TRAINING = ("loss", "max_epochs", "learning_rate", "batch_size", "seed", "device")
+"""Fields of the configs that are parameters of the forecaster."""
+NETWORK = flag_names(STanHopConfig, but=("num_variates", *OWN))
+TRAINING = flag_names(TrainingConfig, but=OWN_TRAINING)
+RUN = ("season", "outlier_steps", "novelty")
+FIRST = (
+    "horizon",
+    "lookback",
+    "split",
+    "time_column",
+    "missing",
+    "max_epochs",
+    "seed",
+    "output",
+    "resume",
+    "force",
 )
-TRAINING = (
-    "max_steps",
-    "warmup",
-    "weight_decay",
-    "decay_gains",
-    "gradient_clip",
-    "average_decay",
-    "keep",
-    "patience",
-    "devices",
-    "precision",
-)
-"""Flags that are fields of the two configs; tests compare their defaults with the configs'."""
+"""Options that help shows before all others."""
 
 
-@click.command("train")
+@click.command("train", cls=Grouped, first=FIRST)
 @click.argument("data")
-@config_option
-@click.option("--horizon", default=24, show_default=True, help="Time steps forecast.")
-@click.option("--lookback", default=512, show_default=True, help="Time steps read.")
-@click.option("--deep-lookback", default=336, show_default=True, help="By the deep part, at most.")
-@click.option("--split", default="14/5/5", show_default=True, help="Ratio A/B/C, or etth.")
-@click.option(
-    "--association",
-    default="softmax1",
-    show_default=True,
-    help="softmax1, softmax, sparsemax, entmax15 or entmax.",
-)
-@click.option("--clip", type=(float, float), metavar="GAMMA ZETA", help="Clipped retrieval.")
-@click.option("--gate", help="linear, mlp or all_heads. Default: none.")
-@click.option("--linear-skip/--no-linear-skip", default=True, show_default=True)
-@click.option("--loss", default="mse", show_default=True, help="mse, mae or huber.")
-@click.option("--max-epochs", default=6, show_default=True, help="Passes over the windows.")
-@click.option("--learning-rate", default=3e-3, show_default=True)
-@click.option("--batch-size", default=64, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--season", type=int, help="Of seasonal naive. Default: from the frequency.")
-@click.option("--patch-length", default=24, show_default=True, help="Time steps in a patch.")
-@click.option("--dim", default=64, show_default=True, help="Width of the network.")
-@click.option("--num-heads", default=4, show_default=True)
-@click.option("--num-layers", default=2, show_default=True, help="Blocks in the encoder.")
-@click.option("--hidden-dim", default=128, show_default=True, help="Width of dense FFNs.")
-@click.option("--feed-forward", default="dense", show_default=True, help="dense or memory.")
-@click.option("--projection", default="dense", show_default=True, help="dense or memory.")
-@click.option("--bits", default=4, show_default=True, help="Of memory layers, 1 to 16.")
-@click.option(
-    "--expand-bits", default=2, show_default=True, help="Further bits inside memory FFNs."
-)
-@click.option("--num-prototypes", default=4, show_default=True, help="Where variates meet.")
-@click.option("--coarse-graining", default=2, show_default=True, help="Patches merged; 1: none.")
-@click.option("--gate-init", default=0.5, show_default=True)
-@click.option("--dropout", default=0.1, show_default=True)
-@click.option("--instance-norm/--no-instance-norm", default=True, show_default=True)
-@click.option("--max-steps", type=int, help="Optimiser steps at most.")
-@click.option("--warmup", default=0.3, show_default=True, help="Share of steps.")
-@click.option("--weight-decay", default=0.01, show_default=True)
-@click.option(
-    "--decay-gains/--no-decay-gains", default=True, show_default=True, help="Of norms, too."
-)
-@click.option("--gradient-clip", default=1.0, show_default=True)
-@click.option("--average-decay", default=0.99, show_default=True, help="Of averaged weights.")
-@click.option("--keep", default="best", show_default=True, help="Averaged weights: best or last.")
-@click.option("--patience", default=3, show_default=True, help="Epochs without improvement.")
-@click.option("--devices", default=1, show_default=True, help="Processes, a device each (DDP).")
-@click.option("--precision", default="32-true", show_default=True)
 @data_options
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="Run folder. Default: runs/DATA-hHORIZON.",
-)
-@click.option("--resume", is_flag=True, help="Go on from the run folder's checkpoint.")
-@click.option("--force", is_flag=True, help="Overwrite the run folder.")
-@click.option(
-    "--outlier-steps",
-    type=click.IntRange(1),
-    help="Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",
-)
-@click.option("--novelty", is_flag=True, help="Keep what stanhop forecast --explain needs.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@flags(RunConfig, only=("split", "season"), group="Forecast")
+@flags(STanHopConfig, only=FORECAST, group="Forecast")
+@flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
+@flags(TrainingConfig, group="Training")
+@output_option("Run folder. Default: runs/DATA-hHORIZON.")
+@flags(RunConfig, only=("outlier_steps", "novelty"), group="Output")
+@config_option
+@resume_option
+@force_option
+@quiet_option
+@json_option
 def command(
     data: str,
     output: Path | None,
@@ -117,9 +70,6 @@ def command(
     force: bool,
     quiet: bool,
     as_json: bool,
-    season: int | None,
-    outlier_steps: int | None,
-    novelty: bool,
     **options: Any,
 ) -> None:
     """Train a forecaster on DATA and score it beside the baselines.
@@ -142,6 +92,7 @@ def command(
     if data == "-" and options["devices"] > 1:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     read = {name: options.pop(name) for name in READING}
+    kept = {name: options.pop(name) for name in RUN}
     network = {name: options.pop(name) for name in NETWORK}
     training = {name: options.pop(name) for name in TRAINING}
     forecaster = STanHopForecaster(
@@ -171,9 +122,7 @@ def command(
             panel,
             output,
             source={"data": data, "options": {**read, **panel.frame.attrs["reading"]}},
-            season=season,
-            outlier_steps=outlier_steps,
-            novelty=novelty,
+            **kept,
             resume=resume,
             force=force,
         )

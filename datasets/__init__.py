@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 from stanhop_app.datasets import etth1, sample
 
+from stanhop_app.errors import OptionError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -48,11 +50,11 @@ def load(name: str) -> pd.DataFrame:
         name: a key of `DATASETS`.
 
     Raises:
-        ValueError: for an unknown name; the message lists the names.
+        OptionError: for an unknown name; the message lists the names.
         DataError: if the file cannot be found or fetched, or its checksum does not match.
     """
     if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}; choose one of: {', '.join(DATASETS)}.")
+        raise OptionError(f"unknown data set {name!r}; choose one of: {', '.join(DATASETS)}.")
     from stanhop_app.data.frame import read_frame
 
     return read_frame(DATASETS[name].locate())

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers import associate
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.association import find_association
@@ -46,16 +47,16 @@ def register(
         The name.
 
     Raises:
-        ValueError: for an unknown association, clip bounds that cross, a negative n, or options
+        OptionError: for an unknown association, clip bounds that cross, a negative n, or options
             without a name.
     """
     find_association(association)
     if clip is not None:
         clip_weights(torch.zeros(()), *clip)
     if n < 0 or alpha < 1:
-        raise ValueError(f"n must be at least 0 and alpha at least 1, got n={n}, alpha={alpha}.")
+        raise OptionError(f"n must be at least 0 and alpha at least 1, got n={n}, alpha={alpha}.")
     if name is None and (n, alpha, clip) != (1.0, 1.5, None):
-        raise ValueError("options other than the defaults need a name of their own; give name=.")
+        raise OptionError("options other than the defaults need a name of their own; give name=.")
     name = PREFIX + association if name is None else name
     AttentionInterface.register(name, _attention(name, association, n, alpha, clip))
     AttentionMaskInterface.register(name, sdpa_mask)
@@ -80,7 +81,7 @@ def _attention(
         """Retrieve: (B, H, L, E), (B, G, S, E), (B, G, S, F) -> (B, L, H, F), and weights if asked for."""
         for unknown in ("softcap", "position_bias", "s_aux", "cache"):
             if options.get(unknown) is not None:
-                raise ValueError(
+                raise OptionError(
                     f"attention {name} cannot do {unknown}, which {type(module).__name__} "
                     "asks for; use another attn_implementation."
                 )
@@ -111,13 +112,13 @@ def _as_bool(mask: Tensor) -> Tensor:
     """A mask of transformers, bool or added to scores, as bool.
 
     Raises:
-        ValueError: if what is added is more than a mask, such as a bias by position.
+        OptionError: if what is added is more than a mask, such as a bias by position.
     """
     if mask.dtype == torch.bool:
         return mask
     visible = mask == 0
     if not bool((visible | (mask <= torch.finfo(mask.dtype).min / 2)).all()):
-        raise ValueError(
+        raise OptionError(
             "this model adds a bias by position to the scores, which no association here takes; use "
             "another attn_implementation."
         )

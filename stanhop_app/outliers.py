@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stanhop_app.errors import TrainingError
+from stanhop_app.errors import OptionError, TrainingError
 from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.observe import Watcher, hooked
 from stanhop_app.layers.retrieval import Retrieval, associate
@@ -100,11 +100,11 @@ class OutlierReport:
         """The report of those modules alone that have one of these names.
 
         Raises:
-            ValueError: if there is none.
+            OptionError: if there is none.
         """
         rows = tuple(row for row in self.rows if row.module in set(names))
         if not rows:
-            raise ValueError(f"the report over {self.modules!r} has no module of {label!r}.")
+            raise OptionError(f"the report over {self.modules!r} has no module of {label!r}.")
         return OutlierReport(modules=label, samples=self.samples, rows=rows)
 
     def table(self) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def find_modules(model: nn.Module, modules: Modules) -> dict[str, nn.Module]:
     """The modules of a preset, or those whose names match one of some patterns (``*`` and ``?``).
 
     Raises:
-        ValueError: if there is none; the message names some that there are.
+        OptionError: if there is none; the message names some that there are.
     """
     every = model.named_modules(remove_duplicate=False)
     named = {name or ROOT: module for name, module in every if "quantizer" not in name}
@@ -188,7 +188,7 @@ def find_modules(model: nn.Module, modules: Modules) -> dict[str, nn.Module]:
     found = {name: module for name, module in found.items() if first[id(module)] == name}
     if not found:
         some = ", ".join(list(named)[:8])
-        raise ValueError(
+        raise OptionError(
             f"no module matches {modules!r}; choose one of {', '.join(PRESETS)}, or patterns of "
             f"names such as: {some}."
         )
@@ -223,7 +223,7 @@ def record(
         modules: a preset or patterns of names (`find_modules`).
 
     Raises:
-        ValueError: if no module matches, none of them puts out a tensor, or there is no batch.
+        OptionError: if no module matches, none of them puts out a tensor, or there is no batch.
         TrainingError: if an activation is not finite.
     """
     found = find_modules(model, modules)
@@ -243,10 +243,10 @@ def record(
         for module, mode in training.items():
             module.training = mode
     if samples == 0:
-        raise ValueError("there is no batch to record.")
+        raise OptionError("there is no batch to record.")
     rows = [sums[name].result(name, type(found[name]).__name__) for name in found if name in sums]
     if not rows:
-        raise ValueError(f"none of the modules {modules!r} puts out a tensor.")
+        raise OptionError(f"none of the modules {modules!r} puts out a tensor.")
     label = modules if isinstance(modules, str) else ", ".join(modules)
     return OutlierReport(modules=label, samples=samples, rows=tuple(rows))
 
@@ -255,14 +255,14 @@ def num_samples(batch: Batch) -> int:
     """Samples of a batch: the leading dimension of its first tensor.
 
     Raises:
-        ValueError: if it holds none.
+        OptionError: if it holds none.
     """
     values = [batch] if isinstance(batch, Tensor) else batch
     values = list(values.values()) if isinstance(values, Mapping) else list(values)
     for value in values:
         if isinstance(value, Tensor) and value.ndim:
             return len(value)
-    raise ValueError("a batch must hold a tensor whose leading dimension counts samples.")
+    raise OptionError("a batch must hold a tensor whose leading dimension counts samples.")
 
 
 def call(model: nn.Module, batch: Batch) -> None:

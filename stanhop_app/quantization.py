@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.ao.quantization import MovingAverageMinMaxObserver
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.block import Residual
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer, swap_modules
@@ -56,13 +57,13 @@ class QuantizationConfig:
     def __post_init__(self) -> None:
         for name in ("weight_bits", "activation_bits"):
             if not 2 <= getattr(self, name) <= 16:
-                raise ValueError(f"{name} must be in 2..16, got {getattr(self, name)}.")
+                raise OptionError(f"{name} must be in 2..16, got {getattr(self, name)}.")
         if self.weight_range not in get_args(WeightRange):
-            raise ValueError(f"weight_range must be minmax or mse, got {self.weight_range!r}.")
+            raise OptionError(f"weight_range must be minmax or mse, got {self.weight_range!r}.")
         if self.percentile is not None and not 50 < self.percentile <= 100:
-            raise ValueError(f"percentile must be in (50, 100], got {self.percentile}.")
+            raise OptionError(f"percentile must be in (50, 100], got {self.percentile}.")
         if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}.")
+            raise OptionError(f"momentum must be in [0, 1), got {self.momentum}.")
 
     @property
     def name(self) -> str:
@@ -74,11 +75,11 @@ def parse_bits(text: str) -> tuple[int, int]:
     """Bits of weights and of activations of a name such as W4A8.
 
     Raises:
-        ValueError: if it is none.
+        OptionError: if it is none.
     """
     match = re.fullmatch(r"[Ww](\d{1,2})[Aa](\d{1,2})", text)
     if match is None:
-        raise ValueError(f"bits must be written as in W8A8 or W4A8, got {text!r}.")
+        raise OptionError(f"bits must be written as in W8A8 or W4A8, got {text!r}.")
     return int(match[1]), int(match[2])
 
 
@@ -202,7 +203,7 @@ def quantize(
         config: bits, ranges and what stays in float.
 
     Raises:
-        ValueError: if there is no batch, or nothing to quantise.
+        OptionError: if there is no batch, or nothing to quantise.
     """
     config = config or QuantizationConfig()
     quantized = copy.deepcopy(model).eval()
@@ -223,14 +224,14 @@ def quantize(
     quantized = swap_modules(quantized, new)
     quantizers = [m for m in quantized.modules() if isinstance(m, ActivationQuantizer)]
     if not quantizers:
-        raise ValueError("the model has no layer that could be quantised.")
+        raise OptionError("the model has no layer that could be quantised.")
     empty = True
     for batch in batches:
         if num_samples(batch):
             call(quantized, batch)
             empty = False
     if empty:
-        raise ValueError("there is no calibration batch.")
+        raise OptionError("there is no calibration batch.")
     for quantizer in quantizers:
         quantizer.finish()
     for module in chosen.values():

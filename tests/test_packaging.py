@@ -9,7 +9,8 @@ import tomllib
 import pytest
 
 FLOORS = (
-    ("version", "errors", "files", "command_line"),
+    ("version", "errors"),
+    ("files", "options", "command_line"),
     ("layers",),
     ("data", "models", "theory", "outliers"),
     ("datasets", "training", "figures", "quantization", "hf"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from stanhop_app.ui import runs
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import write_json
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
@@ -66,9 +66,9 @@ class Job:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless the name can be that of a run and of files."""
+    """Raise OptionError unless the name can be that of a run and of files."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
-        raise ValueError(
+        raise OptionError(
             f"{name!r}: a name has letters, digits, '-', '_' and '.' only, and begins with a letter or digit."
         )
     runs.inside(name)
@@ -86,14 +86,14 @@ def start(
         writes: entries of the run folder that it writes; none may lead outside, through a link.
 
     Raises:
-        ValueError: if the name cannot be one, or a job of this name runs.
+        OptionError: if the name cannot be one, or a job of this name runs.
     """
     check_name(name)
     for entry in writes:
         runs.inside(entry)
     earlier = find(name)
     if earlier is not None and earlier.running:
-        raise ValueError(f"{name}: is running already.")
+        raise OptionError(f"{name}: is running already.")
     _file(name, "log").parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as given, _file(name, "log").open("wb") as log:
         given.write(table or b"")

@@ -17,7 +17,7 @@ from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
-from stanhop_app.errors import ArtefactError, DataError, TrainingError
+from stanhop_app.errors import ArtefactError, StanhopError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
 from stanhop_app.runs.run import Run
@@ -35,7 +35,7 @@ SAMPLE_OPTIONS: dict[str, Any] = {
     "network": {"dim": 32, "num_heads": 4, "hidden_dim": 64},
 }
 """Of its forecaster."""
-ERRORS = (DataError, ArtefactError, TrainingError, ValueError)
+ERRORS = (StanhopError,)
 """What a user can mend; shown as one line."""
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.datasets.images import SOURCES
 from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui.fields import widget
 
-from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.layers.names import association_names
 from stanhop_app.models.variants import VARIANTS
 from stanhop_app.studies.suite import command_lines
 from stanhop_app.studies.suite_report import suite_figures, suite_tables
-from stanhop_app.suite.config import MODELS, SuiteConfig
-from stanhop_app.suite.corpus import NAMES, default_data
+from stanhop_app.suite.config import MODELS, SuiteConfig, default_data
+from stanhop_app.suite.corpus import NAMES
 from stanhop_app.suite.run import read_config
 from stanhop_app.training.folder import CONFIG, check_folder
 
@@ -57,20 +58,19 @@ def _start() -> None:
     wanted = default_data(model)
     fitting = [name for name in NAMES if (name in SOURCES) == (model == "vit")]
     data = left.selectbox("Data", fitting, index=fitting.index(wanted), key="data")
-    association = left.selectbox(
-        "Association (of a training)", list(ASSOCIATIONS), key="association"
-    )
+    association = widget(MODELS[model], "association", "Association (of a training)", left)
+    network = MODELS[model]
     numbers = {
-        "dim": middle.number_input("Width", 2, 4096, 128, key="dim"),
-        "num_layers": middle.number_input("Blocks", 1, 48, 4, key="num_layers"),
-        "num_heads": middle.number_input("Heads", 1, 64, 4, key="num_heads"),
-        "length": right.number_input("Tokens in a block", 4, 4096, 128, key="length"),
-        "max_steps": right.number_input("Steps", 1, 1_000_000, 1000, key="max_steps"),
+        "dim": widget(network, "dim", "Width", middle),
+        "num_layers": widget(network, "num_layers", "Blocks", middle),
+        "num_heads": widget(network, "num_heads", "Heads", middle),
+        "length": widget(SuiteConfig, "length", "Tokens in a block", right),
+        "max_steps": widget(SuiteConfig, "max_steps", "Steps", right),
     }
     seeds = right.text_input("Seeds (of a comparison)", "0,1", key="seeds")
     chosen = st.multiselect(
         "Variants (of a comparison)",
-        [a + extra for extra in ("", "+clip", "+gate", "+memory") for a in ASSOCIATIONS],
+        [a + extra for extra in ("", "+clip", "+gate", "+memory") for a in association_names()],
         default=list(VARIANTS),
         key="variants",
     )

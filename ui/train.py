@@ -11,15 +11,42 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui.fields import widget
 
 from stanhop_app.command_line import flags
+from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.models.stanhop import STanHopConfig
+from stanhop_app.models.config import STanHopConfig, default_clip
+from stanhop_app.options import defaults_of
+from stanhop_app.runs.config import RunConfig
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.folder import CONFIG, check_folder, read_config
 
 UPLOAD = "an upload"
+WIDGETS = (
+    (
+        (STanHopConfig, "horizon", "Horizon (steps)"),
+        (STanHopConfig, "lookback", "Lookback (steps)"),
+        (RunConfig, "split", "Split: A/B/C, or etth"),
+        (TrainingConfig, "seed", "Seed"),
+    ),
+    (
+        (STanHopConfig, "association", "Association"),
+        (STanHopConfig, "gate", "Gate"),
+        (STanHopConfig, "feed_forward", "Feed-forward"),
+        (STanHopConfig, "projection", "Projections"),
+        (STanHopConfig, "linear_skip", "Linear part"),
+    ),
+    (
+        (STanHopConfig, "patch_length", "Patch length (steps)"),
+        (STanHopConfig, "dim", "Width"),
+        (STanHopConfig, "num_heads", "Heads"),
+        (STanHopConfig, "num_layers", "Blocks in the encoder"),
+        (TrainingConfig, "max_epochs", "Epochs"),
+        (TrainingConfig, "max_steps", "Steps at most"),
+    ),
+)
+"""Options that can be chosen, by column; one more is one line."""
 
 
 def show() -> None:
@@ -49,19 +76,13 @@ def show() -> None:
 
 def changed(chosen: dict[str, Any]) -> dict[str, Any]:
     """What differs from the defaults of forecaster, network and training."""
-    defaults: dict[str, Any] = {}
-    for config in (STanHopConfig, TrainingConfig):
-        defaults |= {field.name: field.default for field in fields(config)}
-    defaults |= STanHopForecaster().get_params()
+    defaults = defaults_of(STanHopConfig, TrainingConfig, RunConfig)
     return {name: value for name, value in chosen.items() if value != defaults[name]}
 
 
 def _upload() -> tuple[bytes | None, dict[str, Any]]:
     """A table and how it is to be read; the table is None while there is none that can be."""
-    missing = st.selectbox(
-        "Missing values and time stamps", ["error", "interpolate", "ffill"], key="missing"
-    )
-    reading: dict[str, Any] = {} if missing == "error" else {"missing": missing}
+    reading = {"missing": widget(ReadingConfig, "missing", "Missing values and time stamps")}
     with st.expander("How it is read"):
         for name, label in (
             ("time_column", "Column of time stamps"),
@@ -70,8 +91,9 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
             ("decimal", "Decimal mark"),
             ("thousands", "Mark that groups digits"),
         ):
-            if said := st.text_input(label, placeholder="found by itself", key=name).strip():
-                reading[name] = said
+            reading[name] = widget(ReadingConfig, name, label)
+    defaults = defaults_of(ReadingConfig)
+    reading = {name: value for name, value in reading.items() if value != defaults[name]}
     given = dict(reading)
     if "columns" in given:
         given["columns"] = [column.strip() for column in given["columns"].split(",")]
@@ -87,36 +109,14 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
 
 def _choices() -> dict[str, Any]:
     """Widgets of the options; their values by the names of the library."""
-    base, network, training = STanHopForecaster(), STanHopConfig(num_variates=1), TrainingConfig()
-    left, middle, right = st.columns(3)
-    number, text = st.number_input, st.selectbox
     chosen: dict[str, Any] = {}
-    names = list(ASSOCIATIONS)
-    with left:
-        chosen["horizon"] = number("Horizon (steps)", 1, 10_000, base.horizon, key="horizon")
-        chosen["lookback"] = number("Lookback (steps)", 2, 100_000, base.lookback, key="lookback")
-        chosen["split"] = st.text_input("Split: A/B/C, or etth", base.split, key="split").strip()
-        chosen["seed"] = number("Seed", 0, 2**31, base.seed, key="seed")
-    with middle:
-        chosen["association"] = text(
-            "Association", names, names.index(base.association), key="association"
-        )
-        chosen["gate"] = text("Gate", [None, "linear", "mlp", "all_heads"], key="gate")
-        clip = st.toggle("Clipped to gamma -0.03, zeta 1", key="clip")
-        chosen["clip"] = (-0.03, 1.0) if clip else None
-        chosen["feed_forward"] = text("Feed-forward", ["dense", "memory"], key="feed_forward")
-        chosen["projection"] = text("Projections", ["dense", "memory"], key="projection")
-        chosen["linear_skip"] = st.toggle("Linear part", base.linear_skip, key="linear_skip")
-    with right:
-        for name, label, low in (
-            ("patch_length", "Patch length (steps)", 1),
-            ("dim", "Width", 2),
-            ("num_heads", "Heads", 1),
-            ("num_layers", "Blocks in the encoder", 1),
-        ):
-            chosen[name] = number(label, low, 4096, getattr(network, name), key=name)
-        chosen["max_epochs"] = number("Epochs", 1, 1000, training.max_epochs, key="max_epochs")
-        chosen["max_steps"] = number("Steps at most", 1, None, None, key="max_steps")
+    for column, wanted in zip(st.columns(3), WIDGETS, strict=True):
+        for config, name, label in wanted:
+            chosen[name] = widget(config, name, label, column)
+    steps = min(chosen["lookback"], STanHopConfig.deep_lookback)
+    gamma, zeta = default_clip(-(-steps // chosen["patch_length"]))
+    clipped = st.toggle(f"Clipped retrieval, gamma {gamma:.3f}, zeta {zeta:g}", key="clip")
+    chosen["clip"] = (round(gamma, 3), zeta) if clipped else None
     return chosen
 
 

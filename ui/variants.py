@@ -8,18 +8,21 @@ import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui.fields import widget
 
 from stanhop_app.data.panel import fingerprint
 from stanhop_app.figures.curves import heat_figure
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.layers.names import association_names
 from stanhop_app.layers.observe import record_weights
 from stanhop_app.models.variants import VARIANTS
+from stanhop_app.studies.config import ComparisonConfig
 from stanhop_app.studies.variants_report import (
     command_line,
     comparison_figures,
     comparison_tables,
 )
+from stanhop_app.training.config import TrainingConfig
 
 COMMAND = "stanhop compare etth1 --output runs/variants.json --report variants.html"
 
@@ -41,15 +44,18 @@ def show() -> None:
 def _start() -> None:
     """Train variants in a process of its own, and watch it."""
     with st.expander("Start a comparison"):
-        every = [a + extra for extra, a in product(("", "+clip", "+gate", "+memory"), ASSOCIATIONS)]
+        every = [
+            a + extra
+            for extra, a in product(("", "+clip", "+gate", "+memory"), association_names())
+        ]
         chosen = st.multiselect("Variants", every, default=list(VARIANTS), key="variants")
         left, middle, right = st.columns(3)
         data = left.selectbox("Data", list(DATASETS), key="data")
-        split = left.text_input("Split: A/B/C, or etth", "14/5/5", key="split").strip()
+        split = widget(ComparisonConfig, "split", "Split: A/B/C, or etth", left)
         horizons = middle.text_input("Horizons (steps)", "24", key="horizons")
         seeds = middle.text_input("Seeds", "0,1,2", key="seeds")
-        lookback = right.number_input("Lookback (steps)", 2, 100_000, 336, key="lookback")
-        steps = right.number_input("Steps at most", 1, None, None, key="max_steps")
+        lookback = widget(ComparisonConfig, "lookback", "Lookback (steps)", right)
+        steps = widget(TrainingConfig, "max_steps", "Steps at most", right)
         name = parts.name_field("Name of the results", f"{data}-variants")
         words = ["compare", data, "--output", f"{runs.root().name}/{name}.json"]
         words += ["--variants", ",".join(chosen), "--horizons", horizons, "--seeds", seeds]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.frequency import regular_grid
+from stanhop_app.data.reading import MISSING
 from stanhop_app.data.table import read_table, source_name
 from stanhop_app.data.times import (
     day_comes_first,
@@ -20,10 +21,9 @@ from stanhop_app.data.times import (
     order_hint,
     parse_times,
 )
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 Missing = Literal["error", "interpolate", "ffill"]
-MISSING = ("error", "interpolate", "ffill")
 ID_NAMES = ("unique_id", "id", "series", "series_id")
 
 
@@ -90,10 +90,10 @@ def to_frame(
 
     Raises:
         DataError: naming the column, the row (the first data row is 1) and the count.
-        ValueError: if ``missing`` is none of its values.
+        OptionError: if ``missing`` is none of its values.
     """
     if missing not in MISSING:
-        raise ValueError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}.")
+        raise OptionError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}.")
     if len(table) == 0 or len(table.columns) == 0:
         raise DataError(
             f"{name}: the table has {len(table)} rows and {len(table.columns)} columns."

@@ -19,6 +19,7 @@ from torch import Tensor
 from stanhop_app.data.frame import frame_frequency, time_index
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
+from stanhop_app.errors import OptionError
 
 PARTS = ("train", "validation", "test")
 
@@ -48,12 +49,12 @@ class Panel:
     def __post_init__(self) -> None:
         _spans(self.starts, len(self.frame))
         if len({len(self.starts), len(self.ids), len(self.splits), len(self.scalers)}) > 1:
-            raise ValueError(
+            raise OptionError(
                 f"a panel of {len(self.ids)} series needs as many starts, splits and scalers, got "
                 f"{len(self.starts)}, {len(self.splits)} and {len(self.scalers)}."
             )
         if len(set(self.ids)) < len(self.ids):
-            raise ValueError("every series of a panel needs a name of its own.")
+            raise OptionError("every series of a panel needs a name of its own.")
 
     @classmethod
     def of(
@@ -74,7 +75,7 @@ class Panel:
 
         Raises:
             DataError: if a named split needs more rows.
-            ValueError: if the split is of no known form, or starts and ids do not fit the rows.
+            OptionError: if the split is of no known form, or starts and ids do not fit the rows.
         """
         values = frame.to_numpy(dtype=np.float64)
         splits, scalers = [], []
@@ -114,7 +115,7 @@ class Panel:
         """Borders of the only series.
 
         Raises:
-            ValueError: if there are several.
+            OptionError: if there are several.
         """
         return self.splits[self._only()]
 
@@ -123,7 +124,7 @@ class Panel:
         """Scaler of the only series.
 
         Raises:
-            ValueError: if there are several.
+            OptionError: if there are several.
         """
         return self.scalers[self._only()]
 
@@ -182,14 +183,14 @@ class Panel:
 
         Raises:
             DataError: if a part is too short for one window, saying how many rows are needed.
-            ValueError: if there are several series.
+            OptionError: if there are several series.
         """
         parts = split_windows(self.scaled, self.borders, lookback, horizon)
         return dict(zip(PARTS, parts, strict=True))
 
     def _only(self) -> int:
         if len(self.ids) > 1:
-            raise ValueError(f"the panel has {len(self.ids)} series; take one with series(name).")
+            raise OptionError(f"the panel has {len(self.ids)} series; take one with series(name).")
         return 0
 
 
@@ -198,7 +199,7 @@ def _spans(starts: Sequence[int], rows: int) -> list[tuple[int, int]]:
     edges = [*starts, rows]
     spans = list(pairwise(edges))
     if edges[0] != 0 or any(last < first for first, last in spans):
-        raise ValueError(f"starts must rise from 0 within the {rows} rows, got {tuple(starts)}.")
+        raise OptionError(f"starts must rise from 0 within the {rows} rows, got {tuple(starts)}.")
     return spans
 
 

@@ -11,7 +11,7 @@ from typing import IO
 
 import pandas as pd
 
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 SEPARATORS = ",;\t|"
 HEAD_LINES = 1000
@@ -46,7 +46,7 @@ def read_table(
     Raises:
         DataError: if the file is missing, empty or no table, or if numbers such as 1.234 could mean
             either and nothing tells which.
-        ValueError: for a decimal or thousands mark that cannot be one.
+        OptionError: for a decimal or thousands mark that cannot be one.
     """
     decimal, thousands = _check_marks(decimal, thousands)
     name = source_name(source)
@@ -76,13 +76,13 @@ def read_table(
 def _check_marks(decimal: str | None, thousands: str | None) -> tuple[str | None, str | None]:
     """Both marks, the decimal one from the other where only that is given."""
     if decimal not in (None, ".", ","):
-        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
+        raise OptionError(f"decimal must be '.' or ',', got {decimal!r}.")
     if thousands is not None and (len(thousands) != 1 or thousands.isalnum() or thousands in "+-"):
-        raise ValueError(f"thousands must be one mark such as ',' or '.', got {thousands!r}.")
+        raise OptionError(f"thousands must be one mark such as ',' or '.', got {thousands!r}.")
     if decimal is None and thousands in (".", ","):
         decimal = "." if thousands == "," else ","
     if thousands is not None and thousands == decimal:
-        raise ValueError(f"decimal and thousands cannot both be {decimal!r}.")
+        raise OptionError(f"decimal and thousands cannot both be {decimal!r}.")
     return decimal, thousands
 
 
@@ -90,7 +90,7 @@ def _read_csv(content: bytes, decimal: str | None, thousands: str | None) -> pd.
     raw = (line.decode("utf-8-sig", errors="ignore").strip("\r\n") for line in io.BytesIO(content))
     lines = list(islice((line for line in raw if line.strip()), HEAD_LINES))
     if not lines:
-        raise ValueError("no text in UTF-8")
+        raise OptionError("no text in UTF-8")
     separator = max(SEPARATORS, key=lines[0].count)
     as_text = separator != "," or decimal == "," or thousands is not None
     extra = lines[0].endswith(separator)
@@ -110,7 +110,7 @@ def _read_csv(content: bytes, decimal: str | None, thousands: str | None) -> pd.
                 low_memory=False,  # in chunks, one column could become numbers and text
             )
         except pd.errors.ParserWarning:
-            raise ValueError("rows have more fields than the header has names") from None
+            raise OptionError("rows have more fields than the header has names") from None
     if extra and table.iloc[:, -1].isna().all():
         table = table.iloc[:, :-1]
     if as_text:
@@ -144,7 +144,7 @@ def _find_decimal(text: dict[str, pd.Series]) -> str:
     """The decimal mark that the columns of numbers prove.
 
     Raises:
-        ValueError: if they prove both, or none although marks are there.
+        OptionError: if they prove both, or none although marks are there.
     """
     proof: dict[str, str] = {}
     doubt: list[str] = []
@@ -168,7 +168,7 @@ def _find_decimal(text: dict[str, pd.Series]) -> str:
             if (single & ~maybe_grouped).any():
                 proof[mark] = column
     if len(proof) == 2:
-        raise ValueError(
+        raise OptionError(
             f"columns {proof['.']!r} and {proof[',']!r} write decimals differently; say decimal='.' or "
             "',' (--decimal)"
         )
@@ -177,7 +177,7 @@ def _find_decimal(text: dict[str, pd.Series]) -> str:
     if doubt:
         one = doubt[0]
         whole = re.sub("[.,]", "", one)
-        raise ValueError(
+        raise OptionError(
             f"numbers such as {one} may mean {whole}, or {whole} thousandths; say decimal=',' or '.' "
             "(--decimal)"
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 BATCH_FLOATS = 2**21
 """Numbers gathered at a time where nothing is trained."""
@@ -41,7 +41,7 @@ def split_rows(rows: int, split: str = "14/5/5") -> Split:
             floor(N*(A+B)/(A+B+C)); C may be 0: no test part), or a name in `NAMED_SPLITS`.
 
     Raises:
-        ValueError: if the split is not of that form.
+        OptionError: if the split is not of that form.
         DataError: if a named split needs more rows.
     """
     if split in NAMED_SPLITS:
@@ -54,7 +54,7 @@ def split_rows(rows: int, split: str = "14/5/5") -> Split:
     match = re.fullmatch(r"(\d+)/(\d+)/(\d+)", split)
     a, b, c = (int(part) for part in match.groups()) if match else (0, 0, 0)
     if not a or not b:
-        raise ValueError(
+        raise OptionError(
             f"split must be a ratio A/B/C with A and B above 0, such as 14/5/5, or one of "
             f"{', '.join(NAMED_SPLITS)}; got {split!r}."
         )

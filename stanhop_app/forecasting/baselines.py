@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stanhop_app.data.windows import Windows
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.task import ForecastTask
@@ -35,10 +35,10 @@ def seasonal_naive(horizon: int, season: int) -> Predictor:
     """Repeat the last season, ``y_{t+h} = x_{t+h-m ceil(h/m)}`` with season m.
 
     Raises:
-        ValueError: if the season is below 1.
+        OptionError: if the season is below 1.
     """
     if season < 1:
-        raise ValueError(f"season must be at least 1, got {season}.")
+        raise OptionError(f"season must be at least 1, got {season}.")
     steps = torch.arange(horizon) % season
 
     def predict(x: Tensor) -> Tensor:

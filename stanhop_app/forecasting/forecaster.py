@@ -16,13 +16,16 @@ from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import forecast_after
-from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.options import check_known
 from stanhop_app.training.config import Loss, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
@@ -124,18 +127,43 @@ class STanHopForecaster(BaseEstimator):
         tags.non_deterministic = False
         return tags
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; of the network and its training also single ones, ``network__dim=128``.
+
+        Raises:
+            OptionError: for a name that there is not.
+        """
+        for outer in ("network", "training"):
+            inner = {k: params.pop(k) for k in list(params) if k.startswith(f"{outer}__")}
+            if inner:
+                given = {name.partition("__")[2]: value for name, value in inner.items()}
+                params[outer] = {**(params.get(outer, getattr(self, outer)) or {}), **given}
+                _checked(params[outer], *self._groups()[outer], outer)
+        return super().set_params(**params)
+
+    def _groups(self) -> dict[str, tuple[type, set[str]]]:
+        """Configs of further fields, and those of their fields that are parameters of their own."""
+        own = set(self._get_param_names())
+        return {
+            "network": (STanHopConfig, own | {"num_variates"}),
+            "training": (TrainingConfig, own),
+        }
+
     def network_config(self, num_variates: int) -> STanHopConfig:
         """The architecture that ``fit`` builds for so many variates."""
-        own = {"horizon", "lookback", "association", "clip", "gate", "linear_skip"}
-        further = _checked(self.network, STanHopConfig, own | {"num_variates"}, "network")
-        flat = {name: getattr(self, name) for name in own}
+        further = _checked(self.network, *self._groups()["network"], "network")
+        flat = self._own(STanHopConfig)
         return STanHopConfig(num_variates=num_variates, **_plain({**flat, **further}))
 
     def training_config(self) -> TrainingConfig:
         """The training options that ``fit`` uses."""
-        own = {"loss", "max_epochs", "learning_rate", "batch_size", "seed", "device"}
-        further = _checked(self.training, TrainingConfig, own, "training")
-        return TrainingConfig(**_plain({**{name: getattr(self, name) for name in own}, **further}))
+        further = _checked(self.training, *self._groups()["training"], "training")
+        return TrainingConfig(**_plain({**self._own(TrainingConfig), **further}))
+
+    def _own(self, config: type) -> dict[str, Any]:
+        """Parameters of the forecaster that are fields of a config."""
+        names = set(self._get_param_names())
+        return {f.name: getattr(self, f.name) for f in fields(config) if f.name in names}
 
     def fit(
         self,
@@ -159,7 +187,7 @@ class STanHopForecaster(BaseEstimator):
 
         Raises:
             DataError: naming what is wrong with the table.
-            ValueError: for options that do not fit together.
+            OptionError: for options that do not fit together.
         """
         return self.fit_prepared(
             self.prepare(X),
@@ -343,13 +371,13 @@ class STanHopForecaster(BaseEstimator):
                 match_frequency(frame, self.frequency_)
             return frame
         if isinstance(X, str | Path):
-            raise ValueError(
+            raise OptionError(
                 f"X must be a frame or an array, got {str(X)!r}; read a file with "
                 "stanhop_app.data.frame.read_frame."
             )
         array = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=self)
         if fitted and array.shape[1] != self.n_features_in_:
-            raise ValueError(
+            raise OptionError(
                 f"X has {array.shape[1]} features, but STanHopForecaster is expecting "
                 f"{self.n_features_in_} features as input."
             )
@@ -386,10 +414,5 @@ def _checked(
     given: Mapping[str, Any] | None, config: type, own: set[str], name: str
 ) -> dict[str, Any]:
     """Further fields for a config, each known and not an argument of its own."""
-    known = {f.name for f in fields(config)} - own
-    for key in given or {}:
-        if key not in known:
-            raise ValueError(
-                f"unknown option {key!r} in {name}; choose from: {', '.join(sorted(known))}."
-            )
+    check_known(given or {}, {f.name for f in fields(config)} - own, name)
     return dict(given or {})

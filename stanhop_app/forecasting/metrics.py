@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Units:
@@ -78,9 +80,9 @@ def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
     """Mean absolute seasonal difference per variate of (N, C) history: the scale of MASE.
 
     Raises:
-        ValueError: if the history is not longer than the season.
+        OptionError: if the history is not longer than the season.
     """
     if len(history) <= season:
-        raise ValueError(f"history must be longer than season={season}, got {len(history)} rows.")
+        raise OptionError(f"history must be longer than season={season}, got {len(history)} rows.")
     scale: np.ndarray = np.mean(np.abs(history[season:] - history[:-season]), axis=0)
     return scale

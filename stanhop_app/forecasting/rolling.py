@@ -11,7 +11,7 @@ import pandas as pd
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.frequency import future_index
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """(1, T, C) -> (1, L, C), float32, scaled units."""
@@ -33,11 +33,11 @@ def forecast_after(
         A frame with future time stamps in original units; an array (horizon, C) if the rows have none.
 
     Raises:
-        ValueError: if the horizon is below 1.
+        OptionError: if the horizon is below 1.
         DataError: if there are too few rows.
     """
     if horizon < 1:
-        raise ValueError(f"horizon must be at least 1, got {horizon}.")
+        raise OptionError(f"horizon must be at least 1, got {horizon}.")
     if len(context) < lookback:
         raise DataError(
             f"too few rows: {len(context)}, but a forecast needs the last {lookback} (lookback)."

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
+
 Association = Callable[..., Tensor]
 SMALLEST_ALPHA = 1.01
 """Of `entmax`, besides 1: the nearer alpha is to 1, the more its bisection is noise in float32."""
@@ -62,7 +64,7 @@ def softmax1(
         Weights of the same shape, with sum below 1 along ``dim``: ``1 - sum`` went to the no-op.
 
     Raises:
-        ValueError: if ``n`` is negative or not finite.
+        OptionError: if ``n`` is negative or not finite.
 
     References:
         Hu et al., "Outlier-Efficient Hopfield Layers", arXiv 2404.03828, section 2.
@@ -71,7 +73,7 @@ def softmax1(
     tensor([0.5000])
     """
     if not 0 <= n < math.inf:
-        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+        raise OptionError(f"n is a number of no-op classes and must be at least 0, got {n}.")
     if n == 0 and log_n is None:
         return softmax(scores, dim)
     size = list(scores.shape)
@@ -113,7 +115,7 @@ def entmax(
         dim: dimension that is normalised.
 
     Raises:
-        ValueError: if ``alpha`` is smaller (a tensor is looked at on the CPU only).
+        OptionError: if ``alpha`` is smaller (a tensor is looked at on the CPU only).
 
     References:
         Peters, Niculae and Martins, arXiv 1905.05702; STanHop-Net, arXiv 2312.17346.
@@ -126,7 +128,7 @@ def entmax(
     elif alpha.device.type == "cpu" and not torch.compiler.is_compiling():
         least = float(alpha.detach().min())
     if not least >= SMALLEST_ALPHA - 1e-6:
-        raise ValueError(f"alpha must be 1 or at least {SMALLEST_ALPHA}, got {least}.")
+        raise OptionError(f"alpha must be 1 or at least {SMALLEST_ALPHA}, got {least}.")
 
     def bisect(z: Tensor, dim: int) -> Tensor:
         exponent = alpha.to(z.dtype) if isinstance(alpha, Tensor) else alpha
@@ -159,13 +161,13 @@ def clip(
         zeta: at least 1; 1 is the value that the paper recommends.
 
     Raises:
-        ValueError: if ``gamma > 0`` or ``zeta < 1``.
+        OptionError: if ``gamma > 0`` or ``zeta < 1``.
 
     References:
         Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, equation 4.
     """
     if gamma > 0 or zeta < 1:
-        raise ValueError(f"clip needs gamma <= 0 and zeta >= 1, got gamma={gamma}, zeta={zeta}.")
+        raise OptionError(f"clip needs gamma <= 0 and zeta >= 1, got gamma={gamma}, zeta={zeta}.")
     return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
 
 
@@ -183,8 +185,10 @@ def find_association(name: str) -> Association:
     """Return the association of that name.
 
     Raises:
-        ValueError: if there is none; the message lists all names.
+        OptionError: if there is none; the message lists all names.
     """
     if name not in ASSOCIATIONS:
-        raise ValueError(f"unknown association {name!r}; choose one of: {', '.join(ASSOCIATIONS)}.")
+        raise OptionError(
+            f"unknown association {name!r}; choose one of: {', '.join(ASSOCIATIONS)}."
+        )
     return ASSOCIATIONS[name]

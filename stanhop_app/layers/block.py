@@ -10,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.feedforward import make_feed_forward
 from stanhop_app.layers.hopfield import Hopfield, HopfieldPooling
 
@@ -24,7 +25,7 @@ class FeatureDropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {p}.")
+            raise OptionError(f"dropout must be in [0, 1), got {p}.")
         self.p = p
 
     def forward(self, x: Float[Tensor, "B *positions D"]) -> Float[Tensor, "B *positions D"]:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.memory import MemoryBlock
+from stanhop_app.layers.names import KINDS
 
-KINDS = ("dense", "memory")
-"""Of feed-forward networks and of projections."""
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 """Of dense feed-forward networks."""
 
@@ -31,13 +31,13 @@ class FeedForward(nn.Module):
         activation: a, "gelu" or "relu".
 
     Raises:
-        ValueError: for another activation.
+        OptionError: for another activation.
     """
 
     def __init__(self, dim: int, hidden_dim: int, activation: str = "gelu"):
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ValueError(
+            raise OptionError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}."
             )
         self.up = dense(dim, hidden_dim)
@@ -54,10 +54,10 @@ def find_kind(option: str, kind: str) -> str:
     """The kind, if there is one of this name.
 
     Raises:
-        ValueError: for an unknown one, naming the option and the list.
+        OptionError: for an unknown one, naming the option and the list.
     """
     if kind not in KINDS:
-        raise ValueError(f"{option} must be one of {', '.join(KINDS)}, got {kind!r}.")
+        raise OptionError(f"{option} must be one of {', '.join(KINDS)}, got {kind!r}.")
     return kind
 
 

@@ -17,8 +17,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from stanhop_app.errors import OptionError
+from stanhop_app.layers.names import MOST_BITS
+
 SCORES = ("softmax", "l1")
-MOST_BITS = 16
 TEMPERATURES = (1e-6, 1e6)
 """Bounds beyond which float32 scores overflow."""
 
@@ -28,7 +30,7 @@ class Hashing:
     """How inputs are hashed; layers whose hashing is equal can share what it returns.
 
     Raises:
-        ValueError: bits outside 1..16 or above the width, or options that cannot be.
+        OptionError: bits outside 1..16 or above the width, or options that cannot be.
     """
 
     width: int
@@ -44,9 +46,9 @@ class Hashing:
         chunk_widths(self.width, self.bits)
         if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
             low, high = TEMPERATURES
-            raise ValueError(f"temperature must be in {low:g}..{high:g}, got {self.temperature}.")
+            raise OptionError(f"temperature must be in {low:g}..{high:g}, got {self.temperature}.")
         if self.score not in SCORES:
-            raise ValueError(f"score must be one of {', '.join(SCORES)}, got {self.score!r}.")
+            raise OptionError(f"score must be one of {', '.join(SCORES)}, got {self.score!r}.")
 
     @cached_property
     def widths(self) -> list[int]:
@@ -54,9 +56,9 @@ class Hashing:
         return chunk_widths(self.width, self.bits)
 
     def check(self, x: Tensor) -> None:
-        """Raise ValueError for inputs of another width."""
+        """Raise OptionError for inputs of another width."""
         if x.shape[-1:] != (self.width,):
-            raise ValueError(f"the input must be {self.width} wide, got {tuple(x.shape)}.")
+            raise OptionError(f"the input must be {self.width} wide, got {tuple(x.shape)}.")
 
     def __call__(self, x: Float[Tensor, "*batch D"]) -> "Hashed":
         """Hash every chunk of every token; the scores are differentiable, once."""
@@ -79,12 +81,12 @@ def chunk_widths(width: int, bits: int) -> list[int]:
     """How a width is cut: ceil(width / bits) chunks of at most ``bits``, as even as possible.
 
     Raises:
-        ValueError: bits outside 1..16 or above the width.
+        OptionError: bits outside 1..16 or above the width.
     """
     if not isinstance(bits, int) or not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"bits must be a whole number in 1..{MOST_BITS}, got {bits}.")
+        raise OptionError(f"bits must be a whole number in 1..{MOST_BITS}, got {bits}.")
     if width < bits:
-        raise ValueError(f"the width must be at least bits, got width {width} and {bits} bits.")
+        raise OptionError(f"the width must be at least bits, got width {width} and {bits} bits.")
     tables = -(-width // bits)
     return [width // tables + (k < width % tables) for k in range(tables)]
 

@@ -10,13 +10,13 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.feedforward import dense, find_kind
 from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
+from stanhop_app.layers.names import GATES
 from stanhop_app.layers.retrieval import Retrieval, check_steps, iterate
-
-GATES = ("linear", "mlp", "all_heads")
 
 
 class Gate(nn.Module):
@@ -34,9 +34,9 @@ class Gate(nn.Module):
     def __init__(self, dim: int, num_heads: int, kind: str, gate_init: float = 0.5):
         super().__init__()
         if kind not in GATES:
-            raise ValueError(f"gate must be None or one of {', '.join(GATES)}, got {kind!r}.")
+            raise OptionError(f"gate must be None or one of {', '.join(GATES)}, got {kind!r}.")
         if not 0 < gate_init < 1:
-            raise ValueError(f"gate_init is a probability in (0, 1), got {gate_init}.")
+            raise OptionError(f"gate_init is a probability in (0, 1), got {gate_init}.")
         self.kind, self.num_heads = kind, num_heads
         bias = math.log(gate_init / (1 - gate_init))
         head_dim = dim // num_heads
@@ -96,7 +96,7 @@ class Hopfield(nn.Module):
         bias: whether dense projections have biases; memory layers have none.
 
     Raises:
-        ValueError: heads that do not divide the width, unknown names, bounds that cross.
+        OptionError: heads that do not divide the width, unknown names, bounds that cross.
 
     References:
         Hu et al., arXiv 2404.03828, section 2.4 (OutEffHop); Ramsauer et al., arXiv 2008.02217.
@@ -126,15 +126,15 @@ class Hopfield(nn.Module):
     ):
         super().__init__()
         if num_heads < 1 or dim < 1 or dim % num_heads:
-            raise ValueError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
+            raise OptionError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
         num_key_heads = num_heads if num_key_heads is None else num_key_heads
         if num_key_heads < 1 or num_heads % num_key_heads:
-            raise ValueError(
+            raise OptionError(
                 f"num_key_heads must divide num_heads, got num_heads={num_heads}, "
                 f"num_key_heads={num_key_heads}."
             )
         if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}.")
+            raise OptionError(f"steps must be at least 1, got {steps}.")
         check_steps(steps, tolerance)
         find_association(association)
         _check_numbers(association, beta, n, learn_n, dropout)
@@ -255,12 +255,12 @@ class Hopfield(nn.Module):
         if not query.ndim == stored.ndim == 3 or not (
             query.shape[0] == 1 or stored.shape[0] == 1 or query.shape[0] == stored.shape[0]
         ):
-            raise ValueError(
+            raise OptionError(
                 "query and stored must be (batch, patterns, width) with one batch (or 1), got "
                 f"{tuple(query.shape)} and {tuple(stored.shape)}."
             )
         if query.shape[-1] != dim or stored.shape[-1] != dim:
-            raise ValueError(
+            raise OptionError(
                 f"query and stored must have width {dim}, got {query.shape[-1]} and {stored.shape[-1]}."
             )
 
@@ -272,15 +272,15 @@ class Hopfield(nn.Module):
 def _check_numbers(
     association: str, beta: float | None, n: float, learn_n: bool, dropout: float
 ) -> None:
-    """Raise ValueError for numbers that cannot be, or that the association would not use."""
+    """Raise OptionError for numbers that cannot be, or that the association would not use."""
     if beta is not None and not 0 < beta < math.inf:
-        raise ValueError(f"beta must be above 0, got {beta}.")
+        raise OptionError(f"beta must be above 0, got {beta}.")
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+        raise OptionError(f"dropout must be in [0, 1), got {dropout}.")
     if not 0 <= n < math.inf or (learn_n and n == 0):
-        raise ValueError(f"n must be at least 0, and above 0 to be learned, got {n}.")
+        raise OptionError(f"n must be at least 0, and above 0 to be learned, got {n}.")
     if (n != 1 or learn_n) and association != "softmax1":
-        raise ValueError(f'n and learn_n are options of "softmax1" only, got {association!r}.')
+        raise OptionError(f'n and learn_n are options of "softmax1" only, got {association!r}.')
 
 
 class HopfieldPooling(nn.Module):
@@ -299,7 +299,7 @@ class HopfieldPooling(nn.Module):
     def __init__(self, dim: int, num_heads: int, num_queries: int, **hopfield: object):
         super().__init__()
         if num_queries < 1:
-            raise ValueError(f"num_queries must be at least 1, got {num_queries}.")
+            raise OptionError(f"num_queries must be at least 1, got {num_queries}.")
         self.queries = nn.Parameter(torch.randn(num_queries, dim))
         self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
 
@@ -331,7 +331,7 @@ class HopfieldLayer(nn.Module):
     def __init__(self, dim: int, num_heads: int, num_patterns: int, **hopfield: object):
         super().__init__()
         if num_patterns < 1:
-            raise ValueError(f"num_patterns must be at least 1, got {num_patterns}.")
+            raise OptionError(f"num_patterns must be at least 1, got {num_patterns}.")
         self.patterns = nn.Parameter(torch.randn(num_patterns, dim))
         self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
 

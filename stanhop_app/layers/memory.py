@@ -13,9 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers import memory_kernel
-from stanhop_app.layers.hashing import MOST_BITS, Hashed, Hashing, chunk_widths, score_power
+from stanhop_app.layers.hashing import Hashed, Hashing, chunk_widths, score_power
 from stanhop_app.layers.look_up import look_up
+from stanhop_app.layers.names import MOST_BITS
 
 LARGEST_BYTES = 2**31
 """What the tables of one layer may take; a slip in ``bits`` must not take the machine."""
@@ -57,7 +59,7 @@ class MemoryLayer(nn.Module):
         bias: whether a learned vector, 0 at the start, is added. The paper has none.
 
     Raises:
-        ValueError: bits outside 1..16 or above the width, or tables above 2 GiB.
+        OptionError: bits outside 1..16 or above the width, or tables above 2 GiB.
     """
 
     def __init__(
@@ -73,12 +75,12 @@ class MemoryLayer(nn.Module):
         super().__init__()
         self.hashing = Hashing(in_features, bits, temperature, score)
         if out_features < 1:
-            raise ValueError(f"out_features must be at least 1, got {out_features}.")
+            raise OptionError(f"out_features must be at least 1, got {out_features}.")
         self.widths = self.hashing.widths
         rows = sum(2**width for width in self.widths)
         size = rows * out_features * torch.get_default_dtype().itemsize
         if size > LARGEST_BYTES:
-            raise ValueError(
+            raise OptionError(
                 f"the tables would take {size:,} bytes ({rows:,} rows of {out_features}), above the limit "
                 f"of {LARGEST_BYTES:,}; choose fewer bits than {bits}."
             )
@@ -119,9 +121,9 @@ class MemoryLayer(nn.Module):
 
 
 def check_hashing(hashed: Hashed, hashing: Hashing) -> None:
-    """Raise ValueError for a hash that was made for layers of other options."""
+    """Raise OptionError for a hash that was made for layers of other options."""
     if hashed.by != hashing:
-        raise ValueError(
+        raise OptionError(
             f"the hash was made by {hashed.by}, the layer needs {hashing}; share it between layers "
             "of equal width, bits, temperature and score only."
         )
@@ -160,10 +162,10 @@ class MemoryBlock(nn.Module):
     ):
         super().__init__()
         if expand_bits < 0:
-            raise ValueError(f"expand_bits must be at least 0, got {expand_bits}.")
+            raise OptionError(f"expand_bits must be at least 0, got {expand_bits}.")
         tables = len(chunk_widths(dim, bits))
         if bits + expand_bits > MOST_BITS:
-            raise ValueError(
+            raise OptionError(
                 f"bits + expand_bits must be at most {MOST_BITS}, got {bits} + {expand_bits}."
             )
         hidden = tables * (bits + expand_bits)
@@ -209,7 +211,7 @@ def replace_linear(
         The module, or the new layer if the module is itself an `nn.Linear`.
 
     Raises:
-        ValueError: a weight that another part of the module shares, or widths below ``bits``; nothing
+        OptionError: a weight that another part of the module shares, or widths below ``bits``; nothing
             is changed then.
     """
     owners: dict[int, set[int]] = {}
@@ -221,7 +223,7 @@ def replace_linear(
         if type(part) is not nn.Linear or not filter(name, part):
             continue
         if any(len(owners[id(parameter)]) > 1 for parameter in part.parameters()):
-            raise ValueError(
+            raise OptionError(
                 f"{name or 'module'}: shares a weight with another part; leave it out by filter."
             )
         try:
@@ -234,7 +236,7 @@ def replace_linear(
                 bias=part.bias is not None,
             )
         except ValueError as error:
-            raise ValueError(f"{name or 'module'}: {error}") from None
+            raise OptionError(f"{name or 'module'}: {error}") from None
         new[id(part)] = layer.to(part.weight.device, part.weight.dtype).train(part.training)
     return swap_modules(module, new)
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers import memory_kernel
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer, check_hashing, swap_modules
@@ -25,7 +26,7 @@ class Int8MemoryLayer(nn.Module):
         layer: the trained layer.
 
     Raises:
-        ValueError: if a row is not finite.
+        OptionError: if a row is not finite.
     """
 
     table: Tensor
@@ -38,7 +39,7 @@ class Int8MemoryLayer(nn.Module):
         self.hashing, self.widths = layer.hashing, layer.widths
         table = layer.table.detach().float()
         if not table.isfinite().all():
-            raise ValueError("the tables hold values that are not finite; int8 cannot.")
+            raise OptionError("the tables hold values that are not finite; int8 cannot.")
         tables = table.split([2**width for width in layer.widths])
         largest = torch.stack([part.abs().amax() for part in tables])
         scales = torch.where(largest > 0, largest / 127, 1.0)

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.hashing import Hashing
 
 FEW_NUMBERS = 2**14
@@ -65,7 +66,7 @@ def look_up(
     hashing.check(x)  # the loop itself looks at no bounds
     tables = len(hashing.widths)
     if len(table) != sum(2**width for width in hashing.widths):
-        raise ValueError(f"the tables have {len(table)} rows, which does not fit {hashing}.")
+        raise OptionError(f"the tables have {len(table)} rows, which does not fit {hashing}.")
     tokens = x.detach().reshape(-1, x.shape[-1])
     out = tokens.new_empty(tokens.shape[0], table.shape[1])
     compiled = _compiled()

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import Association, entmax, find_association, softmax1
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.fused import causal_mask, fused_attention
@@ -84,7 +85,7 @@ def associate(
         (B, H, L, F), or the pair of it and the weights.
 
     Raises:
-        ValueError: on shapes or dtypes that do not fit, an unknown association, clip bounds that cross, a
+        OptionError: on shapes or dtypes that do not fit, an unknown association, clip bounds that cross, a
             negative beta or n, an alpha below 1, options that the association does not have, or
             ``fused=True`` where there is no kernel.
     """
@@ -100,7 +101,7 @@ def associate(
     kernel = association in ("softmax", "softmax1") and clip is None
     kernel = kernel and not return_weights and tap is None
     if fused and not kernel:
-        raise ValueError(
+        raise OptionError(
             'fused needs association "softmax" or "softmax1", no clip and no return_weights, got '
             f"{association!r}, clip={clip}, return_weights={return_weights}."
         )
@@ -183,7 +184,7 @@ def retrieve(
     tensor([[8., 0., 0.]])
     """
     if stored.shape[:-2] != query.shape[:-2] or stored.shape[-1] != query.shape[-1]:
-        raise ValueError(
+        raise OptionError(
             "stored and query must agree in all dimensions but the last but one, got "
             f"{tuple(stored.shape)} and {tuple(query.shape)}."
         )
@@ -220,7 +221,7 @@ def iterate(
     Rows rest on their own, so that no result depends on what else is in the batch.
 
     Raises:
-        ValueError: if ``steps`` is negative or ``tolerance`` is.
+        OptionError: if ``steps`` is negative or ``tolerance`` is.
     """
     check_steps(steps, tolerance)
     moving = None
@@ -238,11 +239,11 @@ def iterate(
 
 
 def check_steps(steps: int, tolerance: float | None) -> None:
-    """Raise ValueError unless there can be so many steps with such a tolerance."""
+    """Raise OptionError unless there can be so many steps with such a tolerance."""
     if steps < 0:
-        raise ValueError(f"steps must be at least 0, got {steps}.")
+        raise OptionError(f"steps must be at least 0, got {steps}.")
     if tolerance is not None and not tolerance >= 0:
-        raise ValueError(f"tolerance must be None or at least 0, got {tolerance}.")
+        raise OptionError(f"tolerance must be None or at least 0, got {tolerance}.")
 
 
 def _is_small(patterns: int, width: int) -> bool:
@@ -262,24 +263,24 @@ def _rule(association: str, alpha: float | Tensor, n: float, log_n: Tensor | Non
 
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     if not (query.ndim == key.ndim == value.ndim == 4):
-        raise ValueError(
+        raise OptionError(
             "query, key and value must be (batch, heads, patterns, width), got "
             f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
         )
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        raise ValueError(
+        raise OptionError(
             "query and key must have one width, key and value one number of patterns, got "
             f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
         )
     heads, shared = query.shape[1], key.shape[1]
     divides = shared > 0 and heads % shared == 0
     if key.shape[:2] != value.shape[:2] or query.shape[0] != key.shape[0] or not divides:
-        raise ValueError(
+        raise OptionError(
             "query, key and value must have one batch, and key and value heads that divide those of "
             f"query, got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}."
         )
     if not query.dtype == key.dtype == value.dtype:
-        raise ValueError(
+        raise OptionError(
             f"query, key and value must have one dtype, got {query.dtype}, {key.dtype}, {value.dtype}."
         )
     if mask is not None:
@@ -289,16 +290,16 @@ def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
 def _check_options(
     query: Tensor, association: str, beta: float | Tensor | None, n: float, log_n: Tensor | None
 ) -> None:
-    """Raise ValueError for numbers that cannot be, and tensors that would mean something else."""
+    """Raise OptionError for numbers that cannot be, and tensors that would mean something else."""
     batch, heads, queries = query.shape[:3]
     if isinstance(beta, Tensor):
         _check_broadcast("beta", beta, (batch, heads, queries, 1))
     elif beta is not None and not 0 <= beta < math.inf:
-        raise ValueError(f"beta must be a number of at least 0, got {beta}.")
+        raise OptionError(f"beta must be a number of at least 0, got {beta}.")
     if not 0 <= n < math.inf:
-        raise ValueError(f"n is a number of no-op classes and must be at least 0, got {n}.")
+        raise OptionError(f"n is a number of no-op classes and must be at least 0, got {n}.")
     if association != "softmax1" and (n != 1 or log_n is not None):
-        raise ValueError(f'n is an option of "softmax1" only, got {association!r}.')
+        raise OptionError(f'n is an option of "softmax1" only, got {association!r}.')
     if log_n is not None:
         _check_broadcast("log_n", log_n, (1, heads, 1, 1))
 
@@ -309,12 +310,12 @@ def _check_broadcast(name: str, tensor: Tensor, wanted: tuple[int, ...]) -> None
     except RuntimeError:
         fits = False
     if not fits:
-        raise ValueError(f"{name} must broadcast to {wanted}, got {tuple(tensor.shape)}.")
+        raise OptionError(f"{name} must broadcast to {wanted}, got {tuple(tensor.shape)}.")
 
 
 def _check_mask(mask: Tensor, wanted: tuple[int, ...]) -> None:
     if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be bool (True = may be retrieved), got {mask.dtype}.")
+        raise OptionError(f"mask must be bool (True = may be retrieved), got {mask.dtype}.")
     _check_broadcast("mask", mask, wanted)
 
 

@@ -1,4 +1,1 @@
-"""Models built from `stanhop_app.layers`."""
-
-from stanhop_app.models.stanhop import STanHopConfig as STanHopConfig
-from stanhop_app.models.stanhop import STanHopNet as STanHopNet
+"""Models built from `stanhop_app.layers`: STanHop-Net, BERT, OPT, ViT, and transformers' own."""

@@ -6,35 +6,17 @@ References:
     Devlin et al., arXiv 1810.04805; with "softmax" the numbers are those of Hugging Face's BertForMaskedLM.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.feedforward import dense
-from stanhop_app.models.transformer import TransformerConfig, start_weights
+from stanhop_app.models.config import BERTConfig as BERTConfig
+from stanhop_app.models.transformer import make_blocks, start_weights
 
 NORM_EPS = 1e-12
-
-
-@dataclass(frozen=True, kw_only=True)
-class BERTConfig(TransformerConfig):
-    """Everything that fixes the architecture of `BERT`."""
-
-    vocab_size: int = 4096
-    """Tokens V."""
-    max_length: int = 128
-    """Longest sequence, in tokens."""
-    segments: int = 2
-    """Kinds of segments that have an embedding; a text of one kind uses the first."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("vocab_size", "max_length", "segments"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
 class BERT(nn.Module):
@@ -51,7 +33,7 @@ class BERT(nn.Module):
         self.positions = nn.Embedding(config.max_length, dim)
         self.segments = nn.Embedding(config.segments, dim)
         self.embedding_norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.blocks = config.make_blocks(norm_first=False, norm_eps=NORM_EPS, activation="gelu")
+        self.blocks = make_blocks(config, norm_first=False, norm_eps=NORM_EPS, activation="gelu")
         self.head = MaskedHead(dim, config.vocab_size)
         start_weights(self)
 
@@ -107,9 +89,9 @@ class MaskedHead(nn.Module):
 
 
 def check_length(tokens: Tensor, longest: int) -> None:
-    """Raise ValueError for sequences longer than there are positions."""
+    """Raise OptionError for sequences longer than there are positions."""
     if tokens.shape[1] > longest:
-        raise ValueError(
+        raise OptionError(
             f"sequences have {tokens.shape[1]} tokens, max_length is {longest}; cut them, or train a "
             "model with a larger max_length."
         )

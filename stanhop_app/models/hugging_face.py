@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import write_atomic, write_json
 from stanhop_app.models.bert import BERT, BERTConfig
 from stanhop_app.models.opt import OPT, OPTConfig
@@ -108,7 +108,7 @@ def tensor_names(model: nn.Module) -> dict[str, str]:
     """Hugging Face's name of every tensor of a model, by ours.
 
     Raises:
-        ValueError: naming a tensor that has none there, of a gate or a memory layer.
+        OptionError: naming a tensor that has none there, of a gate or a memory layer.
     """
     kind = _kind(model)
     prefix, layer = LAYERS[kind]
@@ -122,7 +122,7 @@ def tensor_names(model: nn.Module) -> dict[str, str]:
         else:
             _, number, part = (*stem.split(".", 2), "", "")[:3]
             if not stem.startswith("blocks.") or part not in layer:
-                raise ValueError(
+                raise OptionError(
                     f"{ours}: Hugging Face's {kind} has no such tensor; only models without gates, memory "
                     "layers and patch_norm can be read and written."
                 )
@@ -169,7 +169,7 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
     except KeyError as error:
         raise ArtefactError(f"{folder / CONFIG}: lacks {error.args[0]}.") from None
     except TypeError as error:
-        raise ValueError(f"options that there are not: {error}.") from None
+        raise OptionError(f"options that there are not: {error}.") from None
     model = MODELS[kind](config)
     names = tensor_names(model)
     for repeated, original in TIED[kind].items():
@@ -204,7 +204,7 @@ def save_checkpoint(model: BERT | OPT | ViT, folder: Path) -> None:
     the key "stanhop" of ``config.json``.
 
     Raises:
-        ValueError: for a tensor that has no name there.
+        OptionError: for a tensor that has no name there.
         FileExistsError: if the folder holds a checkpoint.
     """
     names = tensor_names(model)

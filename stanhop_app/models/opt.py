@@ -7,35 +7,18 @@ References:
     ``do_layer_norm_before`` (all sizes but 350m, whose post-norm is not offered).
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from stanhop_app.models.bert import check_length
-from stanhop_app.models.transformer import TransformerConfig, start_weights
+from stanhop_app.models.config import OPTConfig as OPTConfig
+from stanhop_app.models.transformer import make_blocks, start_weights
 
 NORM_EPS = 1e-5
 OFFSET = 2
 """Rows before the first position in the table of positions, kept so that checkpoints fit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OPTConfig(TransformerConfig):
-    """Everything that fixes the architecture of `OPT`."""
-
-    vocab_size: int = 4096
-    """Tokens V."""
-    max_length: int = 128
-    """Longest sequence, in tokens."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("vocab_size", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
 
 
 class OPT(nn.Module):
@@ -50,7 +33,7 @@ class OPT(nn.Module):
         self.config = config
         self.tokens = nn.Embedding(config.vocab_size, config.dim)
         self.positions = nn.Embedding(config.max_length + OFFSET, config.dim)
-        self.blocks = config.make_blocks(norm_first=True, norm_eps=NORM_EPS, activation="relu")
+        self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="relu")
         self.norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
         start_weights(self)
 

@@ -8,8 +8,6 @@ References:
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -17,106 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
-from stanhop_app.layers.feedforward import dense, find_kind
-from stanhop_app.layers.hashing import MOST_BITS
-
-
-@dataclass(frozen=True, kw_only=True)
-class STanHopConfig:
-    """Everything that fixes the architecture of `STanHopNet`."""
-
-    num_variates: int
-    """Variates C, the columns of the table."""
-    horizon: int = 24
-    """Time steps forecast."""
-    lookback: int = 512
-    """Time steps read."""
-    deep_lookback: int = 336
-    """Of these, how many of the latest the deep part reads; the linear part may use all."""
-    patch_length: int = 24
-    """Time steps in one patch; a lookback or horizon that it does not divide is padded."""
-    dim: int = 64
-    """Width D of every token. The papers' network has 256."""
-    num_heads: int = 4
-    """Heads of every Hopfield layer; must divide ``dim``."""
-    num_layers: int = 2
-    """STanHop blocks in the encoder; the decoder reads all levels. The papers' network has 11."""
-    hidden_dim: int = 128
-    """Width inside dense feed-forward networks."""
-    feed_forward: str = "dense"
-    """"dense", or "memory" for memory blocks (hashing and look-ups instead of matrix products)."""
-    projection: str = "dense"
-    """"dense" or "memory", of every Hopfield layer."""
-    bits: int = 4
-    """Coordinates that one table of a memory layer hashes."""
-    expand_bits: int = 2
-    """Further bits of the second layer of a memory block."""
-    num_prototypes: int = 4
-    """Learned queries in which the variates of one patch position meet."""
-    coarse_graining: int = 2
-    """Neighbouring patches merged between blocks; 1 keeps the resolution."""
-    association: str = "softmax1"
-    """Name in `stanhop_app.layers.ASSOCIATIONS`."""
-    clip: tuple[float, float] | None = None
-    """(gamma, zeta) of clipped retrieval."""
-    gate: str | None = None
-    """None, "linear", "mlp" or "all_heads"."""
-    gate_init: float = 0.5
-    """Share that a gate lets through at the start."""
-    dropout: float = 0.1
-    """Probability with which a feature of a sample is dropped."""
-    instance_norm: bool = True
-    """Whether every window is standardised by its own mean and deviation, and the forecast mapped back."""
-    linear_skip: bool = True
-    """Whether a closed-form linear part stands beside the deep part."""
-
-    def __post_init__(self) -> None:
-        for name in (
-            "num_variates",
-            "horizon",
-            "lookback",
-            "deep_lookback",
-            "patch_length",
-            "dim",
-            "num_heads",
-            "num_layers",
-            "hidden_dim",
-            "num_prototypes",
-            "coarse_graining",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("feed_forward", "projection"):
-            find_kind(name, getattr(self, name))
-        if not 1 <= self.bits <= MOST_BITS or not 0 <= self.expand_bits <= MOST_BITS - self.bits:
-            raise ValueError(
-                f"bits must be in 1..{MOST_BITS}, expand_bits at least 0 and both together at most "
-                f"{MOST_BITS}, got bits={self.bits}, expand_bits={self.expand_bits}."
-            )
-        if self.deep_steps < self.patch_length:
-            raise ValueError(
-                f"lookback must hold at least one patch, got lookback={self.lookback}, "
-                f"deep_lookback={self.deep_lookback}, patch_length={self.patch_length}; "
-                "choose a smaller patch_length or a larger lookback."
-            )
-
-    @property
-    def deep_steps(self) -> int:
-        """Time steps that the deep part reads."""
-        return min(self.lookback, self.deep_lookback)
-
-    def block(self) -> dict[str, Any]:
-        """Options that every block of the network shares."""
-        return {
-            "feed_forward": self.feed_forward,
-            "projection": self.projection,
-            "bits": self.bits,
-            "expand_bits": self.expand_bits,
-            "association": self.association,
-            "clip": self.clip,
-            "gate": self.gate,
-            "gate_init": self.gate_init,
-        }
+from stanhop_app.layers.feedforward import dense
+from stanhop_app.models.config import STanHopConfig as STanHopConfig
 
 
 class CoarseGrain(nn.Module):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import find_association
 
 VARIANTS = ("softmax", "softmax1", "softmax+clip", "softmax1+clip", "softmax+gate", "softmax1+gate")
@@ -26,7 +27,7 @@ def parse_variant(name: str, *, clip: tuple[float, float], gate: str) -> dict[st
         gate: kind of gate of gated variants.
 
     Raises:
-        ValueError: for other words, naming them.
+        OptionError: for other words, naming them.
     """
     association, *words = name.split("+")
     find_association(association)
@@ -43,7 +44,7 @@ def parse_variant(name: str, *, clip: tuple[float, float], gate: str) -> dict[st
     }
     for word in words:
         if word not in known:
-            raise ValueError(
+            raise OptionError(
                 f"variant {name!r}: unknown word {word!r}; write an association and any of "
                 f"{', '.join(known)}, as in softmax1+clip."
             )

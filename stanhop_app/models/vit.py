@@ -7,43 +7,16 @@ References:
     ViTForImageClassification.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.feedforward import dense
-from stanhop_app.models.transformer import INITIAL_DEVIATION, TransformerConfig, start_weights
+from stanhop_app.models.config import ViTConfig as ViTConfig
+from stanhop_app.models.transformer import INITIAL_DEVIATION, make_blocks, start_weights
 
 NORM_EPS = 1e-12
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViTConfig(TransformerConfig):
-    """Everything that fixes the architecture of `ViT`."""
-
-    image_size: int = 8
-    """Height and width of an image, in pixels."""
-    patch_size: int = 2
-    """Height and width of a patch; must divide ``image_size``."""
-    channels: int = 1
-    """1 for grey images, 3 for colour."""
-    num_classes: int = 10
-    """Classes K."""
-    patch_norm: bool = False
-    """Whether a LayerNorm follows the embedding of the patches: with it, vanilla ViT has few outliers
-    (arXiv 2306.12929, table 7), so that comparisons must say which it was."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("image_size", "patch_size", "channels", "num_classes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.image_size % self.patch_size:
-            raise ValueError(
-                f"patch_size must divide image_size, got {self.patch_size} and {self.image_size}."
-            )
 
 
 class ViT(nn.Module):
@@ -58,7 +31,7 @@ class ViT(nn.Module):
         self.patch_norm = nn.LayerNorm(dim, eps=NORM_EPS) if config.patch_norm else nn.Identity()
         self.class_token = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, 1, dim))
         self.positions = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, patches + 1, dim))
-        self.blocks = config.make_blocks(norm_first=True, norm_eps=NORM_EPS, activation="gelu")
+        self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="gelu")
         self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.head = dense(dim, config.num_classes)
         start_weights(self)
@@ -72,7 +45,7 @@ class ViT(nn.Module):
         config = self.config
         wanted = (config.channels, config.image_size, config.image_size)
         if tuple(images.shape[1:]) != wanted:
-            raise ValueError(
+            raise OptionError(
                 f"images must be (batch, {', '.join(map(str, wanted))}), got {tuple(images.shape)}."
             )
         x = self.patch_norm(self.patches(images).flatten(2).transpose(1, 2))

@@ -13,7 +13,7 @@ from stanhop_app.data.context import stamped_context
 from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import sha256
 from stanhop_app.forecasting.rolling import Predict, forecast_after
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
@@ -141,19 +141,19 @@ def onnx_session(path: Path) -> Predict:
 
 
 def _refuse_pickles(path: Path) -> None:
-    """Raise ValueError for an archive in which torch would unpickle something: ours hold none."""
+    """Raise OptionError for an archive in which torch would unpickle something: ours hold none."""
     with zipfile.ZipFile(path) as archive:
         if len(set(archive.namelist())) < len(archive.namelist()):
-            raise ValueError("it holds two entries of one name")
+            raise OptionError("it holds two entries of one name")
         for entry in archive.infolist():
             name = entry.filename
             if name.endswith((".pt", ".pkl", ".pickle")) and entry.file_size:
-                raise ValueError(f"it holds {name}, which could run code")
+                raise OptionError(f"it holds {name}, which could run code")
             if name.endswith(("weights_config.json", "constants_config.json")):
                 for of in json.loads(archive.read(name))["config"].values():
                     plain = of["path_name"].startswith(("weight_", "tensor_"))
                     if of["use_pickle"] or not plain:
-                        raise ValueError(f"{name} names pickled tensors, which could run code")
+                        raise OptionError(f"{name} names pickled tensors, which could run code")
 
 
 def _program(path: Path) -> Predict:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stanhop_app.data.context import stamp
 from stanhop_app.data.windows import Windows
-from stanhop_app.errors import ConversionError, ExportError
+from stanhop_app.errors import ConversionError, ExportError, OptionError
 from stanhop_app.files import sha256, write_atomic, write_json
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.fitted import Fitted
@@ -70,13 +70,13 @@ def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> Expor
 
     Raises:
         ExportError: if the network cannot be exported so, or the export's forecasts are not the network's.
-        ValueError: for an unknown kind, or if the folder may not be written.
+        OptionError: for an unknown kind, or if the folder may not be written.
         DataError: if the table is not that of the training.
     """
     if to not in KINDS:
-        raise ValueError(f"to must be one of {', '.join(KINDS)}, got {to!r}.")
+        raise OptionError(f"to must be one of {', '.join(KINDS)}, got {to!r}.")
     if to == "onnx-int8" and run.panel is None:
-        raise ValueError(
+        raise OptionError(
             "onnx-int8 is calibrated on training rows: give the table of the training."
         )
     _check_folder(folder, force)
@@ -138,13 +138,13 @@ def _move(scratch: Path, folder: Path, to: str) -> None:
 
 def _check_folder(folder: Path, force: bool) -> None:
     if folder.is_file():
-        raise ValueError(f"{folder}: is a file; choose another --output.")
+        raise OptionError(f"{folder}: is a file; choose another --output.")
     known = {CONFIG, CONTEXT, *KINDS.values()}
     there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if there - known:
-        raise ValueError(f"{folder}: holds other files; choose another --output.")
+        raise OptionError(f"{folder}: holds other files; choose another --output.")
     if there and not force:
-        raise ValueError(f"{folder}: exists; choose another --output, or --force.")
+        raise OptionError(f"{folder}: exists; choose another --output, or --force.")
 
 
 def _window(fitted: Fitted) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE
 from stanhop_app.forecasting.predictor import Predictor
@@ -44,7 +44,7 @@ def window_outliers(
         most: at most so many windows, evenly spaced; None: all. Sample numbers are counted among these.
 
     Raises:
-        ValueError: if no module matches.
+        OptionError: if no module matches.
         DataError: if there is no window.
     """
     return record(network, spread_windows(windows, most), modules=modules)
@@ -104,11 +104,11 @@ def quantized_errors(
 
     Raises:
         DataError: if there is no test window.
-        ValueError: if two configs have the same bits.
+        OptionError: if two configs have the same bits.
     """
     names = [config.name for config in configs]
     if len(set(names)) < len(names):
-        raise ValueError(f"each number of bits must be named once, got {', '.join(names)}.")
+        raise OptionError(f"each number of bits must be named once, got {', '.join(names)}.")
     if len(test) == 0:
         raise DataError("this part of the split holds no window; bits are judged on test windows.")
     batches = calibration_batches(train)

@@ -10,7 +10,7 @@ import pandas as pd
 from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import sha256
 from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
 from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
@@ -59,12 +59,12 @@ def choose_season(panel: Panel, season: int | None = None) -> int:
     """Season of seasonal naive and MASE: as given, or from the frequency where the rows allow it.
 
     Raises:
-        ValueError: if a given season is below 1 or longer than the training rows.
+        OptionError: if a given season is below 1 or longer than the training rows.
     """
     rows = panel.borders.train
     if season is not None:
         if not 1 <= season < rows:
-            raise ValueError(
+            raise OptionError(
                 f"season must be at least 1 and below the {rows} training rows, got {season}."
             )
         return season

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stanhop_app.datasets.patterns import load_patterns
+from stanhop_app.errors import OptionError
 from stanhop_app.studies.cells import Cell, fill, open_results
 from stanhop_app.theory.memories import MEMORIES, complete, retrieval_bound
 
@@ -62,7 +63,7 @@ def run_experiment(
         say: told of every cell that begins.
 
     Raises:
-        ValueError: for more patterns than there are, fewer than two, or levels below 0.
+        OptionError: for more patterns than there are, fewer than two, or levels below 0.
     """
     patterns = load_patterns(experiment.data)
     _check(kind, values, stored, len(patterns), experiment)
@@ -139,20 +140,20 @@ def _check(
     experiment: MemoryExperiment,
 ) -> None:
     if kind not in ("capacity", "noise"):
-        raise ValueError(f"kind must be capacity or noise, got {kind!r}.")
+        raise OptionError(f"kind must be capacity or noise, got {kind!r}.")
     if experiment.repeats < 1 or experiment.steps < 1 or not experiment.beta > 0:
-        raise ValueError(
+        raise OptionError(
             "repeats and steps must be at least 1 and beta above 0, got "
             f"repeats={experiment.repeats}, steps={experiment.steps}, beta={experiment.beta}."
         )
     sizes = values if kind == "capacity" else [stored]
     if not values or not all(2 <= size <= available for size in sizes):
-        raise ValueError(
+        raise OptionError(
             f"{experiment.data} has {available:,} different patterns; store between 2 and that many, got "
             f"{', '.join(f'{size:g}' for size in sizes)}."
         )
     if kind == "noise" and min(values) < 0:
-        raise ValueError(f"levels of noise must be at least 0, got {min(values):g}.")
+        raise OptionError(f"levels of noise must be at least 0, got {min(values):g}.")
 
 
 def memory_table(content: Mapping[str, Any]) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from stanhop_app.datasets.images import load_images
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import find_association
 from stanhop_app.models.vit import ViT, ViTConfig
 from stanhop_app.studies.cells import fill, open_results
@@ -150,13 +151,13 @@ def compare_convergence(
         say: told of every cell that begins.
 
     Raises:
-        ValueError: for an unknown association, or more images than there are.
+        OptionError: for an unknown association, or more images than there are.
     """
     for association in associations:
         find_association(association)
     available = len(_source(experiment.data)[0]) - experiment.held_out
     if not (associations and seeds and sizes) or not 1 <= min(sizes) <= max(sizes) <= available:
-        raise ValueError(
+        raise OptionError(
             f"{experiment.data} has {available:,} images beside {experiment.held_out} held out; learn from 1 "
             f"to that many, got {', '.join(map(str, sizes)) or 'none'}."
         )
@@ -224,7 +225,7 @@ def convergence_claim(content: Mapping[str, Any]) -> str:
     95% interval, by Student's t, does not hold 0. Fewer than three seeds tell nothing.
 
     Raises:
-        ValueError: if the results lack one of the two.
+        OptionError: if the results lack one of the two.
     """
     largest = max(cell["samples"] for cell in content["cells"].values())
     found: dict[str, dict[int, tuple[float, float]]] = {REFERENCE: {}, OURS: {}}
@@ -235,7 +236,7 @@ def convergence_claim(content: Mapping[str, Any]) -> str:
             found[cell["association"]][cell["seed"]] = pair
     seeds = sorted(set(found[REFERENCE]) & set(found[OURS]))
     if not seeds:
-        raise ValueError(f"the claim compares {REFERENCE} and {OURS}; the results lack one.")
+        raise OptionError(f"the claim compares {REFERENCE} and {OURS}; the results lack one.")
     differences = np.array([np.subtract(found[OURS][s], found[REFERENCE][s]) for s in seeds])
     said = []
     for column, what in ((0, "mean training loss"), (1, "error on held-out images")):
@@ -276,12 +277,12 @@ def _source(name: str) -> tuple[Float[Tensor, "N I Y X"], Int[Tensor, " N"], int
     """Pixels, classes and the number of classes.
 
     Raises:
-        ValueError: for images that four patches do not fill.
+        OptionError: for images that four patches do not fill.
     """
     images = load_images(name)
     height, width = images.pixels.shape[2:]
     if height != width or height % 2:
-        raise ValueError(
+        raise OptionError(
             f"{name}: images must be square with an even side, got {height} x {width} pixels."
         )
     pixels = torch.from_numpy(images.pixels).float()

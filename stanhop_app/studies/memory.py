@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
+from stanhop_app.errors import OptionError
 from stanhop_app.files import write_json
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import score
@@ -121,7 +122,7 @@ def compare_memory(
     identity = {"options": options, "data_sha256": panel.fingerprint}
     content = open_results(results, KIND, VERSION, identity)
     if not horizons or not seeds:
-        raise ValueError("horizons and seeds must name at least one number each.")
+        raise OptionError("horizons and seeds must name at least one number each.")
     study = _Study(panel, lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
         study.build(Variant(), horizon, seeds[0])

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from stanhop_app.errors import OptionError
 from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.theory import convergence_figures, memory_curves, scaling_figure
 from stanhop_app.studies import bound, capacity, convergence, scaling
@@ -30,11 +31,11 @@ def present(content: Mapping[str, Any]) -> Shown:
     """Title, finding, table and figures of a results file.
 
     Raises:
-        ValueError: if it is of no experiment that is known.
+        OptionError: if it is of no experiment that is known.
     """
     kind = content.get("kind")
     if kind not in PRESENTERS:
-        raise ValueError(f"results of an unknown experiment ({kind!r}).")
+        raise OptionError(f"results of an unknown experiment ({kind!r}).")
     return PRESENTERS[kind](content)
 
 

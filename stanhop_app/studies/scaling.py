@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.block import TransformerBlock
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.studies.cells import fill, open_results
@@ -147,10 +148,10 @@ def sweep(
     """Fill the cells, one a width and seed, and return all.
 
     Raises:
-        ValueError: for fewer than two widths, or widths that two heads do not divide.
+        OptionError: for fewer than two widths, or widths that two heads do not divide.
     """
     if len(set(dims)) < 2 or not seeds:
-        raise ValueError(
+        raise OptionError(
             f"at least two widths and one seed are needed, got {list(dims)} and {list(seeds)}."
         )
     for dim in dims:
@@ -171,13 +172,13 @@ def fit_exponent(content: Mapping[str, Any], *, seed: int = 0) -> Fit:
     To leave out a width's cells at the limit alone would leave its small ones, and bend the slope.
 
     Raises:
-        ValueError: if fewer than two widths are left.
+        OptionError: if fewer than two widths are left.
     """
     table = scaling_table(content)
     stopped = table.groupby("dim")["at_limit"].transform("any")
     table = table[(table["learned"] > 0) & ~stopped]
     if table["parameters"].nunique() < 2:
-        raise ValueError(
+        raise OptionError(
             "fewer than two widths learned something below the limit; give more widths or a larger "
             "limit."
         )

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from stanhop_app.command_line import spell
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.layers.memory_cost import count_cost
+from stanhop_app.models.config import ViTConfig, default_clip
 from stanhop_app.models.variants import parse_variant
-from stanhop_app.models.vit import ViTConfig
 from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
@@ -22,10 +22,8 @@ from stanhop_app.suite.tasks import make_task
 KIND, VERSION = "suite", 1
 """Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
-CLIPPED, GATE = 0.5, "linear"
-"""Of clipped and gated variants. Clipping takes half a mean weight: ``gamma = -0.5 / tokens``, zeta 1.
-The papers take more (3.2 for BERT, 12 for OPT), which at small widths clips the nearly uniform weights of the
-start to nothing, and all gradients with them. The gate is that of ViT and OPT; BERT's is "mlp"."""
+GATE = "linear"
+"""Of gated variants; it is that of ViT and OPT, BERT's is "mlp"."""
 
 
 def compare_suite(
@@ -49,21 +47,21 @@ def compare_suite(
         variants: names (`stanhop_app.models.variants.parse_variant`).
         seeds: of the networks.
         results: JSON file; a cell is written when it is done.
-        clip: (gamma, zeta) of clipped variants; None: `default_clip`.
+        clip: (gamma, zeta) of clipped variants; None: `stanhop_app.models.config.default_clip` of the tokens.
         gate: kind of gate of gated variants.
         say: told of every cell that begins.
         progress: whether to draw a bar for every training.
 
     Raises:
         ArtefactError: if the file holds results of other options or other data.
-        ValueError: for variants that cannot be, before anything is trained.
+        OptionError: for variants that cannot be, before anything is trained.
         TrainingError: if no cell could be trained.
     """
     if not (variants and seeds):
-        raise ValueError("variants and seeds must name at least one each.")
+        raise OptionError("variants and seeds must name at least one each.")
     content = open_results(results, KIND, VERSION, {})
     corpus = load_data(config)
-    clip = clip or default_clip(config, corpus)
+    clip = clip or default_clip(num_tokens(config, corpus))
     options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
     for name in variants:  # whatever cannot be is said before the first cell is trained
         _with(config, options[name], seeds[0]).make_network(corpus)
@@ -85,13 +83,12 @@ def compare_suite(
     )
 
 
-def default_clip(config: SuiteConfig, corpus: Corpus) -> tuple[float, float]:
-    """(gamma, zeta) for the number of tokens that a query sees."""
-    tokens = config.length
-    if not corpus.is_text:
-        patch = config.network.get("patch_size", ViTConfig.patch_size)
-        tokens = (corpus.inputs["train"].shape[-1] // patch) ** 2 + 1
-    return -CLIPPED / tokens, 1.0
+def num_tokens(config: SuiteConfig, corpus: Corpus) -> int:
+    """Tokens that a query sees."""
+    if corpus.is_text:
+        return config.length
+    patch: int = config.network.get("patch_size", ViTConfig.patch_size)
+    return (corpus.inputs["train"].shape[-1] // patch) ** 2 + 1
 
 
 def _check_common(
@@ -188,4 +185,4 @@ def describe(content: Mapping[str, Any], model: str) -> str:
 
 
 def _defaults(model: str) -> dict[str, Any]:
-    return asdict(MODELS[model][0]())
+    return asdict(MODELS[model]())

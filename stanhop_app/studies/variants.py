@@ -6,7 +6,7 @@ would be those of a small share of the forecast.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ import torch
 
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.config import STanHopConfig, default_clip
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.models.variants import parse_variant
 from stanhop_app.outliers import find_modules, preset_outliers
 from stanhop_app.quantization import QuantizationConfig, parse_bits
 from stanhop_app.runs.measures import BITS, quantized_errors, window_outliers
 from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.config import ComparisonConfig as ComparisonConfig
 from stanhop_app.studies.study import Study
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.loop import train
@@ -38,32 +41,15 @@ LOOKS = 25
 """Measurements of outliers during a training."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ComparisonConfig:
-    """What all cells of a comparison have in common."""
-
-    split: str = "14/5/5"
-    """By name or ratio."""
-    lookback: int = 336
-    """Time steps read."""
-    max_epochs: int = 6
-    """Passes over the training windows."""
-    learning_rate: float = 3e-3
-    """Top of the one-cycle schedule."""
-    clip: tuple[float, float] = (-0.025, 1.0)
-    """(gamma, zeta) of the clipped variants; the papers' for BERT."""
-    gate: str = "linear"
-    """Kind of gate of the gated variants."""
-    network: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `STanHopConfig`, such as dim and num_layers."""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `TrainingConfig`, such as max_steps."""
-
-
 def variant_network(name: str, config: ComparisonConfig) -> dict[str, Any]:
     """Fields of `STanHopConfig` of a variant (`stanhop_app.models.variants.parse_variant`)."""
-    options = parse_variant(name, clip=config.clip, gate=config.gate)
+    options = parse_variant(name, clip=config.clip or _clip(config), gate=config.gate)
     return {"linear_skip": False, **config.network, **options}
+
+
+def _clip(config: ComparisonConfig) -> tuple[float, float]:
+    network = STanHopConfig(num_variates=1, lookback=config.lookback, **config.network)
+    return default_clip(network.num_patches)
 
 
 def compare(
@@ -94,11 +80,11 @@ def compare(
 
     Raises:
         ArtefactError: if the file holds results of other options or other data.
-        ValueError: for variants that cannot be, before anything is trained.
+        OptionError: for variants that cannot be, before anything is trained.
         TrainingError: if no cell could be trained.
     """
     if not (variants and horizons and seeds):
-        raise ValueError("variants, horizons and seeds must name at least one each.")
+        raise OptionError("variants, horizons and seeds must name at least one each.")
     panel = Panel.of(frame, config.split)
     data_sha256 = panel.fingerprint
     identity = {"options": asdict(config), "data_sha256": data_sha256}
@@ -108,7 +94,7 @@ def compare(
     study = Study(panel, config.lookback)
     for horizon in horizons:  # whatever cannot be is said before the first cell is trained
         if not len(study.parts(horizon)[2]):
-            raise ValueError(
+            raise OptionError(
                 f"split {config.split} has no test part, on which variants are compared."
             )
         for variant in variants:

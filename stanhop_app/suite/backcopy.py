@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
+
 BACKCOPY = "backcopy"
 CHARACTERS, TRIGGERS = 64, 3
 """As in the paper: characters, of which the last are triggers."""
@@ -35,7 +37,7 @@ def transitions(
         concentration: of the Dirichlet distribution; the smaller, the fewer characters follow each.
     """
     if not 0 < trigger_share < 1:
-        raise ValueError(f"the share of triggers must be in (0, 1), got {trigger_share}.")
+        raise OptionError(f"the share of triggers must be in (0, 1), got {trigger_share}.")
     generator = np.random.Generator(np.random.PCG64(1))
     plain = CHARACTERS - TRIGGERS
     parts = [
@@ -57,7 +59,7 @@ def backcopy(
         seed: of the draws.
     """
     if length < 4:
-        raise ValueError(f"length must be at least 4, got {length}.")
+        raise OptionError(f"length must be at least 4, got {length}.")
     table = transitions(trigger_share)
     generator = torch.Generator().manual_seed(seed)
     plain = CHARACTERS - TRIGGERS

@@ -1,82 +1,105 @@
 """What a run of the suite is made from."""
 
+import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import nn
-
-from stanhop_app.models.bert import BERT, BERTConfig
-from stanhop_app.models.opt import OPT, OPTConfig
-from stanhop_app.models.vit import ViT, ViTConfig
-from stanhop_app.suite.corpus import SPECIAL, Corpus, default_data
+from stanhop_app.errors import OptionError
+from stanhop_app.models.config import BERTConfig, OPTConfig, ViTConfig
+from stanhop_app.options import check, check_known, option
 from stanhop_app.training.config import TrainingConfig
 
-MODELS: dict[str, tuple[type[Any], type[nn.Module]]] = {
-    "bert": (BERTConfig, BERT),
-    "opt": (OPTConfig, OPT),
-    "vit": (ViTConfig, ViT),
-}
-"""Configuration and network, by name."""
+if TYPE_CHECKING:
+    from torch import nn
+
+MODELS: dict[str, type[Any]] = {"bert": BERTConfig, "opt": OPTConfig, "vit": ViTConfig}
+"""Configuration of the network, by name."""
+NETWORKS = {"bert": "BERT", "opt": "OPT", "vit": "ViT"}
+"""Class of the network, in `stanhop_app.models.NAME`."""
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""The first tokens of every vocabulary, as OPT numbers them."""
 SMALLEST_VOCABULARY = 256 + len(SPECIAL)
 OF_DATA = ("vocab_size", "max_length", "image_size", "channels", "num_classes")
 """Fields of the networks that follow from the data."""
+
+
+class Samples(Protocol):
+    """What a network's sizes follow from: a `stanhop_app.suite.corpus.Corpus`."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """By part."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens, or classes of images."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the samples are tokens."""
+
+
+def default_data(model: str) -> str:
+    """What a model is trained on where nothing is said: it needs no download."""
+    return "digits" if model == "vit" else "python-docs"
+
+
+def make_network(model: str, config: Any) -> "nn.Module":
+    """An untrained network; random weights are drawn from the current state."""
+    module = importlib.import_module(f"stanhop_app.models.{model}")
+    made: nn.Module = getattr(module, NETWORKS[model])(config)
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteConfig:
     """One training of one model."""
 
-    model: str
-    """"bert", "opt" or "vit"."""
-    data: str = ""
-    """Name or path, see `stanhop_app.suite.corpus.load_corpus`; empty: a default that needs no download."""
-    length: int = 128
-    """Tokens in a block of text."""
-    vocab_size: int = 2048
-    """Tokens of a text's vocabulary, at most; 256 bytes and 5 special tokens are always in it."""
-    max_steps: int = 1000
-    """Optimiser steps; the learning-rate cycle spans all of them."""
-    batch_size: int = 32
-    """Samples in an optimiser step."""
-    learning_rate: float = 1e-3
-    """Top of the one-cycle schedule."""
-    weight_decay: float = 0.1
-    """Of AdamW; OPT's."""
-    decay_gains: bool = True
-    """Whether it also draws the gains of norms towards 0."""
-    seed: int = 0
-    """Fixes initial weights, order, hidden tokens and dropout."""
+    model: str = option(MISSING, "The model.", choices=tuple(MODELS))
+    data: str = option(
+        "",
+        "Data: python-docs, shakespeare, backcopy[:SHARE] or a text file; of vit digits, mnist-5k, "
+        "fashion-mnist or a folder of images. Default: python-docs, digits.",
+    )
+    length: int = option(128, "Tokens in a block of text.", least=4)
+    vocab_size: int = option(
+        2048,
+        "Tokens of a text's vocabulary, at most; 256 bytes and 5 special tokens are always in it.",
+        least=1,
+    )
+    max_steps: int = option(
+        1000, "Optimiser steps; the learning-rate cycle spans all of them.", least=1
+    )
+    batch_size: int = option(32, "Samples in an optimiser step.", least=1)
+    learning_rate: float = option(1e-3, "Top of the one-cycle schedule.", above=0.0)
+    weight_decay: float = option(0.1, "Decoupled weight decay of AdamW; OPT's.")
+    decay_gains: bool = option(
+        True, "Whether weight decay also draws the gains of norms towards 0."
+    )
+    seed: int = option(
+        0, "Fixes initial weights, order, hidden tokens and dropout.", least=0, below=2**32
+    )
     network: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the network's configuration; what follows from the data is not among them."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrainingConfig`."""
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model must be one of {', '.join(MODELS)}, got {self.model!r}.")
-        for name in ("length", "vocab_size", "max_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check(self)
         if self.vocab_size < SMALLEST_VOCABULARY:
-            raise ValueError(
+            raise OptionError(
                 f"vocab_size must be at least {SMALLEST_VOCABULARY} (bytes and special tokens), got "
                 f"{self.vocab_size}."
             )
-        if self.length < 4:
-            raise ValueError(f"length must be at least 4, got {self.length}.")
-        known = {f.name for f in fields(MODELS[self.model][0])} - set(OF_DATA)
-        for name in self.network:
-            if name not in known:
-                raise ValueError(
-                    f"network has no option {name!r}; choose from {', '.join(sorted(known))}."
-                )
+        known = {f.name for f in fields(MODELS[self.model])} - set(OF_DATA)
+        check_known(self.network, known, "network")
         if not self.data:
             object.__setattr__(self, "data", default_data(self.model))
 
-    def make_network(self, corpus: Corpus) -> nn.Module:
+    def make_network(self, corpus: Samples) -> "nn.Module":
         """An untrained network for a corpus; random weights are drawn from the current state."""
-        config, network = MODELS[self.model]
+        config = MODELS[self.model]
         if corpus.is_text:
             of_data = {"vocab_size": corpus.vocab_size, "max_length": self.length}
         else:
@@ -86,8 +109,7 @@ class SuiteConfig:
                 "channels": channels,
                 "num_classes": corpus.vocab_size,
             }
-        made: nn.Module = network(config(**{**self.network, **of_data}))
-        return made
+        return make_network(self.model, config(**{**self.network, **of_data}))
 
     def make_training(self, samples: int) -> TrainingConfig:
         """Options of the loop for so many training samples: as many epochs as the steps need."""

@@ -15,11 +15,10 @@ from stanhop_app.datasets.images import SOURCES, load_images
 from stanhop_app.datasets.text import TEXTS, load_text
 from stanhop_app.errors import DataError
 from stanhop_app.suite.backcopy import BACKCOPY, TRIGGER_SHARE, VOCABULARY, backcopy
+from stanhop_app.suite.config import SPECIAL
 
 SHARES = (14, 5, 5)
 """Of training, validation and test."""
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-"""The first tokens of every vocabulary, as OPT numbers them."""
 MASK = SPECIAL.index("<mask>")
 PARTS = ("train", "validation", "test")
 NAMES = (*TEXTS, BACKCOPY, *SOURCES)
@@ -46,11 +45,6 @@ class Corpus:
     def is_text(self) -> bool:
         """Whether it holds tokens."""
         return self.labels is None
-
-
-def default_data(model: str) -> str:
-    """What a model is trained on where nothing is said: it needs no download."""
-    return "digits" if model == "vit" else "python-docs"
 
 
 def load_corpus(

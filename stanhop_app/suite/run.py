@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.files import sha256, to_json, write_json, write_text
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
-from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
+from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training.checkpoint import load_tensors, load_weights, save_tensors
@@ -237,12 +237,12 @@ def run_corpus(run: SuiteRun, data: str | None = None) -> Corpus:
         data: where it lies, if it has no name: a path in a file of somebody's is not followed.
 
     Raises:
-        ValueError: if it has no name and no path is given.
+        OptionError: if it has no name and no path is given.
         DataError: if it is not that of the training, whose parts are unknown then.
     """
     config = run.config
     if data is None and config.data not in NAMES and not is_backcopy(config.data):
-        raise ValueError(f"say where the data of the run lie: it was trained on {config.data}.")
+        raise OptionError(f"say where the data of the run lie: it was trained on {config.data}.")
     given = SuiteConfig(**{**config.as_json(), "data": data or config.data})
     corpus = load_data(given, run.tokenizer)
     if corpus.sha256 != run.data_sha256:
@@ -293,11 +293,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _empty_network(config: SuiteConfig, sizes: Mapping[str, Any]) -> nn.Module:
     """A network without memory for its weights."""
-    kind, network = MODELS[config.model]
     of_data = {name: value for name, value in sizes.items() if value is not None}
     with torch.device("meta"):
-        made: nn.Module = network(kind(**{**config.network, **of_data}))
-    return made
+        kind = MODELS[config.model]
+        return make_network(config.model, kind(**{**config.network, **of_data}))
 
 
 def as_identity(config: SuiteConfig) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from stanhop_app.suite.corpus import MASK, SPECIAL, Corpus
+from stanhop_app.suite.config import SPECIAL
+from stanhop_app.suite.corpus import MASK, Corpus
 
 MASKED_SHARE = 0.15
 """Of the tokens, which BERT must tell; 80% of these are shown as <mask>, 10% as another token."""

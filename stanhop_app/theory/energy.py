@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import find_association
 
 LARGEST_CHUNK = 2**24
@@ -154,12 +155,12 @@ def retrieve(
         steps: at least 0.
 
     Raises:
-        ValueError: for an unknown energy, or patterns that do not fit.
+        OptionError: for an unknown energy, or patterns that do not fit.
     """
     if energy not in ENERGIES:
-        raise ValueError(f"unknown energy {energy!r}; choose one of: {', '.join(ENERGIES)}.")
+        raise OptionError(f"unknown energy {energy!r}; choose one of: {', '.join(ENERGIES)}.")
     if steps < 0:
-        raise ValueError(f"steps must be at least 0, got {steps}.")
+        raise OptionError(f"steps must be at least 0, got {steps}.")
     _check(x, patterns, beta)
     rule = find_association("softmax1" if energy == "outeff" else "softmax")
 
@@ -215,17 +216,17 @@ def _in_chunks(function: Callable[[Tensor], Tensor], x: Tensor, patterns: Tensor
 
 
 def _check(x: Tensor, patterns: Tensor, beta: float) -> None:
-    """Raise ValueError unless patterns fit the inputs and all numbers are finite."""
+    """Raise OptionError unless patterns fit the inputs and all numbers are finite."""
     if patterns.ndim != 2 or len(patterns) == 0:
-        raise ValueError(
+        raise OptionError(
             f"patterns must be (stored, width) with at least one, got {tuple(patterns.shape)}."
         )
     if x.ndim == 0 or x.shape[-1] != patterns.shape[1]:
-        raise ValueError(
+        raise OptionError(
             f"x and patterns must have one width, got {tuple(x.shape)} and {tuple(patterns.shape)}."
         )
     if not 0 < beta < math.inf:
-        raise ValueError(f"beta must be above 0, got {beta}.")
+        raise OptionError(f"beta must be above 0, got {beta}.")
     for name, values in (("x", x), ("patterns", patterns)):
         if not torch.isfinite(values).all():
-            raise ValueError(f"{name} holds values that are not finite.")
+            raise OptionError(f"{name} holds values that are not finite.")

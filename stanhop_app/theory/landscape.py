@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
 from stanhop_app.theory.energy import ENERGIES, retrieve
 
 MARGIN = 0.3
@@ -58,14 +59,14 @@ def parse_patterns(text: str) -> Float[Tensor, "S D"]:
     """Patterns as they are typed: numbers with commas between them, patterns with spaces, as "0,1 2,3".
 
     Raises:
-        ValueError: saying what is no pattern.
+        OptionError: saying what is no pattern.
     """
     try:
         points = [[float(value) for value in point.split(",")] for point in text.split()]
     except ValueError:
-        raise ValueError(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
+        raise OptionError(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
     if len({len(point) for point in points}) != 1:
-        raise ValueError(f"{text!r}: patterns have different widths.")
+        raise OptionError(f"{text!r}: patterns have different widths.")
     return torch.tensor(points, dtype=torch.float64)
 
 
@@ -81,12 +82,12 @@ def landscape(
         size: points of a side of the grid.
 
     Raises:
-        ValueError: for fewer than two patterns, width 1, or an unknown energy.
+        OptionError: for fewer than two patterns, width 1, or an unknown energy.
     """
     if energy not in ENERGIES:
-        raise ValueError(f"unknown energy {energy!r}; choose one of: {', '.join(ENERGIES)}.")
+        raise OptionError(f"unknown energy {energy!r}; choose one of: {', '.join(ENERGIES)}.")
     if patterns.ndim != 2 or len(patterns) < 2 or patterns.shape[1] < 2:
-        raise ValueError(
+        raise OptionError(
             f"patterns must be (stored, width), at least two of width 2, got {tuple(patterns.shape)}."
         )
     principal = patterns.shape[1] > 2

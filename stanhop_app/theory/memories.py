@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import entmax15, softmax, softmax1, sparsemax
 
 ORDER = 10
@@ -59,10 +60,10 @@ def complete(
         tolerance: Euclidean.
 
     Raises:
-        ValueError: for an unknown memory.
+        OptionError: for an unknown memory.
     """
     if memory not in MEMORIES:
-        raise ValueError(f"unknown memory {memory!r}; choose one of: {', '.join(MEMORIES)}.")
+        raise OptionError(f"unknown memory {memory!r}; choose one of: {', '.join(MEMORIES)}.")
     rule, state = MEMORIES[memory], queries
     for _ in range(steps):
         after = rule(beta * state @ patterns.T) @ patterns

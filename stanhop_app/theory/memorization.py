@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.observe import hooked
 from stanhop_app.theory.energy import scaled_beta
 
@@ -178,11 +179,11 @@ def activations(
         batch_size: samples at a time.
 
     Raises:
-        ValueError: if there is no such module, it is not called, or its output is not by sample.
+        OptionError: if there is no such module, it is not called, or its output is not by sample.
     """
     modules = dict(model.named_modules())
     if layer not in modules:
-        raise ValueError(
+        raise OptionError(
             f"the model has no module {layer!r}; it has {', '.join(list(modules)[1:9])}, ..."
         )
     found: list[Tensor] = []
@@ -199,7 +200,7 @@ def activations(
                 found.clear()
                 model(batch)
                 if not found or len(found[-1]) != len(batch):
-                    raise ValueError(
+                    raise OptionError(
                         f"module {layer!r} is not called, or its output is not one a sample."
                     )
                 last = found[-1].float()
@@ -232,14 +233,14 @@ def memorization_report(
         seed: of the bootstrap and the Gaussian control.
 
     Raises:
-        ValueError: for fewer than two samples, values that are not finite, or a zone that leaves a sample
+        OptionError: for fewer than two samples, values that are not finite, or a zone that leaves a sample
             without neighbours.
     """
     for name, group in (("members", members), ("others", others)):
         if len(group.inputs) < 2:
-            raise ValueError(f"{name} must be at least two, got {len(group.inputs)}.")
+            raise OptionError(f"{name} must be at least two, got {len(group.inputs)}.")
         if not torch.isfinite(torch.cat([group.losses, group.naive_losses])).all():
-            raise ValueError(f"losses of {name} hold values that are not finite.")
+            raise OptionError(f"losses of {name} hold values that are not finite.")
     generator = torch.Generator().manual_seed(seed)
 
     def inside(network: nn.Module) -> tuple[Tensor, Tensor]:
@@ -259,7 +260,7 @@ def memorization_report(
     pairs: tuple[tuple[int, int, float], ...] = ()
     for name, (a, b) in spaces.items():
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-            raise ValueError(f"{name}: holds values that are not finite.")
+            raise OptionError(f"{name}: holds values that are not finite.")
         own = _Neighbours(a, a, members.positions, members.positions, zone, same=True)
         across = _Neighbours(b, a, others.positions, members.positions, zone)
         if name == TRAINED:
@@ -322,7 +323,7 @@ class _Neighbours:
         self.distances = distances.masked_fill(near, float("inf"))
         self.nearest = self.distances.amin(1)
         if torch.isinf(self.nearest).any():
-            raise ValueError(
+            raise OptionError(
                 f"a zone of {zone} leaves a sample without neighbours; bring more samples, or a smaller zone."
             )
         self.differences = (queries - store[self.distances.argmin(1)]).square()

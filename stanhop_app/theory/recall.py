@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.retrieval import associate, retrieve
 from stanhop_app.theory.energy import association_energy
 
@@ -42,12 +43,12 @@ def standardise(patterns: Float[Tensor, "S D"]) -> Float[Tensor, "S D"]:
     """Patterns with mean 0 and norm 1: a memory of inner products favours long patterns otherwise.
 
     Raises:
-        ValueError: if one is constant.
+        OptionError: if one is constant.
     """
     centred = patterns - patterns.mean(-1, keepdim=True)
     norm = centred.norm(dim=-1, keepdim=True)
     if not (norm > 0).all():
-        raise ValueError(f"pattern {int(norm.argmin()) + 1} is constant; leave it out.")
+        raise OptionError(f"pattern {int(norm.argmin()) + 1} is constant; leave it out.")
     return centred / norm
 
 
@@ -55,15 +56,15 @@ def cut_windows(series: Float[Tensor, " T"], length: int, count: int) -> Float[T
     """Windows of a series, at most ``count``, evenly spaced; constant ones are left out.
 
     Raises:
-        ValueError: if there are not two.
+        OptionError: if there are not two.
     """
     if len(series) < length:
-        raise ValueError(f"a window needs {length} rows, the series has {len(series)}.")
+        raise OptionError(f"a window needs {length} rows, the series has {len(series)}.")
     starts = torch.linspace(0, len(series) - length, count).long().unique()
     windows = series.unfold(0, length, 1)[starts]
     windows = windows[windows.amax(1) > windows.amin(1)]
     if len(windows) < 2:
-        raise ValueError(
+        raise OptionError(
             f"the series has {len(windows)} windows that are not constant; two are needed."
         )
     return windows
@@ -81,9 +82,9 @@ def damage(
         seed: of the noise.
     """
     if kind not in DAMAGES:
-        raise ValueError(f"damage must be one of {', '.join(DAMAGES)}, got {kind!r}.")
+        raise OptionError(f"damage must be one of {', '.join(DAMAGES)}, got {kind!r}.")
     if not amount >= 0 or (kind == "mask" and amount > 1):
-        raise ValueError(f"amount must be at least 0, and at most 1 for a mask, got {amount}.")
+        raise OptionError(f"amount must be at least 0, and at most 1 for a mask, got {amount}.")
     if kind == "mask":
         kept = round(len(pattern) * (1 - amount))
         return torch.cat([pattern[:kept], torch.zeros_like(pattern[kept:])])

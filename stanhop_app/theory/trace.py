@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.errors import OptionError
 from stanhop_app.theory.energy import global_energy, scaled_beta
 from stanhop_app.theory.memorization import activations
 
@@ -90,15 +91,15 @@ def energy_trace(
         seed: of the noise.
 
     Raises:
-        ValueError: for fewer than two seen samples, inputs that are no floats, no layers, or a zone that
+        OptionError: for fewer than two seen samples, inputs that are no floats, no layers, or a zone that
             leaves a sample without neighbours.
     """
     if len(seen) < 2 or not layers:
-        raise ValueError(
+        raise OptionError(
             f"two samples and one layer are needed, got {len(seen)} and {len(layers)}."
         )
     if not seen.is_floating_point():
-        raise ValueError("inputs must be floats, so that noise can be added to them.")
+        raise OptionError("inputs must be floats, so that noise can be added to them.")
     at = torch.arange(len(seen)) if positions is None else positions
     near = (at[:, None] - at[None]).abs() < max(zone, 1)
     draws = torch.randn(seen.shape, generator=torch.Generator().manual_seed(seed))
@@ -117,7 +118,7 @@ def energy_trace(
         distances[CORRUPTED] = distances[CORRUPTED].masked_fill(near, float("inf"))
         nearest = distances[SEEN].amin(1)
         if not torch.isfinite(nearest).all():
-            raise ValueError(f"a zone of {zone} leaves a sample without neighbours.")
+            raise OptionError(f"a zone of {zone} leaves a sample without neighbours.")
         beta = scaled_beta(nearest)
         betas.append(beta)
         for name, squares in distances.items():

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from stanhop_app.options import check, option
+
 Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]
 Keep = Literal["best", "last"]
@@ -13,63 +15,65 @@ Keep = Literal["best", "last"]
 class TrainingConfig:
     """How a model is trained."""
 
-    loss: Loss = "mse"
-    """What is minimised, in scaled units, also on validation: "mse", "mae" or "huber" (delta 1)."""
-    max_epochs: int = 6
-    """Passes over the training windows; the learning-rate cycle spans all of them."""
-    max_steps: int | None = None
-    """Optimiser steps after which training ends in any case; shortens the cycle too."""
-    batch_size: int = 64
-    """Windows in an optimiser step, over all devices together."""
-    learning_rate: float = 3e-3
-    """Top of the one-cycle schedule. On ETTh1's validation rows better than .001 at 24, 96, 336 and 720."""
-    warmup: float = 0.3
-    """Share of the steps in which the learning rate rises."""
-    weight_decay: float = 0.01
-    """Decoupled weight decay of AdamW."""
-    decay_gains: bool = True
-    """Whether weight decay also draws the gains of norms towards 0, as OPT's training did; it keeps
-    outliers small (arXiv 2306.12929, table 6)."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient."""
-    average_decay: float = 0.99
-    """Decay of the running average of the weights that is validated and kept; 0 keeps the last."""
-    keep: Keep = "best"
-    """Which averaged weights the model ends with: those "best" on validation, or the "last" ones. What
-    grows with training, as outliers do, is compared at one and the same step only with the last."""
-    patience: int = 3
-    """Epochs without a better validation loss after which training stops."""
-    seed: int = 0
-    """Fixes initial weights, order and dropout; on CPU, the result to the bit."""
-    device: str = "auto"
-    """Accelerator: "auto", "cpu", "cuda", "mps"."""
-    devices: int = 1
-    """Processes, one device each; more than one trains data-parallel (DDP)."""
-    precision: Precision = "32-true"
-    """Precision of Lightning Fabric: "32-true" or "bf16-mixed"."""
+    loss: Loss = option(
+        "mse",
+        "What is minimised, in scaled units, on training and on validation windows; huber has delta 1.",
+        choices=get_args(Loss),
+    )
+    max_epochs: int = option(
+        6, "Passes over the training windows; the learning-rate cycle spans all of them.", least=1
+    )
+    max_steps: int | None = option(
+        None,
+        "Optimiser steps after which training ends in any case; the cycle is shorter then. Default: none.",
+        least=1,
+    )
+    batch_size: int = option(
+        64, "Windows in an optimiser step, over all devices together.", least=1
+    )
+    # On ETTh1's validation rows .003 was better than .001 at 24, 96, 336 and 720 hours.
+    learning_rate: float = option(3e-3, "Top of the one-cycle schedule.", above=0.0)
+    warmup: float = option(
+        0.3, "Share of the steps in which the learning rate rises.", least=0.0, below=1.0
+    )
+    weight_decay: float = option(0.01, "Decoupled weight decay of AdamW.")
+    # arXiv 2306.12929, table 6.
+    decay_gains: bool = option(
+        True,
+        "Whether weight decay also draws the gains of norms towards 0, which keeps outliers small.",
+    )
+    gradient_clip: float = option(1.0, "Largest norm of the gradient.", above=0.0)
+    average_decay: float = option(
+        0.99,
+        "Decay of the running average of weights that is validated and kept; 0 keeps the last weights.",
+        least=0.0,
+        below=1.0,
+    )
+    # What grows with training, as outliers do, is compared at one and the same step only with the last.
+    keep: Keep = option(
+        "best",
+        "Which averaged weights the model ends with: those best on validation, or the last ones.",
+        choices=get_args(Keep),
+    )
+    patience: int = option(
+        3, "Epochs without a better validation loss after which training stops.", least=1
+    )
+    seed: int = option(
+        0,
+        "Fixes initial weights, order and dropout; on a CPU the result to the bit.",
+        least=0,
+        below=2**32,
+    )
+    device: str = option("auto", "Accelerator.", choices=("auto", "cpu", "cuda", "mps"))
+    devices: int = option(
+        1, "Processes, a device each; more than one train data-parallel (DDP).", least=1
+    )
+    precision: Precision = option(
+        "32-true", "Precision of Lightning Fabric.", choices=get_args(Precision)
+    )
 
     def __post_init__(self) -> None:
-        if self.loss not in get_args(Loss):
-            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {self.loss!r}.")
-        if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}."
-            )
-        if self.keep not in get_args(Keep):
-            raise ValueError(f"keep must be one of {', '.join(get_args(Keep))}, got {self.keep!r}.")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2**32), got {self.seed}.")
-        for name in ("max_epochs", "batch_size", "patience", "devices"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}.")
-        for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name in ("warmup", "average_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        check(self)
 
 
 def one_cycle(step: int, total: int, warmup: float) -> float:

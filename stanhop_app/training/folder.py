@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.version import __version__
 
 CONFIG = "config.json"
@@ -73,24 +73,24 @@ def check_folder(
         force: whether a run may be overwritten.
 
     Raises:
-        ValueError: if the folder holds a run, finished or not, and neither option allows it, or
+        OptionError: if the folder holds a run, finished or not, and neither option allows it, or
             anything else.
     """
     if not is_main_process() or not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"{folder}: is a file; choose another --output.")
+        raise OptionError(f"{folder}: is a file; choose another --output.")
     finished, begun = (folder / CONFIG).exists(), (folder / CHECKPOINT).exists()
     if finished:
         try:
             read(folder)
         except ArtefactError:
-            raise ValueError(
+            raise OptionError(
                 f"{folder}: holds a {CONFIG} that is not of a run of this kind; choose another --output."
             ) from None
     elif not begun and any(folder.iterdir()):
-        raise ValueError(f"{folder}: holds files and no run; choose another --output.")
+        raise OptionError(f"{folder}: holds files and no run; choose another --output.")
     if finished and not force:
-        raise ValueError(f"{folder}: holds a finished run; choose another --output, or --force.")
+        raise OptionError(f"{folder}: holds a finished run; choose another --output, or --force.")
     if begun and not resume and not force:
-        raise ValueError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")
+        raise OptionError(f"{folder}: holds an unfinished run; go on with --resume, or --force.")

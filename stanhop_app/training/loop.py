@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.errors import ArtefactError, OptionError, TrainingError
 from stanhop_app.files import to_json, write_csv
 from stanhop_app.training.checkpoint import (
     load_optimizer,
@@ -220,7 +220,7 @@ class _Loop:
             )
         except (RuntimeError, ValueError, ImportError) as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"device {config.device!r} cannot be used here ({reason}).") from None
+            raise OptionError(f"device {config.device!r} cannot be used here ({reason}).") from None
         self.fabric.launch()
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import write_csv
 from stanhop_app.outliers import Modules, record
 
@@ -33,7 +33,7 @@ class OutlierLog:
         self, batch: Tensor, every: int, *, modules: Modules = "all", file: Path | None = None
     ):
         if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}.")
+            raise OptionError(f"every must be at least 1, got {every}.")
         self.batch, self.every, self.modules, self.file = batch, every, modules, file
         self.rows: list[dict[str, float | str]] = []
 

@@ -345,12 +345,12 @@ USAGE = {
     "association": (
         ["train", "CSV", "--association", "relu"],
         2,
-        "unknown association 'relu'; choose one of: softmax, softmax1, sparsemax, entmax15, entmax",
+        "'relu' is not one of 'softmax', 'softmax1', 'sparsemax', 'entmax15', 'entmax'",
     ),
-    "gate": (["train", "CSV", "--gate", "big"], 2, "gate must be None or one of linear, mlp, all_"),
+    "gate": (["train", "CSV", "--gate", "big"], 2, "'big' is not one of 'linear', 'mlp', 'all_"),
     "heads": (["train", "CSV", "--num-heads", "3"], 2, "num_heads must divide dim, got dim=16"),
     "split": (["train", "CSV", "--split", "7"], 2, "split must be a ratio A/B/C"),
-    "loss": (["train", "CSV", "--loss", "rmse"], 2, "loss must be one of mse, mae, huber"),
+    "loss": (["train", "CSV", "--loss", "rmse"], 2, "'rmse' is not one of 'mse', 'mae', 'huber'"),
     "option": (["train", "CSV", "--horizn", "3"], 2, "No such option '?--horizn"),
     "number": (["train", "CSV", "--horizon", "many"], 2, "'many' is not a valid integer"),
     "command": (["trian"], 2, "No such command 'trian'"),
@@ -368,11 +368,15 @@ USAGE = {
         "'a' is not a list of numbers",
     ),
     "stdin on two": (["train", "-", "--devices", "2"], 2, "several processes cannot read standard"),
-    "device": (["train", "CSV", "--device", "tpu"], 2, "device 'tpu' cannot be used here"),
+    "device": (
+        ["train", "CSV", "--device", "tpu"],
+        2,
+        "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'",
+    ),
     "precision": (
         ["train", "CSV", "--precision", "8"],
         2,
-        "precision must be one of 32-true, bf16",
+        "'8' is not one of '32-true', 'bf16-mixed'",
     ),
     "season": (["train", "CSV", "--season", "0"], 2, "season must be at least 1"),
     "unknown ending": (
@@ -463,3 +467,41 @@ def test_the_version_is_the_packages(stanhop, project):
     assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["dynamic"] == [
         "version"
     ]
+
+
+def test_only_errors_of_ours_are_the_users_mistake(stanhop, monkeypatch, csv, tmp_path):
+    """A ValueError of torch's or numpy's is a defect of stanhop, whatever it says."""
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    def broken(*given, **options):
+        raise ValueError("shapes (3,) and\n(4,) not aligned")
+
+    monkeypatch.setattr(STanHopForecaster, "prepare", broken)
+    command = ["train", csv, *SMALL, "-o", tmp_path / "run"]
+    code, out, err = stanhop(*command)
+    assert (code, out) == (1, "")
+    (line,) = [line for line in err.splitlines() if line.startswith("stanhop: ")]
+    assert "this is a defect of stanhop" in line
+    assert "ValueError: shapes (3,) and (4,) not aligned" in line
+    assert "Traceback" not in err
+    code, _, err = stanhop("--debug", *command)
+    assert code == 1
+    assert "Traceback" in err
+    assert "in broken" in err
+
+
+def test_every_error_of_ours_has_one_base():
+    import inspect
+
+    from stanhop_app import errors
+
+    found = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
+    assert len(found) == 7
+    assert all(issubclass(c, errors.StanhopError) for c in found)
+
+
+def test_no_bare_value_error_is_raised(project):
+    """What the package refuses it refuses with an error of its own."""
+    for top in ("stanhop_app", "cli", "ui", "datasets"):
+        for path in (project / top).rglob("*.py"):
+            assert "raise ValueError" not in path.read_text(), path

@@ -150,7 +150,7 @@ def test_other_data_have_no_known_test_part(runs, tmp_path):
 def test_options_that_cannot_be_are_said():
     with pytest.raises(ValueError, match="model must be one of bert, opt, vit"):
         SuiteConfig(model="gpt")
-    with pytest.raises(ValueError, match="network has no option 'patch_size'"):
+    with pytest.raises(ValueError, match="unknown option 'patch_size' in network"):
         SuiteConfig(model="opt", network={"patch_size": 2})
     with pytest.raises(ValueError, match="max_steps must be"):
         SuiteConfig(model="opt", max_steps=0)
@@ -407,9 +407,9 @@ def test_commands_train_evaluate_and_compare(stanhop, tmp_path):
         (["train", "opt", "--data", "none.txt"], 3, "no such text file"),
         (["train", "opt", "--length", "100000"], 3, "choose a smaller --length"),
         (["train", "vit", "--patch-size", "3"], 2, "patch_size must divide"),
-        (["train", "opt", "--patch-size", "3"], 2, "no option 'patch_size'"),
+        (["train", "opt", "--patch-size", "3"], 2, "unknown option 'patch_size' in network"),
         (["train", "opt", "--num-heads", "5"], 2, "num_heads must divide dim"),
-        (["train", "opt", "--association", "soft"], 2, "unknown association"),
+        (["train", "opt", "--association", "soft"], 2, "'soft' is not one of"),
         (["train", "gpt"], 2, "'gpt' is not one of"),
         (["evaluate", "nowhere"], 4, "not a run of the suite"),
         (["compare", "opt", "-o", "no/such/folder.json"], 2, "does not exist"),

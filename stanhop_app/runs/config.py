@@ -1,0 +1,33 @@
+"""What a run is made with, besides the network and its training. Nothing here needs torch."""
+
+from dataclasses import dataclass
+
+from stanhop_app.options import check, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How the rows of a table are used, and what a run folder keeps."""
+
+    split: str = option(
+        "14/5/5",
+        "Training, validation and test rows in time order: a ratio A/B/C, or etth (8640/2880/2880 rows).",
+    )
+    season: int | None = option(
+        None,
+        "Steps of a season, of seasonal naive and MASE. Default: from the frequency.",
+        least=1,
+    )
+    outlier_steps: int | None = option(
+        None,
+        "Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",
+        least=1,
+    )
+    novelty: bool = option(
+        False,
+        "Keep what stanhop forecast --explain needs: activations of training windows.",
+        flags=("--novelty", ""),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

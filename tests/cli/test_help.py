@@ -1,0 +1,126 @@
+"""Help of every command: complete, grouped, and there at once."""
+
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+from stanhop_app.cli import COMMANDS, group
+from stanhop_app.cli import train as train_module
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.options import options_of
+from stanhop_app.training.config import TrainingConfig
+
+
+def commands(command=group, words=()):
+    """Every command that can be run, with the words that name it."""
+    if not isinstance(command, click.Group):
+        yield words, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*words, name))
+
+
+ALL = dict(commands())
+
+
+def options(command):
+    return [p for p in command.params if isinstance(p, click.Option)]
+
+
+def test_there_is_a_command_of_every_name():
+    assert {words[0] for words in ALL} == set(COMMANDS)
+    assert len(ALL) > 20
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_flag_has_a_sentence(words):
+    for option in options(ALL[words]):
+        assert option.help, f"{option.name} has no help"
+        assert option.help.rstrip().endswith((".", "?")), option.help
+        assert option.help[0].isupper(), option.help
+
+
+def test_what_is_chosen_from_a_list_says_the_list():
+    """Whatever is declared with choices is a choice on the command line."""
+    known = {**options_of(STanHopConfig), **options_of(TrainingConfig)}
+    enumerated = {name for name, option in known.items() if option.names is not None}
+    assert enumerated >= {"association", "gate", "feed_forward", "loss", "device", "keep"}
+    for words, command in ALL.items():
+        for option in options(command):
+            if option.name in enumerated:
+                assert isinstance(option.type, click.Choice), f"{words} {option.name}"
+                assert tuple(option.type.choices) == known[option.name].names
+
+
+def test_an_association_of_others_can_be_chosen(monkeypatch):
+    from stanhop_app.layers.association import ASSOCIATIONS
+
+    option = next(o for o in options(ALL["train",]) if o.name == "association")
+    monkeypatch.setitem(ASSOCIATIONS, "mine", ASSOCIATIONS["softmax"])
+    assert option.type.convert("mine", option, None) == "mine"
+    with pytest.raises(click.BadParameter, match="'foo' is not one of"):
+        option.type.convert("foo", option, None)
+
+
+def test_the_flags_of_train_are_the_fields_and_their_defaults():
+    """And every parameter of the forecaster has the default of its field."""
+    declared = {**options_of(STanHopConfig), **options_of(TrainingConfig)}
+    shown = {option.name: option for option in options(ALL["train",])}
+    for name, field in declared.items():
+        if name != "num_variates":
+            assert shown[name].default == field.default, name
+    for name, value in STanHopForecaster().get_params().items():
+        if name in declared:
+            assert value == declared[name].default, name
+    own = set(STanHopForecaster().get_params())
+    assert set(train_module.OWN) == own & set(options_of(STanHopConfig))
+    assert set(train_module.OWN_TRAINING) == own & set(options_of(TrainingConfig))
+
+
+def test_train_shows_what_people_use_first_and_then_groups(stanhop):
+    code, out, _ = stanhop("train", "--help")
+    assert code == 0
+    headings = [line for line in out.splitlines() if line.endswith(":") and line[0].isalpha()]
+    assert headings == [
+        "Used first:",
+        "Data:",
+        "Forecast:",
+        "Network:",
+        "Training:",
+        "Output:",
+        "Help:",
+    ]
+    first = out.split("Used first:")[1].split("Data:")[0]
+    assert sum(line.startswith(("  --", "  -o")) for line in first.splitlines()) == 10
+    assert all(out.count(f" --{name} ") <= 2 for name in ("horizon", "dim", "seed"))
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_help_imports_no_torch_and_no_pandas(words):
+    script = (
+        "import sys\nfrom stanhop_app.cli import run\n"
+        f"code = run([*{list(words)}, '--help'])\n"
+        "heavy = [m for m in ('torch', 'pandas', 'numpy', 'streamlit') if m in sys.modules]\n"
+        "sys.exit(f'imports {heavy}' if heavy or code else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_is_there_at_once():
+    """The largest one, median of seven."""
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "stanhop_app.cli", "train", "--help"],
+            check=True,
+            capture_output=True,
+        )
+        times.append(time.perf_counter() - started)
+    assert sorted(times)[3] < 0.35, times

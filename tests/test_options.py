@@ -1,0 +1,72 @@
+"""Options declared once: bounds, choices, and what the declaration says of each."""
+
+from dataclasses import MISSING, dataclass, field
+from typing import Literal
+
+import pytest
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.layers.names import ASSOCIATION_NAMES
+from stanhop_app.options import check, defaults_of, option, options_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Oven:
+    degrees: float = option(180.0, "Temperature.", least=0, most=300)
+    minutes: int = option(MISSING, "Time.", above=0)
+    kind: Literal["gas", "coal"] = option("gas", "Fuel.", choices=("gas", "coal"))
+    share: float | None = option(None, "Open.", least=0.0, below=1.0)
+    seed: int = option(0, "Seed.", least=0, below=2**32)
+    pair: tuple[float, float] | None = option(None, "Two.", metavar="A B")
+    rest: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"degrees": 300.5}, "degrees must be in 0..300, got 300.5."),
+        ({"degrees": float("nan")}, "degrees must be in 0..300, got nan."),
+        ({"minutes": 0}, "minutes must be above 0, got 0."),
+        ({"kind": "wood"}, "kind must be one of gas, coal, got 'wood'."),
+        ({"share": 1.0}, r"share must be in \[0, 1\), got 1.0."),
+        ({"seed": 2**32}, r"seed must be in \[0, 2\*\*32\), got 4294967296."),
+    ],
+)
+def test_what_is_out_of_bounds_is_said(given, message):
+    with pytest.raises(ValueError, match=message):
+        Oven(**{"minutes": 1, **given})
+
+
+def test_a_declaration_says_all():
+    known = options_of(Oven)
+    assert list(known) == ["degrees", "minutes", "kind", "share", "seed", "pair"]
+    assert [o.kind for o in known.values()] == [float, int, str, float, int, tuple]
+    assert [o.optional for o in known.values()] == [False, False, False, True, False, True]
+    assert known["kind"].names == ("gas", "coal")
+    assert "minutes" not in defaults_of(Oven)
+    assert Oven(minutes=3, share=None).degrees == defaults_of(Oven)["degrees"] == 180
+
+
+def test_names_that_help_shows_are_those_that_are_registered():
+    assert tuple(ASSOCIATIONS) == ASSOCIATION_NAMES
+
+
+def test_single_options_of_the_network_can_be_set():
+    forecaster = STanHopForecaster(network={"dim": 32})
+    forecaster.set_params(network__dim=128, network__num_layers=3, training__max_steps=5, horizon=7)
+    assert forecaster.network == {"dim": 128, "num_layers": 3}
+    assert forecaster.training == {"max_steps": 5}
+    assert forecaster.horizon == 7
+    config = forecaster.network_config(2)
+    assert (config.dim, config.horizon) == (128, 7)
+    forecaster.set_params(network={"dim": 16}, network__num_heads=2)
+    assert forecaster.network == {"dim": 16, "num_heads": 2}
+    with pytest.raises(ValueError, match="unknown option 'size' in network"):
+        forecaster.set_params(network__size=1)
+    with pytest.raises(ValueError, match="unknown option 'horizon' in network"):
+        forecaster.set_params(network__horizon=1)
+    assert forecaster.network == {"dim": 16, "num_heads": 2}

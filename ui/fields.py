@@ -1,0 +1,44 @@
+"""Widgets of options, from the dataclass fields that declare them (`stanhop_app.options`)."""
+
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from stanhop_app.options import Option, options_of
+
+LARGEST = 1_000_000
+"""Of whole numbers without a bound."""
+
+
+def widget(config: type, name: str, label: str, where: DeltaGenerator | None = None) -> Any:
+    """A widget for one option of a dataclass; its bounds, choices, default and help are the field's.
+
+    Args:
+        config: the dataclass.
+        name: of the option, and of the widget.
+        label: above the widget.
+        where: a column or the like; None: where the page is.
+    """
+    known = options_of(config)[name]
+    place: Any = st if where is None else where
+    if known.kind is bool:
+        return place.toggle(label, known.default, key=name, help=known.sentence)
+    if known.names is not None:
+        names: list[str | None] = [None] if known.optional else []
+        names += known.names
+        return place.selectbox(
+            label, names, names.index(known.default), key=name, help=known.sentence
+        )
+    if known.kind is int:
+        return place.number_input(
+            label, _least(known), LARGEST, known.default, key=name, help=known.sentence
+        )
+    if known.kind is float:
+        return place.number_input(label, value=known.default, key=name, help=known.sentence)
+    text = place.text_input(label, known.default or "", key=name, help=known.sentence)
+    return text.strip() or known.default
+
+
+def _least(known: Option) -> int | None:
+    return None if known.bounds.least is None else int(known.bounds.least)
