@@ -66,6 +66,8 @@ def register(
 def _attention(
     name: str, association: str, n: float, alpha: float, clip: tuple[float, float] | None
 ) -> Attention:
+    takes_n = "n" in find_association(association).options
+
     def attention(
         module: nn.Module,
         query: Tensor,
@@ -92,7 +94,7 @@ def _attention(
             value,
             association=association,
             beta=scaling,
-            n=n if association == "softmax1" else 1.0,
+            n=n if takes_n else 1.0,
             alpha=alpha,
             clip=clip,
             mask=None if attention_mask is None else _as_bool(attention_mask),

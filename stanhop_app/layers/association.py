@@ -1,13 +1,16 @@
 """Associations: pure functions that turn scores into weights along one dimension.
 
-Every function has the form ``f(scores, dim=-1)`` (`entmax` with alpha besides) and keeps the shape
-of its input. They are the
-only thing in which the members of the modern-Hopfield family differ (dense, sparse, generalised
-sparse, outlier-efficient); `stanhop_app.layers.retrieval` is the only place that applies them.
+Every function has the form ``f(scores, dim=-1)`` (`entmax` with alpha besides) and keeps the shape of its
+input; with its laws it is an `Association`. They are the only thing in which the members of the
+modern-Hopfield family differ (dense, sparse, generalised sparse, outlier-efficient);
+`stanhop_app.layers.retrieval` is the only place that applies them.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import entmax as _entmax
 import torch
@@ -16,7 +19,6 @@ from torch import Tensor
 
 from stanhop_app.errors import OptionError
 
-Association = Callable[..., Tensor]
 SMALLEST_ALPHA = 1.01
 """Of `entmax`, besides 1: the nearer alpha is to 1, the more its bisection is noise in float32."""
 
@@ -171,14 +173,83 @@ def clip(
     return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
 
 
+def _log_sum_exp(scores: Tensor) -> Tensor:
+    """``log sum_i exp(z_i)``: the conjugate of softmax."""
+    return torch.logsumexp(scores, -1)
+
+
+def _log_n_sum_exp(scores: Tensor, *, n: float = 1.0, log_n: Tensor | None = None) -> Tensor:
+    """``log(n + sum_i exp(z_i))``: the conjugate of softmax1."""
+    if n == 0 and log_n is None:
+        return _log_sum_exp(scores)
+    level = scores.new_tensor(math.log(n)) if log_n is None else log_n.to(scores.dtype)
+    no_op = level.expand_as(scores[..., :1])
+    return torch.logsumexp(torch.cat([scores, no_op], -1), -1)
+
+
+def _tsallis(scores: Tensor, *, alpha: float) -> Tensor:
+    """``<p, z> + (1 - sum p^alpha) / (alpha (alpha - 1))`` at ``p = entmax(z)``; alpha 1 is softmax."""
+    if alpha == 1:
+        return _log_sum_exp(scores)
+    rule = {1.5: entmax15, 2.0: sparsemax}.get(alpha, partial(entmax, alpha=alpha))
+    weights = rule(scores)
+    entropy = (1 - weights.pow(alpha).sum(-1)) / (alpha * (alpha - 1))
+    return (weights * scores).sum(-1) + entropy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """A rule of weights with its laws; nothing else in the package guesses them.
+
+    A new one is one entry in `ASSOCIATIONS`, from outside too::
+
+        ASSOCIATIONS["mine"] = Association(function=f, conjugate=F, shift_invariant=True)
+    """
+
+    function: Callable[..., Tensor]
+    """``f(scores, dim=-1, **options)``: weights of the same shape."""
+    conjugate: Callable[..., Tensor]
+    """``F(scores, **options)`` over the last dimension: the convex function whose gradient f is."""
+    shift_invariant: bool
+    """Whether ``f(z + c) = f(z)`` for a constant c. If not, what may not be retrieved has score -inf, and f
+    must give it weight 0; if so, it has a score so far below the others that f gives it none."""
+    options: tuple[str, ...] = ()
+    """Which it takes of "alpha", and of "n" and "log_n"."""
+    fused: bool = False
+    """Whether it is softmax over the scores and, if it takes n, one more score log n: it has kernels."""
+
+    def __call__(self, scores: Tensor, dim: int = -1, **options: Any) -> Tensor:
+        """The weights."""
+        return self.function(scores, dim=dim, **options)
+
+    def own(self, **options: Any) -> dict[str, Any]:
+        """Those of some options that it takes."""
+        return {name: value for name, value in options.items() if name in self.options}
+
+
 ASSOCIATIONS: dict[str, Association] = {
-    "softmax": softmax,
-    "softmax1": softmax1,
-    "sparsemax": sparsemax,
-    "entmax15": entmax15,
-    "entmax": entmax,
+    "softmax": Association(
+        function=softmax, conjugate=_log_sum_exp, shift_invariant=True, fused=True
+    ),
+    "softmax1": Association(
+        function=softmax1,
+        conjugate=_log_n_sum_exp,
+        shift_invariant=False,
+        options=("n", "log_n"),
+        fused=True,
+    ),
+    "sparsemax": Association(
+        function=sparsemax, conjugate=partial(_tsallis, alpha=2.0), shift_invariant=True
+    ),
+    "entmax15": Association(
+        function=entmax15, conjugate=partial(_tsallis, alpha=1.5), shift_invariant=True
+    ),
+    "entmax": Association(
+        function=entmax, conjugate=_tsallis, shift_invariant=True, options=("alpha",)
+    ),
 }
-"""Every association by name. Command line, dashboard and tests list these."""
+"""Every association by name. Command line, dashboard and tests list these; a built-in one also has its name
+in `stanhop_app.layers.names`, from which help is written without torch."""
 
 
 def find_association(name: str) -> Association:

@@ -136,7 +136,7 @@ class Hopfield(nn.Module):
         if steps < 1:
             raise OptionError(f"steps must be at least 1, got {steps}.")
         check_steps(steps, tolerance)
-        find_association(association)
+        known = find_association(association)
         _check_numbers(association, beta, n, learn_n, dropout)
         if clip is not None:
             clip_weights(torch.zeros(()), *clip)
@@ -169,13 +169,13 @@ class Hopfield(nn.Module):
         self.log_n: nn.Parameter | None = None
         if learn_n:
             self.log_n = nn.Parameter(torch.full((num_heads, 1, 1), math.log(n)))
-        if association == "entmax":
+        if "alpha" in known.options:
             self.alpha_logit = nn.Parameter(torch.zeros(num_heads, 1, 1))
 
     @property
     def alpha(self) -> Tensor | float:
         """Exponent of "entmax" per head (H, 1, 1); 1.5 for every other association."""
-        if self.association != "entmax":
+        if not hasattr(self, "alpha_logit"):
             return 1.5
         spread = 2 * (1.5 - SMALLEST_ALPHA)
         return SMALLEST_ALPHA + spread * torch.sigmoid(self.alpha_logit.float())
@@ -279,7 +279,7 @@ def _check_numbers(
         raise OptionError(f"dropout must be in [0, 1), got {dropout}.")
     if not 0 <= n < math.inf or (learn_n and n == 0):
         raise OptionError(f"n must be at least 0, and above 0 to be learned, got {n}.")
-    if (n != 1 or learn_n) and association != "softmax1":
+    if (n != 1 or learn_n) and "n" not in find_association(association).options:
         raise OptionError(f'n and learn_n are options of "softmax1" only, got {association!r}.')
 
 

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
-from stanhop_app.layers.association import Association, entmax, find_association, softmax1
 from stanhop_app.layers.association import clip as clip_weights
+from stanhop_app.layers.association import find_association
 from stanhop_app.layers.fused import causal_mask, fused_attention
 
 Tap = Callable[[str, Tensor], Tensor]
@@ -93,12 +93,13 @@ def associate(
     _check_options(query, association, beta, n, log_n)
     if association == "softmax1" and n == 0 and log_n is None:
         association = "softmax"
-    rule = _rule(association, alpha, n, log_n)
+    known = find_association(association)
+    rule = partial(known, **known.own(alpha=alpha, n=n, log_n=log_n))
     scale = query.shape[-1] ** -0.5 if beta is None else beta
     scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
-    kernel = association in ("softmax", "softmax1") and clip is None
+    kernel = known.fused and clip is None
     kernel = kernel and not return_weights and tap is None
     if fused and not kernel:
         raise OptionError(
@@ -109,7 +110,7 @@ def associate(
         fused = kernel and (query.device.type != "cpu" or not _is_small(*key.shape[-2:]))
     if fused and key.shape[-2]:
         no_op = None
-        if association == "softmax1":
+        if "n" in known.options:
             no_op = math.log(n) if log_n is None else log_n
         return fused_attention(query, key, value, scale, no_op, mask, is_causal, dropout_p)
     if is_causal:
@@ -117,7 +118,7 @@ def associate(
         mask = causal if mask is None else mask & causal
     scores = _scores(query, key, scale)
     scores = scores if tap is None else tap("scores", scores)
-    weights = _weights(scores, rule, mask, shifts=association != "softmax1")
+    weights = _weights(scores, rule, mask, shifts=known.shift_invariant)
     if clip is not None:
         weights = clip_weights(weights, *clip)
     weights = weights if tap is None else tap("weights", weights)
@@ -251,16 +252,6 @@ def _is_small(patterns: int, width: int) -> bool:
     return patterns <= min(LARGEST_SMALL_MEMORY, max(SMALL_MEMORY, SMALL_PER_WIDTH * width))
 
 
-def _rule(association: str, alpha: float | Tensor, n: float, log_n: Tensor | None) -> Association:
-    """The association with its own options bound."""
-    rule = find_association(association)
-    if association == "entmax":
-        return partial(entmax, alpha=alpha)
-    if association == "softmax1":
-        return partial(softmax1, n=n, log_n=log_n)
-    return rule
-
-
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     if not (query.ndim == key.ndim == value.ndim == 4):
         raise OptionError(
@@ -298,7 +289,7 @@ def _check_options(
         raise OptionError(f"beta must be a number of at least 0, got {beta}.")
     if not 0 <= n < math.inf:
         raise OptionError(f"n is a number of no-op classes and must be at least 0, got {n}.")
-    if association != "softmax1" and (n != 1 or log_n is not None):
+    if "n" not in find_association(association).options and (n != 1 or log_n is not None):
         raise OptionError(f'n is an option of "softmax1" only, got {association!r}.')
     if log_n is not None:
         _check_broadcast("log_n", log_n, (1, heads, 1, 1))
@@ -333,7 +324,9 @@ def _scores(query: Tensor, key: Tensor, scale: float | Tensor) -> Tensor:
     return scores.view(*query.shape[:-1], key.shape[-2])
 
 
-def _weights(scores: Tensor, rule: Association, mask: Tensor | None, shifts: bool) -> Tensor:
+def _weights(
+    scores: Tensor, rule: Callable[[Tensor], Tensor], mask: Tensor | None, shifts: bool
+) -> Tensor:
     """Explicit weights (B, H, L, S). ``shifts``: the rule ignores a constant added to a row."""
     if scores.shape[-1] == 0:
         return scores

@@ -19,8 +19,6 @@ from stanhop_app.layers.association import find_association
 
 LARGEST_CHUNK = 2**24
 """Numbers of one matrix of inputs by patterns; more inputs are taken in turns."""
-TSALLIS = {"sparsemax": 2.0, "entmax15": 1.5}
-"""Exponents of the associations that have a fixed one."""
 
 
 def distance_energy(
@@ -117,11 +115,12 @@ def association_energy(
         the conjugate, since signs in print differ.
     """
     _check(x, patterns, beta)
-    find_association(association)
+    known = find_association(association)
+    own = known.own(alpha=alpha)
 
     def energy(part: Tensor) -> Tensor:
         scores = beta * part @ patterns.T
-        return part.square().sum(-1) / 2 - _conjugate(scores, association, alpha) / beta
+        return part.square().sum(-1) / 2 - known.conjugate(scores, **own) / beta
 
     return _in_chunks(energy, x, patterns)
 
@@ -179,21 +178,6 @@ ENERGIES: dict[str, Callable[..., Tensor]] = {
     "outeff": outeff_energy,
 }
 """Energies that have dynamics of their own, by name."""
-
-
-def _conjugate(scores: Tensor, association: str, alpha: float) -> Tensor:
-    """F of `association_energy`, over the last dimension."""
-    if association == "softmax":
-        return torch.logsumexp(scores, -1)
-    if association == "softmax1":
-        return torch.logsumexp(torch.cat([scores, torch.zeros_like(scores[..., :1])], -1), -1)
-    exponent = TSALLIS.get(association, alpha)
-    if exponent == 1:
-        return torch.logsumexp(scores, -1)
-    options = {"alpha": exponent} if association == "entmax" else {}
-    weights = find_association(association)(scores, **options)
-    entropy = (1 - weights.pow(exponent).sum(-1)) / (exponent * (exponent - 1))
-    return (weights * scores).sum(-1) + entropy
 
 
 def _squared(x: Tensor, patterns: Tensor) -> Tensor:

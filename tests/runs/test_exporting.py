@@ -19,7 +19,7 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError, ExportError
 from stanhop_app.files import sha256
 from stanhop_app.layers import Hopfield
-from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.layers.association import ASSOCIATIONS, Association
 from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
@@ -246,7 +246,8 @@ def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monk
     def stubborn(scores, dim=-1):
         return scores.softmax(dim) if scores.detach().sum().item() > -1e30 else scores
 
-    monkeypatch.setitem(ASSOCIATIONS, "stubborn", stubborn)
+    law = Association(function=stubborn, conjugate=torch.logsumexp, shift_invariant=True)
+    monkeypatch.setitem(ASSOCIATIONS, "stubborn", law)
     forecaster = fitted(weather, association="stubborn")
     for to, hint in (("onnx", "try --to torch-export"), ("torch-export", "train with association")):
         with pytest.raises(
