@@ -86,34 +86,43 @@ def command(
             f"{run}: was fitted on an array without time stamps; use it from Python."
         )
     if explained:
-        from stanhop_app.forecasting.forecaster import STanHopForecaster
-        from stanhop_app.runs.novelty import explain, load_store
-        from stanhop_app.runs.run import Run
-
-        if not isinstance(forecaster, STanHopForecaster):
-            raise click.UsageError(
-                f"{run}: is an exported model, which cannot explain; name the run."
-            )
-        opened = Run(forecaster=forecaster, folder=run)
-        echo(str(explain(opened, load_store(opened), table)))
+        echo(_explain(forecaster, run, table))
     if plot is not None:
-        from stanhop_app.figures.forecast import forecast_figure
-
         shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
-        name = data or forecaster.source_.get("data", "")
-        title = (
-            f"{name}: {len(prediction)} steps by STanHop-Net "
-            f"({forecaster.association}, split {forecaster.split})"
-        )
-        figure = forecast_figure(shown, prediction, title=title)
-        write_atomic(plot, lambda file: file.write_text(figure.to_html(), encoding="utf-8"))
-        echo(f"drawn in {plot}")
+        _draw(forecaster, shown, prediction, data or forecaster.source_.get("data", ""), plot)
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)
         return
     write_atomic(output, lambda file: file.write_bytes(content))
     echo(f"{len(prediction)} steps written to {output}")
+
+
+def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:
+    """How new the window is, and what it is like."""
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.runs.novelty import explain, load_store
+    from stanhop_app.runs.run import Run
+
+    if not isinstance(forecaster, STanHopForecaster):
+        raise click.UsageError(f"{run}: is an exported model, which cannot explain; name the run.")
+    opened = Run(forecaster=forecaster, folder=run)
+    return str(explain(opened, load_store(opened), table))
+
+
+def _draw(
+    forecaster: Any, history: "pd.DataFrame", prediction: "pd.DataFrame", name: str, page: Path
+) -> None:
+    """Write history and forecast as an HTML page."""
+    from stanhop_app.figures.forecast import forecast_figure
+    from stanhop_app.files import write_text
+
+    title = (
+        f"{name}: {len(prediction)} steps by STanHop-Net "
+        f"({forecaster.association}, split {forecaster.split})"
+    )
+    write_text(page, forecast_figure(history, prediction, title=title).to_html())
+    echo(f"drawn in {page}")
 
 
 def encode(prediction: "pd.DataFrame", kind: str) -> bytes:

@@ -77,7 +77,8 @@ def train(
     \b
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
     """
-    from stanhop_app.suite.run import load_data, read_config, save_run, train_run
+    from stanhop_app.suite.folder import read_config
+    from stanhop_app.suite.run import load_data, save_run, train_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder
 
     variant = {name: options.pop(name) for name in VARIANT}

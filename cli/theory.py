@@ -42,8 +42,8 @@ def energy(
     \b
     stanhop theory energy --report energy.html
     """
+    from stanhop_app.figures.landscape import landscape_figure
     from stanhop_app.figures.page import html_page
-    from stanhop_app.figures.theory import landscape_figure
     from stanhop_app.files import write_text
     from stanhop_app.theory.energy import ENERGIES
     from stanhop_app.theory.landscape import landscape, parse_patterns

@@ -115,7 +115,7 @@ def trace(
 
 def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
     """The report of a run of either kind."""
-    from stanhop_app.suite.run import is_suite_run
+    from stanhop_app.suite.folder import is_suite_run
 
     if is_suite_run(run):
         from stanhop_app.suite.memorization import suite_memorization

@@ -24,6 +24,7 @@ from stanhop_app.runs.config import RunConfig
 from stanhop_app.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from stanhop_app.data.panel import Panel
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
 FORECAST = ("horizon", "lookback", "deep_lookback", "patch_length", "linear_skip", "instance_norm")
@@ -81,7 +82,6 @@ def command(
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
     from stanhop_app.data.panel import Panel
-    from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.runs.making import make_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
@@ -93,29 +93,15 @@ def command(
         raise click.UsageError("several processes cannot read standard input; use a file.")
     read = {name: options.pop(name) for name in READING}
     kept = {name: options.pop(name) for name in RUN}
-    network = {name: options.pop(name) for name in NETWORK}
-    training = {name: options.pop(name) for name in TRAINING}
-    forecaster = STanHopForecaster(
-        **options,
-        missing=read["missing"],
-        network=network,
-        training=training,
-        progress=False if quiet else None,
-    )
+    forecaster = _forecaster(options, read["missing"], quiet)
     forecaster.training_config()
     if finished:
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
     panel = Panel.of(read_data(data, read), forecaster.split)
-    filled = panel.frame.attrs["filled"]
     if is_main_process():
-        echo(
-            f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
-            f"{panel.index[-1]}, frequency {panel.frequency}"
-        )
-        if filled:
-            echo(f"{filled:,} values were filled by {read['missing']}; scores include them")
+        _describe(data, panel, read["missing"])
     try:
         report = make_run(
             forecaster,
@@ -141,6 +127,31 @@ def command(
 
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
+
+
+def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopForecaster":
+    """The forecaster that the flags say, not fitted."""
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+    network = {name: options.pop(name) for name in NETWORK}
+    training = {name: options.pop(name) for name in TRAINING}
+    return STanHopForecaster(
+        **options,
+        missing=missing,
+        network=network,
+        training=training,
+        progress=False if quiet else None,
+    )
+
+
+def _describe(data: str, panel: "Panel", missing: str) -> None:
+    """Say what was read."""
+    echo(
+        f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
+        f"{panel.index[-1]}, frequency {panel.frequency}"
+    )
+    if filled := panel.frame.attrs["filled"]:
+        echo(f"{filled:,} values were filled by {missing}; scores include them")
 
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:

@@ -17,7 +17,7 @@ from stanhop_app.studies.suite import command_lines
 from stanhop_app.studies.suite_report import suite_figures, suite_tables
 from stanhop_app.suite.config import MODELS, SuiteConfig, default_data
 from stanhop_app.suite.corpus import NAMES
-from stanhop_app.suite.run import read_config
+from stanhop_app.suite.folder import read_config
 from stanhop_app.training.folder import CONFIG, check_folder
 
 COMMAND = "stanhop suite compare opt --data backcopy --output runs/suite.json --report suite.html"

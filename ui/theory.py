@@ -8,12 +8,8 @@ import streamlit as st
 import torch
 from stanhop_app.ui import jobs, parts, runs, watch
 
-from stanhop_app.figures.theory import (
-    distance_figure,
-    landscape_figure,
-    loss_figure,
-    trace_figures,
-)
+from stanhop_app.figures.landscape import landscape_figure
+from stanhop_app.figures.theory import distance_figure, loss_figure, trace_figures
 from stanhop_app.runs.memorization import run_memorization, run_trace
 from stanhop_app.runs.run import Run
 from stanhop_app.studies.cells import read_results

@@ -1,6 +1,5 @@
 """Plotly figures of associative memories."""
 
-from collections.abc import Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -11,86 +10,11 @@ from plotly.subplots import make_subplots
 
 from stanhop_app.figures.page import COLOURS
 from stanhop_app.theory.exponent import LINEAR, PAPER, Fit
-from stanhop_app.theory.landscape import Landscape
 from stanhop_app.theory.memorization import MemorizationReport
 from stanhop_app.theory.trace import Trace
 
 DASHES = ("solid", "dot", "solid", "solid", "dash")
 """Lines that lie on each other stay two to be seen."""
-
-
-def landscape_figure(landscapes: Sequence[Landscape], *, title: str = "") -> go.Figure:
-    """Energies over a plane side by side, with patterns, minima and basins.
-
-    Args:
-        landscapes: drawn from left to right.
-        title: of the figure.
-
-    Basins have white edges.
-    """
-    figure = make_subplots(
-        rows=1,
-        cols=len(landscapes),
-        subplot_titles=["<br>".join(wrap(one.title, 38)) for one in landscapes],
-        horizontal_spacing=0.08,
-    )
-    for column, one in enumerate(landscapes, start=1):
-        figure.add_trace(
-            go.Contour(
-                x=one.xs.tolist(),
-                y=one.ys.tolist(),
-                z=one.values.tolist(),
-                ncontours=30,
-                colorscale="Viridis",
-                showscale=False,
-                name=one.energy,
-            ),
-            row=1,
-            col=column,
-        )
-        figure.add_trace(
-            go.Contour(
-                x=one.xs.tolist(),
-                y=one.ys.tolist(),
-                z=one.basins.tolist(),
-                contours={"coloring": "none", "start": -0.5, "end": len(one.minima), "size": 1},
-                line={"color": "white", "width": 2, "smoothing": 0},
-                showscale=False,
-                hoverinfo="skip",
-                name="edge of a basin",
-                showlegend=False,
-            ),
-            row=1,
-            col=column,
-        )
-        for name, points, marker in (
-            ("patterns", one.points, {"color": "#D55E00", "size": 10, "symbol": "circle"}),
-            ("minima", one.minima, {"color": "#56B4E9", "size": 14, "symbol": "x-thin-open"}),
-        ):
-            figure.add_trace(
-                go.Scatter(
-                    x=points[:, 0].tolist(),
-                    y=points[:, 1].tolist(),
-                    mode="markers",
-                    name=name,
-                    legendgroup=name,
-                    showlegend=column == 1,
-                    marker={**marker, "line": {"width": 3, "color": marker["color"]}},
-                ),
-                row=1,
-                col=column,
-            )
-    for axis in figure.select_yaxes():
-        axis.scaleanchor, axis.constrain = axis.anchor, "domain"
-    figure.update_annotations(font_size=11)
-    figure.update_layout(
-        title=title,
-        height=460,
-        legend={"orientation": "h", "y": -0.16},
-        template="plotly_white",
-        margin={"l": 50, "r": 20, "t": 120, "b": 50},
-    )
-    return figure
 
 
 def memory_curves(table: pd.DataFrame, *, x: str, title: str = "") -> list[go.Figure]:

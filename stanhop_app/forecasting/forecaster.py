@@ -76,8 +76,8 @@ class STanHopForecaster(BaseEstimator):
     Examples:
         >>> from stanhop_app import STanHopForecaster, datasets
         >>> frame = datasets.load("sample")
-        >>> forecaster = STanHopForecaster(horizon=24, max_epochs=1)
-        >>> forecaster.fit(frame).predict().shape  # doctest: +SKIP
+        >>> forecaster = STanHopForecaster(horizon=24, training={"max_steps": 2})
+        >>> forecaster.fit(frame).predict().shape
         (24, 4)
     """
 

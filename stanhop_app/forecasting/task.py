@@ -18,7 +18,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class ForecastTask:
-    """Training and validation windows of one table; see `stanhop_app.training.loop.Task`."""
+    """Training and validation windows of one table; see `stanhop_app.training.task.Task`."""
 
     def __init__(self, train: Windows, validation: Windows, loss: Loss = "mse"):
         self.train, self.validation = train, validation

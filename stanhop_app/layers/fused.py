@@ -86,7 +86,24 @@ def fused_attention(
             query = F.pad(query, (0, 0, 1, 0))
     width = value.shape[-1]
     query, key, value = _one_width(query, key, value)
-    out = F.scaled_dot_product_attention(
+    out = _kernel(query, key, value, scale, mask, is_causal, dropout_p)
+    if log_n is not None and is_causal:
+        out = out[:, :, 1:]
+    out = out[..., :width]
+    return out if rows is None else out.masked_fill(~rows, 0.0)
+
+
+def _kernel(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    mask: Tensor | None,
+    is_causal: bool,
+    dropout_p: float,
+) -> Tensor:
+    """PyTorch's own attention; heads may share keys and values."""
+    return F.scaled_dot_product_attention(
         query,
         key,
         value,
@@ -96,10 +113,6 @@ def fused_attention(
         scale=scale,
         enable_gqa=query.shape[1] != key.shape[1],
     )
-    if log_n is not None and is_causal:
-        out = out[:, :, 1:]
-    out = out[..., :width]
-    return out if rows is None else out.masked_fill(~rows, 0.0)
 
 
 def _is_plain(query: Tensor, key: Tensor, value: Tensor, log_n: Tensor | float) -> bool:

@@ -125,14 +125,8 @@ class Hopfield(nn.Module):
         bias: bool = True,
     ):
         super().__init__()
-        if num_heads < 1 or dim < 1 or dim % num_heads:
-            raise OptionError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
         num_key_heads = num_heads if num_key_heads is None else num_key_heads
-        if num_key_heads < 1 or num_heads % num_key_heads:
-            raise OptionError(
-                f"num_key_heads must divide num_heads, got num_heads={num_heads}, "
-                f"num_key_heads={num_key_heads}."
-            )
+        _check_heads(dim, num_heads, num_key_heads)
         if steps < 1:
             raise OptionError(f"steps must be at least 1, got {steps}.")
         check_steps(steps, tolerance)
@@ -145,21 +139,8 @@ class Hopfield(nn.Module):
         self.steps, self.tolerance = steps, tolerance
         head_dim = dim // num_heads
         key_dim = head_dim * num_key_heads
-        value_input = key_dim if value_from_key else dim
         self.dim, self.projection = dim, find_kind("projection", projection)
-        if projection == "dense":
-            self.query: nn.Module = dense(dim, dim, bias=bias)
-            self.key: nn.Module = dense(dim, key_dim, bias=bias)
-            self.value: nn.Module = dense(value_input, key_dim, bias=bias)
-            self.out: nn.Module = dense(dim, dim, bias=bias)
-        else:
-            self.query = MemoryLayer(dim, dim, bits=bits)
-            self.key = MemoryLayer(dim, key_dim, bits=bits)
-            self.value = MemoryLayer(value_input, key_dim, bits=bits)
-            self.key_norm = nn.LayerNorm(key_dim) if value_from_key else nn.Identity()
-            with torch.no_grad():  # there is no output map that could keep the noise small
-                self.value.table.mul_(RESIDUAL_START)
-            self.out = nn.Identity()
+        self._make_maps(key_dim, key_dim if value_from_key else dim, bits, bias)
         self.retrieval = Retrieval()
         self.gate = None if gate is None else Gate(dim, num_heads, gate, gate_init)
         self._beta = head_dim**-0.5 if beta is None else beta
@@ -171,6 +152,23 @@ class Hopfield(nn.Module):
             self.log_n = nn.Parameter(torch.full((num_heads, 1, 1), math.log(n)))
         if "alpha" in known.options:
             self.alpha_logit = nn.Parameter(torch.zeros(num_heads, 1, 1))
+
+    def _make_maps(self, key_dim: int, value_input: int, bits: int, bias: bool) -> None:
+        """Projections of queries, keys and values, and the one of the output."""
+        dim = self.dim
+        if self.projection == "dense":
+            self.query: nn.Module = dense(dim, dim, bias=bias)
+            self.key: nn.Module = dense(dim, key_dim, bias=bias)
+            self.value: nn.Module = dense(value_input, key_dim, bias=bias)
+            self.out: nn.Module = dense(dim, dim, bias=bias)
+            return
+        self.query = MemoryLayer(dim, dim, bits=bits)
+        self.key = MemoryLayer(dim, key_dim, bits=bits)
+        self.value = MemoryLayer(value_input, key_dim, bits=bits)
+        self.key_norm = nn.LayerNorm(key_dim) if self.value_from_key else nn.Identity()
+        with torch.no_grad():  # there is no output map that could keep the noise small
+            self.value.table.mul_(RESIDUAL_START)
+        self.out = nn.Identity()
 
     @property
     def alpha(self) -> Tensor | float:
@@ -267,6 +265,17 @@ class Hopfield(nn.Module):
     def _split(self, x: Tensor, heads: int, batch: int) -> Tensor:
         """(B or 1, L, H E) -> (B, H, L, E); what samples share is projected once and not copied."""
         return rearrange(x, "b l (h e) -> b h l e", h=heads).expand(batch, -1, -1, -1)
+
+
+def _check_heads(dim: int, num_heads: int, num_key_heads: int) -> None:
+    """Raise OptionError unless heads divide the width, and key heads the heads."""
+    if num_heads < 1 or dim < 1 or dim % num_heads:
+        raise OptionError(f"num_heads must divide dim, got dim={dim}, num_heads={num_heads}.")
+    if num_key_heads < 1 or num_heads % num_key_heads:
+        raise OptionError(
+            f"num_key_heads must divide num_heads, got num_heads={num_heads}, "
+            f"num_key_heads={num_key_heads}."
+        )
 
 
 def _check_numbers(

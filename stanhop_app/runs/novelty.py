@@ -20,8 +20,8 @@ from stanhop_app.files import sha256
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.outliers import find_modules
 from stanhop_app.runs.run import Run
+from stanhop_app.theory.activations import activations
 from stanhop_app.theory.energy import distance_energy, scaled_beta
-from stanhop_app.theory.memorization import activations
 from stanhop_app.training.checkpoint import load_tensors, save_tensors
 
 NOVELTY = "novelty.safetensors"

@@ -133,16 +133,7 @@ def _cell(
         seed=seed,
         **config.training,
     )
-    steps = min(
-        training.max_epochs * -(-len(learn) // training.batch_size), training.max_steps or 10**9
-    )
-    batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
-    log = OutlierLog(
-        batch,
-        max(steps // LOOKS, 1),
-        modules=list(find_modules(network.deep, "layer-outputs")),
-        file=None if folder is None else folder / OUTLIERS,
-    )
+    log = _log(network, learn, validation, training, folder)
     history = train(
         network.deep,
         ForecastTask(learn, validation),
@@ -179,6 +170,24 @@ def _cell(
         "training_windows_per_second": history[-1]["samples_per_second"],
         "one_window_ms": _milliseconds(network, test),
     }
+
+
+def _log(
+    network: STanHopNet,
+    learn: Windows,
+    validation: Windows,
+    training: TrainingConfig,
+    folder: Path | None,
+) -> OutlierLog:
+    """What measures whole blocks `LOOKS` times during a training."""
+    epoch = -(-len(learn) // training.batch_size)
+    steps = min(training.max_epochs * epoch, training.max_steps or 10**9)
+    return OutlierLog(
+        validation.gather(torch.arange(min(len(validation), training.batch_size)))[0],
+        max(steps // LOOKS, 1),
+        modules=list(find_modules(network.deep, "layer-outputs")),
+        file=None if folder is None else folder / OUTLIERS,
+    )
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
+from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training.checkpoint import load_tensors, load_weights, save_tensors
 from stanhop_app.training.folder import CHECKPOINT, CONFIG
@@ -26,7 +27,6 @@ from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.version import __version__
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-FORMAT, FORMAT_VERSION = "stanhop-suite", 1
 CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
 """As in the papers."""
 RECORDED = 512
@@ -255,40 +255,6 @@ def run_corpus(run: SuiteRun, data: str | None = None) -> Corpus:
 def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
     """The task of a run, on its own data (`run_corpus`)."""
     return make_task(run.config.model, run_corpus(run, data))
-
-
-def is_suite_run(folder: Path) -> bool:
-    """Whether a folder holds a run of the suite."""
-    try:
-        read_config(folder)
-    except ArtefactError:
-        return False
-    return True
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """``config.json`` of a run of the suite, its version checked.
-
-    Raises:
-        ArtefactError: saying what is wrong with the folder.
-    """
-    path = folder / CONFIG
-    if not path.exists():
-        raise ArtefactError(
-            f"{folder}: not a run of the suite; make one with `stanhop suite train`."
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}).") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ArtefactError(f"{path}: not of a run of the suite.")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ArtefactError(
-            f"{path}: format version {content.get('format_version')}, this package ({__version__}) reads "
-            f"{FORMAT_VERSION}."
-        )
-    return content
 
 
 def _empty_network(config: SuiteConfig, sizes: Mapping[str, Any]) -> nn.Module:

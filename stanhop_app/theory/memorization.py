@@ -11,7 +11,6 @@ References:
     leave-one-out, exclusion zones and controls.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,19 +20,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
-from stanhop_app.layers.observe import hooked
+from stanhop_app.theory.activations import activations
+from stanhop_app.theory.bootstrap import Interval, auc, interval
 from stanhop_app.theory.energy import scaled_beta
+from stanhop_app.theory.neighbours import Neighbours
 
-BLOCKS = 20
-"""Neighbouring samples are drawn together in the bootstrap, in so many blocks."""
-DRAWS = 500
 MARGIN = 0.05
 """By which the interval of an AUC must lie above 1/2 to be called evidence."""
 ADVICE = "train for fewer steps, or with more data or dropout"
 TRAINED, UNTRAINED, INPUT, GAUSSIAN = "network", "untrained", "input", "Gaussian"
 COLUMNS = ("width", "beta", "member_distance", "other_distance", "relative", "top_share")
-PAIRS = 5
-"""Nearest pairs that are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +44,6 @@ class Group:
     """Of something that can have memorised nothing: how hard the sample is anyway."""
     positions: Int[Tensor, " N"]
     """Where each lies in time or text; neighbours within the exclusion zone are not counted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A number with its 95% interval, from a bootstrap of blocks."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,50 +150,6 @@ class MemorizationReport:
         return {**asdict(self), "verdict": self.verdict}
 
 
-@torch.no_grad()
-def activations(
-    model: nn.Module, inputs: Tensor, layer: str, *, batch_size: int = 64
-) -> Float[Tensor, "N D"]:
-    """Output of a module for every sample, the mean over all but its first and last dimension.
-
-    Args:
-        model: called with the inputs in evaluation mode.
-        inputs: (N, ...).
-        layer: name of a module whose output has one entry a sample.
-        batch_size: samples at a time.
-
-    Raises:
-        OptionError: if there is no such module, it is not called, or its output is not by sample.
-    """
-    modules = dict(model.named_modules())
-    if layer not in modules:
-        raise OptionError(
-            f"the model has no module {layer!r}; it has {', '.join(list(modules)[1:9])}, ..."
-        )
-    found: list[Tensor] = []
-
-    def keep(module: nn.Module, given: Any, named: Any, output: Any) -> None:
-        found.append(output[0] if isinstance(output, tuple) else output)
-
-    training = model.training
-    model.eval()
-    parts = []
-    try:
-        with hooked([(modules[layer], keep)]):
-            for batch in inputs.split(batch_size):
-                found.clear()
-                model(batch)
-                if not found or len(found[-1]) != len(batch):
-                    raise OptionError(
-                        f"module {layer!r} is not called, or its output is not one a sample."
-                    )
-                last = found[-1].float()
-                parts.append(last.reshape(len(batch), -1, last.shape[-1]).mean(1))
-    finally:
-        model.train(training)
-    return torch.cat(parts)
-
-
 def memorization_report(
     model: nn.Module,
     untrained: nn.Module,
@@ -261,8 +201,8 @@ def memorization_report(
     for name, (a, b) in spaces.items():
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             raise OptionError(f"{name}: holds values that are not finite.")
-        own = _Neighbours(a, a, members.positions, members.positions, zone, same=True)
-        across = _Neighbours(b, a, others.positions, members.positions, zone)
+        own = Neighbours(a, a, members.positions, members.positions, zone, same=True)
+        across = Neighbours(b, a, others.positions, members.positions, zone)
         if name == TRAINED:
             pairs = across.pairs()
         reports.append(_space(name, a, own, across, generator))
@@ -282,64 +222,19 @@ def memorization_report(
     )
 
 
-def auc(larger: Float[Tensor, " N"], smaller: Float[Tensor, " M"]) -> float:
-    """Probability that a number of the first group exceeds one of the second; ties count half."""
-    ordered = torch.cat([larger, smaller]).double()
-    _, inverse, counts = ordered.unique(return_inverse=True, return_counts=True)
-    ranks = counts.cumsum(0) - (counts - 1) / 2
-    total = ranks[inverse[: len(larger)]].sum().item()
-    n, m = len(larger), len(smaller)
-    return (total - n * (n + 1) / 2) / (n * m)
-
-
 def loss_intervals(
     members: Group, others: Group, generator: torch.Generator
 ) -> tuple[Interval, Interval, Interval]:
     """What losses tell of membership: AUC of the losses, of the naive losses, and how much more the first."""
     return (
-        _interval(auc, others.losses, members.losses, generator),
-        _interval(auc, others.naive_losses, members.naive_losses, generator),
-        _interval(_excess, _both(others), _both(members), generator),
+        interval(auc, others.losses, members.losses, generator),
+        interval(auc, others.naive_losses, members.naive_losses, generator),
+        interval(_excess, _both(others), _both(members), generator),
     )
 
 
-class _Neighbours:
-    """Distances of queries to a store, without those within the zone."""
-
-    def __init__(
-        self,
-        queries: Tensor,
-        store: Tensor,
-        at: Tensor,
-        stored_at: Tensor,
-        zone: int,
-        same: bool = False,
-    ):
-        distances = torch.cdist(queries, store, compute_mode="donot_use_mm_for_euclid_dist")
-        near = (at[:, None] - stored_at[None]).abs() < zone
-        if same:
-            near |= torch.eye(len(at), dtype=torch.bool)
-        self.all = distances
-        self.distances = distances.masked_fill(near, float("inf"))
-        self.nearest = self.distances.amin(1)
-        if torch.isinf(self.nearest).any():
-            raise OptionError(
-                f"a zone of {zone} leaves a sample without neighbours; bring more samples, or a smaller zone."
-            )
-        self.differences = (queries - store[self.distances.argmin(1)]).square()
-
-    def energies(self, beta: float) -> Tensor:
-        """Distance energy of every query, without what lies in the zone."""
-        return -torch.logsumexp(-beta * self.distances.square(), 1) / beta
-
-    def pairs(self) -> tuple[tuple[int, int, float], ...]:
-        """The nearest pairs: query, stored, distance."""
-        chosen = self.nearest.argsort()[:PAIRS].tolist()
-        return tuple((i, int(self.distances[i].argmin()), float(self.nearest[i])) for i in chosen)
-
-
 def _space(
-    name: str, a: Tensor, own: _Neighbours, across: _Neighbours, generator: torch.Generator
+    name: str, a: Tensor, own: Neighbours, across: Neighbours, generator: torch.Generator
 ) -> SpaceReport:
     beta = scaled_beta(own.nearest.square())
     carried = across.differences.sum(0)
@@ -355,10 +250,10 @@ def _space(
         beta=beta,
         member_distance=float(own.nearest.median()),
         other_distance=float(across.nearest.median()),
-        ratio=_interval(_ratio, across.nearest, own.nearest, generator),
+        ratio=interval(_ratio, across.nearest, own.nearest, generator),
         relative=float(across.nearest.median() / own.all.median().clamp_min(1e-12)),
         by_store=by_store,
-        energy_auc=_interval(auc, across.energies(beta), own.energies(beta), generator),
+        energy_auc=interval(auc, across.energies(beta), own.energies(beta), generator),
         top_share=float(carried.topk(top).values.sum() / carried.sum().clamp_min(1e-12)),
         member_distances=tuple(own.nearest.tolist()),
         other_distances=tuple(across.nearest.tolist()),
@@ -375,28 +270,6 @@ def _both(group: Group) -> Float[Tensor, "N 2"]:
 
 def _excess(one: Float[Tensor, "N 2"], other: Float[Tensor, "M 2"]) -> float:
     return auc(one[:, 0], other[:, 0]) - auc(one[:, 1], other[:, 1])
-
-
-def _interval(statistic: Any, one: Tensor, other: Tensor, generator: torch.Generator) -> Interval:
-    """A statistic of two groups, and the middle 95% of its values over draws of blocks."""
-    blocks = [_blocks(len(group)) for group in (one, other)]
-    draws = []
-    for _ in range(DRAWS):
-        picked = []
-        for group, parts in zip((one, other), blocks, strict=True):
-            chosen = torch.randint(len(parts), (len(parts),), generator=generator).tolist()
-            picked.append(group[torch.cat([parts[i] for i in chosen])])
-        draws.append(statistic(*picked))
-    ordered = sorted(draws)
-    return Interval(
-        value=statistic(one, other),
-        low=ordered[int(0.025 * DRAWS)],
-        high=ordered[int(0.975 * DRAWS) - 1],
-    )
-
-
-def _blocks(count: int) -> Sequence[Tensor]:
-    return torch.arange(count).tensor_split(min(BLOCKS, count))
 
 
 def _numbers(inputs: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
+from stanhop_app.theory.activations import activations
 from stanhop_app.theory.energy import global_energy, scaled_beta
-from stanhop_app.theory.memorization import activations
 
 SEEN, UNSEEN, CORRUPTED = "seen", "unseen", "corrupted"
 

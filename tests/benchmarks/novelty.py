@@ -17,7 +17,7 @@ import torch
 from stanhop_app import datasets
 from stanhop_app.runs.novelty import remember, window_activations
 from stanhop_app.runs.run import Run
-from stanhop_app.theory.memorization import auc
+from stanhop_app.theory.bootstrap import auc
 
 BLOCKS, WINDOWS, SHIFT, HOURS = 8, 400, 4.0, 24
 

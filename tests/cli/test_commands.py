@@ -272,7 +272,7 @@ def whole(csv, tmp_path_factory):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(csv, tmp_path, whole, how):
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(stanhop, csv, tmp_path, whole, how):
     cut = tmp_path / "cut"
     command, process = train_in_the_background(csv, cut)
     wait_for(cut / "checkpoint.safetensors", process)
@@ -283,16 +283,17 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(csv, tmp_path, whole, h
         assert "--resume" in err
         assert "Traceback" not in err
     assert not (cut / "config.json").exists()
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 2
-    assert "holds an unfinished run; go on with --resume, or --force" in again.stderr
-    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
+    words = command[3:]  # without python -m stanhop_app.cli
+    code, _, err = stanhop(*words)
+    assert code == 2
+    assert "holds an unfinished run; go on with --resume, or --force" in err
+    code, _, err = stanhop(*words, "--resume")
+    assert code == 0, err
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, cut)]
     assert weights[0] == weights[1]
-    finished = subprocess.run([*command, "--resume"], capture_output=True, text=True)
-    assert finished.returncode == 0
-    assert "finished already" in finished.stderr
+    code, _, err = stanhop(*words, "--resume")
+    assert code == 0
+    assert "finished already" in err
 
 
 BAD_TABLES = {

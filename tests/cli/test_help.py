@@ -8,24 +8,14 @@ import click
 import pytest
 from stanhop_app.cli import COMMANDS, group
 from stanhop_app.cli import train as train_module
+from stanhop_app.cli.reference import commands, reference
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.options import options_of
 from stanhop_app.training.config import TrainingConfig
 
-
-def commands(command=group, words=()):
-    """Every command that can be run, with the words that name it."""
-    if not isinstance(command, click.Group):
-        yield words, command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        yield from commands(command.get_command(context, name), (*words, name))
-
-
-ALL = dict(commands())
+ALL = dict(commands(group))
 
 
 def options(command):
@@ -124,3 +114,8 @@ def test_help_is_there_at_once():
         )
         times.append(time.perf_counter() - started)
     assert sorted(times)[3] < 0.35, times
+
+
+def test_the_reference_is_what_the_commands_say(project):
+    """Written by ``python -m stanhop_app.cli.reference > cli/README.md``."""
+    assert (project / "cli" / "README.md").read_text() == reference()

@@ -7,7 +7,7 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.runs.novelty import explain, load_store, remember
 from stanhop_app.runs.run import Run
-from stanhop_app.theory.memorization import activations
+from stanhop_app.theory.activations import activations
 
 
 @pytest.fixture(scope="module")

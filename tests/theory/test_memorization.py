@@ -7,14 +7,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from stanhop_app.theory.activations import activations
+from stanhop_app.theory.bootstrap import auc
 from stanhop_app.theory.memorization import (
     GAUSSIAN,
     INPUT,
     TRAINED,
     UNTRAINED,
     Group,
-    activations,
-    auc,
     memorization_report,
 )
 

@@ -1,0 +1,45 @@
+"""``config.json`` of a run folder of the suite."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stanhop_app.errors import ArtefactError
+from stanhop_app.training.folder import CONFIG
+from stanhop_app.version import __version__
+
+FORMAT, FORMAT_VERSION = "stanhop-suite", 1
+
+
+def is_suite_run(folder: Path) -> bool:
+    """Whether a folder holds a run of the suite."""
+    try:
+        read_config(folder)
+    except ArtefactError:
+        return False
+    return True
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a run of the suite, its version checked.
+
+    Raises:
+        ArtefactError: saying what is wrong with the folder.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        raise ArtefactError(
+            f"{folder}: not a run of the suite; make one with `stanhop suite train`."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: damaged ({error}).") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ArtefactError(f"{path}: not of a run of the suite.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ArtefactError(
+            f"{path}: format version {content.get('format_version')}, this package ({__version__}) reads "
+            f"{FORMAT_VERSION}."
+        )
+    return content

@@ -1,0 +1,326 @@
+"""Write every measured table from its file of results.
+
+    python tests/benchmarks/tables.py [--check]
+
+A table stands in a Markdown file between ``<!-- table NAME -->`` and ``<!-- end -->``; it is written from the
+JSON beside it, with command, commit and machine; the prose around it is written by hand. ``--check`` writes
+nothing and fails where a table is not what its file says.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.forecasting.forecaster import DEEP, LINEAR, WHOLE
+from stanhop_app.studies.benchmark import benchmark_table
+from stanhop_app.studies.cells import read_results
+from stanhop_app.studies.memory_report import ablation_table, comparison_table
+from stanhop_app.studies.suite_report import pair_table, suite_table
+from stanhop_app.studies.variants_report import comparison_table as variants_table
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+TITLES = {
+    "softmax": "vanilla",
+    "softmax1": "OutEffHop",
+    "softmax+clip": "clipped",
+    "softmax1+clip": "clipped OutEffHop",
+    "softmax+gate": "gated",
+    "softmax1+gate": "gated OutEffHop",
+    "sparsemax": "SparseHopfield",
+    "entmax": "STanHop (alpha learned)",
+    "entmax15": "1.5-entmax",
+    "softmax1+memory": "OutEffHop, memory FFN",
+}
+PAPER = {
+    "softmax": "2.954 / 5.048 / .360 / .362",
+    "softmax1": "2.897 / 4.565 / .360 / .355",
+    "softmax+clip": "2.995 / 4.890 / .553 / .591",
+    "softmax1+clip": "2.864 / 4.145 / .506 / .517",
+    "softmax+gate": "2.487 / 4.277 / .380 / .375",
+    "softmax1+gate": "2.459 / 4.240 / .376 / .367",
+}
+"""Kurtosis, max norm, MSE and W8A8 of STanHop-Net: arXiv 2404.03828, table 1."""
+SUITE_MODULES = {"bert": "ffn+norm", "opt": "layer-outputs", "vit": "all"}
+"""The paper's set of modules of each model."""
+BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
+PAPERS = ("the paper's kurtosis", "the paper's max_inf_norm")
+"""Columns of `pair_table`."""
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def made(content: Mapping[str, Any]) -> str:
+    """What made a file of results: command, commits, machine."""
+    how = content["made"]
+    commands = "; ".join(f"`{command}`" for command in how["commands"])
+    return f"Made by {commands} at {how['commits']}, on {how['machine']}; {content['file']}."
+
+
+def both(mean: float, deviation: float, digits: int) -> str:
+    """Mean and deviation; the mean alone where there is one seed, nothing where there is no number."""
+    if np.isnan(mean):
+        return ""
+    said = f"{mean:,.{digits}f}"
+    return said if np.isnan(deviation) else f"{said} ± {deviation:.{digits}f}"
+
+
+def variant(name: str) -> str:
+    """A variant by its title and name."""
+    return f"{TITLES[name]} (`{name}`)"
+
+
+def etth1(content: Mapping[str, Any], models: Sequence[str] | None = None) -> str:
+    """Errors of every split and horizon; the least of each row, the network's parts aside, in bold."""
+    mse, mae = benchmark_table(content, "test_mse"), benchmark_table(content, "test_mae")
+    shown = list(mse.columns) if models is None else list(models)
+    parts = (DEEP, LINEAR)
+    rows = []
+    for split, horizon in mse.index:
+        row = mse.loc[(split, horizon)]
+        least = row[[name for name in mse.columns if name not in parts]].min()
+        cells = [
+            f"**{row[name]:.4f}**"
+            if row[name] == least and name not in parts
+            else f"{row[name]:.4f}"
+            for name in shown
+        ]
+        rows.append([split, str(horizon), *cells, f"{mae.loc[(split, horizon), WHOLE]:.4f}"])
+    return markdown(["split", "horizon", *shown, f"MAE of {WHOLE}"], rows)
+
+
+def results(content: Mapping[str, Any]) -> str:
+    """The one table of README: without the network's parts."""
+    shown = [name for name in benchmark_table(content).columns if name not in (DEEP, LINEAR)]
+    return etth1(content, shown)
+
+
+def variants(content: Mapping[str, Any]) -> str:
+    """All variants at 24 hours; bits as change of the error."""
+    table = variants_table(content).loc[24]
+    order = [name for name in TITLES if name in table.index]
+    rows = []
+    for name in order:
+        row = table.loc[name]
+        changes = [f"{row[bits] / row['test_mse'] - 1:+.2%}" for bits in BITS]
+        rows.append(
+            [
+                variant(name),
+                f"{row['seeds']:.0f}",
+                both(row["kurtosis"], row["kurtosis_sd"], 2),
+                both(row["max_inf_norm"], row["max_inf_norm_sd"], 2),
+                both(row["test_mse"], row["test_mse_sd"], 4),
+                *changes,
+                f"{max(row['no_op'], 0):.0%}",
+                PAPER.get(name, ""),
+            ]
+        )
+    header = ["variant", "seeds", "kurtosis", "max norm", "MSE", *BITS, "left to the no-op"]
+    return markdown([*header, "the paper: kurtosis / max norm / MSE / W8A8"], rows)
+
+
+def horizons(content: Mapping[str, Any]) -> str:
+    """The horizons of the paper's table 2, of seed 0."""
+    wanted = ("softmax", "sparsemax", "entmax", "softmax1")
+    first = {key: c for key, c in content["cells"].items() if c["seed"] == 0}
+    table = variants_table({**content, "cells": first, "shared_by": list(wanted)})
+    rows = []
+    for horizon in dict.fromkeys(table.index.get_level_values("horizon")):
+        cells = (table.loc[(horizon, name)] for name in wanted)
+        rows.append(
+            [
+                str(horizon),
+                *(
+                    f"{c['kurtosis']:.2f} / {c['max_inf_norm']:.1f} / {c['test_mse']:.4f} / "
+                    f"{c['test_mae']:.4f}"
+                    for c in cells
+                ),
+            ]
+        )
+    return markdown(["horizon", *(TITLES[name] for name in wanted)], rows)
+
+
+def suite(content: Mapping[str, Any]) -> str:
+    """Every model and variant, over the paper's set of modules of the model."""
+    from stanhop_app.studies.suite_report import PAPER as TABLE_1
+
+    rows = []
+    for model, modules in SUITE_MODULES.items():
+        table = suite_table(content, modules).loc[model]
+        for name in (name for name in TITLES if name in table.index):
+            row = table.loc[name]
+            paper = " / ".join(f"{value:,.2f}" for value in TABLE_1.get((model, name), ()))
+            rows.append(
+                [
+                    model,
+                    variant(name),
+                    f"{row['seeds']:.0f}",
+                    both(row["kurtosis"], row["kurtosis_sd"], 2),
+                    both(row["max_inf_norm"], row["max_inf_norm_sd"], 2),
+                    both(row["score"], row["score_sd"], 2),
+                    *(f"{row[bits]:.2f}" for bits in ("W8A8", "W6A6", "W4A4")),
+                    f"{max(row['no_op'], 0):.0%}",
+                    paper,
+                ]
+            )
+    header = ["model", "variant", "seeds", "kurtosis", "max norm", "perplexity or accuracy"]
+    header += [
+        "W8A8",
+        "W6A6",
+        "W4A4",
+        "left to the no-op",
+        "the paper: kurtosis / max norm / float / W8A8",
+    ]
+    return markdown(header, rows)
+
+
+def pairs(content: Mapping[str, Any]) -> str:
+    """What softmax1 changes, pair by pair, and the mean."""
+    found = [pair_table(content, modules).loc[[model]] for model, modules in SUITE_MODULES.items()]
+    table = pd.concat(found)
+    rows = [
+        [
+            model,
+            TITLES[name],
+            *(f"{row[n]:+.1%}" for n in ("kurtosis", "max_inf_norm")),
+            f"{row['score']:+.2%}",
+            " / ".join(f"{row[n]:+.0%}" for n in PAPERS),
+        ]
+        for (model, name), row in table.iterrows()
+    ]
+    mean = table.mean()
+    ours = [f"**{mean[n]:+.1%}**" for n in ("kurtosis", "max_inf_norm")]
+    rows.append(["mean", "", *ours, "", " / ".join(f"{mean[n]:+.0%}" for n in PAPERS)])
+    header = ["model", "pair", "kurtosis", "max norm", "float score"]
+    return markdown([*header, "the paper: kurtosis / max norm"], rows)
+
+
+def memory(content: Mapping[str, Any]) -> str:
+    """Dense and memory layers, by horizon; times are those of the first horizon."""
+    frame = pd.DataFrame([c for c in content["cells"].values() if "failed" not in c])
+    table, rows = comparison_table(content), []
+    for horizon, name in table.index:
+        if name not in content["speed"]:
+            continue
+        cells = frame[(frame["horizon"] == horizon) & (frame["variant"] == name)]["errors"]
+        whole = np.array([errors[f"{WHOLE} test"]["mse"] for errors in cells])
+        row, speed = table.loc[(horizon, name)], content["speed"][name]
+        deviation = whole.std(ddof=1) if len(whole) > 1 else np.nan
+        rows.append(
+            [
+                str(horizon),
+                name,
+                both(whole.mean(), deviation, 4),
+                both(row["deep_test_mse"], row["deep_deviation"], 4),
+                f"{row['feed_forward_multiply_adds']:,.0f}",
+                f"{row['million_multiply_adds']:.1f} M",
+                f"{row['parameters']:,.0f}",
+                f"{row['megabytes']:.2f}",
+                f"{speed['one_window_ms']:.1f}",
+                f"{speed['windows_per_second']:.0f}",
+                f"{speed['training_step_ms']:.0f}",
+            ]
+        )
+    header = ["horizon", "what is of memory layers", WHOLE, "its deep part"]
+    header += ["multiply-adds of a feed-forward network", "of the deep part", "parameters", "MB"]
+    return markdown([*header, "ms, one window", "windows a second", "ms, training step"], rows)
+
+
+def ablations(content: Mapping[str, Any]) -> str:
+    """One option of memory feed-forward networks changed at a time."""
+    rows = [
+        [
+            option,
+            value,
+            f"{row['deep_validation_mse']:.4f}",
+            f"{row['deep_test_mse']:.4f}",
+            f"{row['test_mse']:.4f}",
+            f"{row['megabytes']:.1f}",
+            f"{row['feed_forward_multiply_adds']:,.0f}",
+            "" if np.isnan(row["dead_buckets"]) else f"{row['dead_buckets']:.0%}",
+            "" if np.isnan(row["entropy"]) else f"{row['entropy']:.3f}",
+        ]
+        for (option, value), row in ablation_table(content).iterrows()
+    ]
+    header = ["option", "value", "validation, deep part", "test, deep part", "test, whole", "MB"]
+    return markdown([*header, "multiply-adds", "dead buckets", "entropy"], rows)
+
+
+def timing(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """A table of `timings.json`: kept as it was printed."""
+    return lambda content: markdown(content[name]["header"], content[name]["rows"])
+
+
+TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "results": ("etth1.json", results),
+    "etth1": ("etth1.json", etth1),
+    "variants": ("variants.json", variants),
+    "horizons": ("variants.json", horizons),
+    "suite": ("suite.json", suite),
+    "pairs": ("suite.json", pairs),
+    "memory": ("memory.json", memory),
+    "ablations": ("memory.json", ablations),
+    **{
+        name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
+    },
+}
+"""Every table by name: the file that it is written from, and how."""
+FILES = (
+    "README.md",
+    *(f"tests/benchmarks/{n}.md" for n in ("etth1", "variants", "suite", "memory", "speed")),
+)
+BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def load(name: str) -> dict[str, Any]:
+    """A file of results, with a link to it."""
+    path = HERE / name
+    content = json.loads(path.read_text()) if name == "timings.json" else read_results(path)
+    return {**content, "file": f"the file is [{name}](/tests/benchmarks/{name})"}
+
+
+def write(text: str, names: list[str] | None = None) -> str:
+    """A text with its tables as their files say; ``names`` gathers those that it has."""
+
+    def table(match: re.Match[str]) -> str:
+        name = match[2]
+        if names is not None:
+            names.append(name)
+        file, draw = TABLES[name]
+        content = load(file)
+        how = {**content, **content.get(name, {})}
+        return f"{match[1]}{draw(content)}\n\n{made(how)}\n{match[3]}"
+
+    return BLOCK.sub(table, text)
+
+
+def main(check: bool) -> int:
+    """Write or check all."""
+    wrong = 0
+    for name in FILES:
+        path = PROJECT / name
+        text = path.read_text(encoding="utf-8")
+        written = write(text)
+        if written != text and check:
+            print(
+                f"{name}: a table is not what its file says; run python tests/benchmarks/tables.py"
+            )
+            wrong = 1
+        elif written != text:
+            path.write_text(written, encoding="utf-8")
+            print(f"{name}: written")
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
