@@ -21,6 +21,10 @@ class ArtefactError(StanhopError, ValueError):
     """A run folder that is missing, damaged, foreign, or made by a newer format."""
 
 
+class CheckpointError(ArtefactError):
+    """A checkpoint of another configuration or of another version of the loop."""
+
+
 class TrainingError(StanhopError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite."""
 

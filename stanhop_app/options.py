@@ -12,7 +12,7 @@ Examples:
     ...         check(self)
     >>> Oven(degrees=400)
     Traceback (most recent call last):
-    OptionError: degrees must be in 0..300, got 400.
+    stanhop_app.errors.OptionError: degrees must be in 0..300, got 400.
     >>> options_of(Oven)["fan"].sentence
     'Whether the fan runs.'
 """

@@ -7,9 +7,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from stanhop_app.options import Option, options_of
 
-LARGEST = 1_000_000
-"""Of whole numbers without a bound."""
-
 
 def widget(config: type, name: str, label: str, where: DeltaGenerator | None = None) -> Any:
     """A widget for one option of a dataclass; its bounds, choices, default and help are the field's.
@@ -31,14 +28,24 @@ def widget(config: type, name: str, label: str, where: DeltaGenerator | None = N
             label, names, names.index(known.default), key=name, help=known.sentence
         )
     if known.kind is int:
-        return place.number_input(
-            label, _least(known), LARGEST, known.default, key=name, help=known.sentence
-        )
+        low, high = _whole(known)
+        return place.number_input(label, low, high, known.default, key=name, help=known.sentence)
     if known.kind is float:
-        return place.number_input(label, value=known.default, key=name, help=known.sentence)
+        return place.number_input(
+            label,
+            known.bounds.least,
+            known.bounds.most,
+            known.default,
+            key=name,
+            help=known.sentence,
+        )
     text = place.text_input(label, known.default or "", key=name, help=known.sentence)
     return text.strip() or known.default
 
 
-def _least(known: Option) -> int | None:
-    return None if known.bounds.least is None else int(known.bounds.least)
+def _whole(known: Option) -> tuple[int | None, int | None]:
+    """The least and the largest whole number that an option may be; None: no bound."""
+    bounds = known.bounds
+    low = bounds.least if bounds.above is None else bounds.above + 1
+    high = bounds.most if bounds.below is None else bounds.below - 1
+    return None if low is None else int(low), None if high is None else int(high)

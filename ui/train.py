@@ -116,7 +116,7 @@ def _choices() -> dict[str, Any]:
     steps = min(chosen["lookback"], STanHopConfig.deep_lookback)
     gamma, zeta = default_clip(-(-steps // chosen["patch_length"]))
     clipped = st.toggle(f"Clipped retrieval, gamma {gamma:.3f}, zeta {zeta:g}", key="clip")
-    chosen["clip"] = (round(gamma, 3), zeta) if clipped else None
+    chosen["clip"] = (gamma, zeta) if clipped else None
     return chosen
 
 

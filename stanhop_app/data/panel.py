@@ -41,6 +41,8 @@ class Panel:
     """Borders of every series, in its own rows."""
     scalers: tuple[Scaler, ...]
     """Of every series, from its training rows."""
+    split: str = "14/5/5"
+    """What the borders were made from, by name or ratio."""
     starts: tuple[int, ...] = (0,)
     """First row of every series in the flat frame."""
     ids: tuple[str, ...] = ("",)
@@ -87,6 +89,7 @@ class Panel:
             frame=frame,
             splits=tuple(splits),
             scalers=tuple(scalers),
+            split=split,
             starts=tuple(starts),
             ids=tuple(ids),
         )
@@ -175,6 +178,7 @@ class Panel:
             frame=self.frame.iloc[first:last],
             splits=(self.splits[number],),
             scalers=(self.scalers[number],),
+            split=self.split,
             ids=(name,),
         )
 

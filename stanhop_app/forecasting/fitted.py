@@ -34,11 +34,11 @@ class Fitted:
     frequency: str | None
     """Pandas alias; None where rows were only numbered."""
     scaler: Scaler
-    """Of the training rows."""
+    """Mean and deviation of every variate over the training rows."""
     split: str
     """By name or ratio, as it was asked for."""
     borders: Split
-    """Of the split, in rows."""
+    """Rows at which training, validation and test parts end."""
     num_rows: int
     """Rows of the table."""
     context: pd.DataFrame
@@ -56,7 +56,7 @@ class Fitted:
     source: Mapping[str, Any] = field(default_factory=dict)
     """What the table was read from and how, and what a run keeps beside the network; empty if unknown."""
     metrics: Mapping[str, Any] | None = None
-    """Scores of a run (`stanhop_app.runs.run.Report.as_json`); None if it was not scored."""
+    """Scores of a run (`stanhop_app.runs.scoring.Report.as_json`); None if it was not scored."""
 
     @property
     def lookback(self) -> int:
@@ -70,7 +70,7 @@ class Fitted:
 
     def panel(self, frame: pd.DataFrame) -> Panel:
         """A table with the borders and the scaler of the training; its columns must be in order."""
-        return Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,))
+        return Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,), split=self.split)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +78,6 @@ class Prepared:
     """Everything that can be refused, made before anything is trained."""
 
     panel: Panel
-    split: str
     windows: Mapping[str, Windows]
     """By part."""
     network: STanHopNet
@@ -86,24 +85,23 @@ class Prepared:
     training: TrainingConfig
 
 
-def prepare(panel: Panel, split: str, network: STanHopConfig, training: TrainingConfig) -> Prepared:
+def prepare(panel: Panel, network: STanHopConfig, training: TrainingConfig) -> Prepared:
     """Cut the windows and draw the initial weights.
 
     Args:
         panel: one series.
-        split: the panel's, by name or ratio.
         network: the architecture.
         training: how it will be trained; its seed fixes the initial weights.
 
     Raises:
         DataError: if a part is too short for one window.
-        ValueError: for an architecture that cannot be.
+        OptionError: for an architecture that cannot be.
     """
     windows = panel.windows(network.lookback, network.horizon)
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         untrained = STanHopNet(network)
-    return Prepared(panel=panel, split=split, windows=windows, network=untrained, training=training)
+    return Prepared(panel=panel, windows=windows, network=untrained, training=training)
 
 
 def fit(
@@ -139,7 +137,7 @@ def fit(
         resume=resume,
         identity={
             **asdict(network.config),
-            "split": prepared.split,
+            "split": panel.split,
             "data_sha256": panel.fingerprint,
         },
         progress=progress,
@@ -154,7 +152,7 @@ def fit(
         columns=tuple(panel.columns),
         frequency=panel.frequency,
         scaler=panel.scaler,
-        split=prepared.split,
+        split=panel.split,
         borders=panel.borders,
         num_rows=len(panel),
         context=panel.frame.iloc[-network.config.lookback :].copy(),

@@ -177,8 +177,8 @@ class STanHopForecaster(BaseEstimator):
         """Fit on a frame (time index or time column, wide or long) or an array (N, C).
 
         Args:
-            X: the history; an array is a series without time stamps. A `Panel` is taken as it is, split
-                and scaler included.
+            X: the history; an array is a series without time stamps. A `Panel` is taken as it is, its
+                own split and scaler instead of the forecaster's.
             y: ignored, for pipelines.
             run_folder: where checkpoints and history are kept; None writes nothing.
             resume: go on from the checkpoint in ``run_folder``.
@@ -201,7 +201,7 @@ class STanHopForecaster(BaseEstimator):
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
         panel = X if isinstance(X, Panel) else Panel.of(self._read(X, fitted=False), self.split)
-        return prepare(panel, self.split, self.network_config(len(panel.columns)), training)
+        return prepare(panel, self.network_config(len(panel.columns)), training)
 
     def fit_prepared(
         self,

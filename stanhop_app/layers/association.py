@@ -263,3 +263,9 @@ def find_association(name: str) -> Association:
             f"unknown association {name!r}; choose one of: {', '.join(ASSOCIATIONS)}."
         )
     return ASSOCIATIONS[name]
+
+
+def having(option: str) -> str:
+    """The associations that take an option, for messages: '"softmax1"'."""
+    names = (f'"{name}"' for name, known in ASSOCIATIONS.items() if option in known.options)
+    return ", ".join(names)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
-from stanhop_app.layers.association import SMALLEST_ALPHA, find_association
+from stanhop_app.layers.association import SMALLEST_ALPHA, find_association, having
 from stanhop_app.layers.association import clip as clip_weights
 from stanhop_app.layers.feedforward import dense, find_kind
 from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
@@ -289,7 +289,7 @@ def _check_numbers(
     if not 0 <= n < math.inf or (learn_n and n == 0):
         raise OptionError(f"n must be at least 0, and above 0 to be learned, got {n}.")
     if (n != 1 or learn_n) and "n" not in find_association(association).options:
-        raise OptionError(f'n and learn_n are options of "softmax1" only, got {association!r}.')
+        raise OptionError(f"n and learn_n are options of {having('n')} only, got {association!r}.")
 
 
 class HopfieldPooling(nn.Module):

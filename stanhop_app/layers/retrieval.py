@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.association import find_association
+from stanhop_app.layers.association import find_association, having
 from stanhop_app.layers.fused import causal_mask, fused_attention
 
 Tap = Callable[[str, Tensor], Tensor]
@@ -91,9 +91,9 @@ def associate(
     """
     _check_shapes(query, key, value, mask)
     _check_options(query, association, beta, n, log_n)
-    if association == "softmax1" and n == 0 and log_n is None:
-        association = "softmax"
     known = find_association(association)
+    if known.fused and "n" in known.options and n == 0 and log_n is None:
+        known = find_association("softmax")
     rule = partial(known, **known.own(alpha=alpha, n=n, log_n=log_n))
     scale = query.shape[-1] ** -0.5 if beta is None else beta
     scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
@@ -290,7 +290,7 @@ def _check_options(
     if not 0 <= n < math.inf:
         raise OptionError(f"n is a number of no-op classes and must be at least 0, got {n}.")
     if "n" not in find_association(association).options and (n != 1 or log_n is not None):
-        raise OptionError(f'n is an option of "softmax1" only, got {association!r}.')
+        raise OptionError(f"n is an option of {having('n')} only, got {association!r}.")
     if log_n is not None:
         _check_broadcast("log_n", log_n, (1, heads, 1, 1))
 

@@ -175,8 +175,11 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
         "context_end": stamp(fitted.context),
         "scaler": {"mean": fitted.scaler.mean, "scale": fitted.scaler.scale},
         "parameters": {
-            name: getattr(forecaster, name)
-            for name in ("horizon", "lookback", "association", "split", "missing")
+            "horizon": fitted.horizon,
+            "lookback": fitted.lookback,
+            "association": fitted.network.config.association,
+            "split": fitted.split,
+            "missing": forecaster.missing,
         },
         "source": dict(run.source) or None,
         "sha256": {name: sha256(folder / name) for name in (KINDS[to], CONTEXT)},

@@ -9,6 +9,7 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.files import sha256
 from stanhop_app.forecasting.baselines import save_baselines
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.config import RunConfig
 from stanhop_app.runs.memorization import memorization_warning
 from stanhop_app.runs.novelty import NOVELTY, remember, save_store
 from stanhop_app.runs.run import Run
@@ -51,8 +52,9 @@ def make_run(
         force: overwrite what the folder holds.
 
     Raises:
-        ValueError: if the folder holds a run and may not be overwritten.
+        OptionError: if the folder holds a run and may not be overwritten, or for an option that cannot be.
     """
+    RunConfig(split=panel.split, season=season, outlier_steps=outlier_steps, novelty=novelty)
     check_folder(folder, read_config, resume=resume, force=force)
     prepared = forecaster.prepare(panel)
     season = choose_season(panel, season)

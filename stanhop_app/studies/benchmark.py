@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stanhop_app.data.panel import Panel
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season, fit_and_score
@@ -41,6 +42,8 @@ def run_benchmark(
     Raises:
         ArtefactError: if the file holds results of other options or other data.
     """
+    if not (horizons and splits):
+        raise OptionError("horizons and splits must name at least one each.")
     panels = {split: Panel.of(frame, split) for split in splits}
     digest = next(iter(panels.values())).fingerprint
     identity = {"options": dict(options), "data_sha256": digest}

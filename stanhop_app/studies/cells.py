@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.errors import ArtefactError, CheckpointError, TrainingError
 from stanhop_app.files import to_json, write_json
 from stanhop_app.version import __version__
 
@@ -160,9 +160,8 @@ def _made(
     try:
         try:
             return make(cell, folder)
-        except ArtefactError:
-            if folder is None or {file.name for file in folder.iterdir()} <= {BEGUN}:
-                raise
+        except CheckpointError:
+            assert folder is not None
             say(f"{key}: an older version left it unfinished, it is started anew")
             for file in folder.iterdir():
                 if file.name != BEGUN:

@@ -124,7 +124,7 @@ def compare_memory(
     if not horizons or not seeds:
         raise OptionError("horizons and seeds must name at least one number each.")
     study = _Study(panel, lookback)
-    for horizon in horizons:  # whatever cannot be is said before the first cell is trained
+    for horizon in horizons:  # bad options fail before anything is trained
         study.build(Variant(), horizon, seeds[0])
         study.parts(horizon)
     main = [(k, v, h, s) for s in seeds for h in horizons for k, v in KINDS.items()]

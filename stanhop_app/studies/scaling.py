@@ -155,7 +155,7 @@ def sweep(
             f"at least two widths and one seed are needed, got {list(dims)} and {list(seeds)}."
         )
     for dim in dims:
-        Learner(dim)  # whatever cannot be is said before the first is trained
+        Learner(dim)  # bad widths fail before anything is trained
     return fill(
         open_results(results, KIND, VERSION, {"options": asdict(experiment)}),
         results,

@@ -13,7 +13,7 @@ from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.models.config import ViTConfig, default_clip
 from stanhop_app.models.variants import parse_variant
-from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.cells import fill, open_results, trained_cells
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
@@ -63,13 +63,14 @@ def compare_suite(
     corpus = load_data(config)
     clip = clip or default_clip(num_tokens(config, corpus))
     options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
-    for name in variants:  # whatever cannot be is said before the first cell is trained
+    for name in variants:  # bad options fail before anything is trained
         _with(config, options[name], seeds[0]).make_network(corpus)
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
     del common["seed"]  # which of its cells differ in
     _check_common(content, config.model, common, results)
-    if all(cell["model"] != config.model for cell in content["cells"].values()):
-        content.setdefault("shared_by", {})[config.model] = list(variants)
+    if config.model not in content.setdefault("shared_by", {}):
+        there = [c["variant"] for c in trained_cells(content) if c["model"] == config.model]
+        content["shared_by"][config.model] = list(dict.fromkeys(there or variants))
     return fill(
         content,
         results,

@@ -26,7 +26,7 @@ from stanhop_app.models.variants import parse_variant
 from stanhop_app.outliers import find_modules, preset_outliers
 from stanhop_app.quantization import QuantizationConfig, parse_bits
 from stanhop_app.runs.measures import BITS, quantized_errors, window_outliers
-from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.cells import fill, open_results, trained_cells
 from stanhop_app.studies.config import ComparisonConfig as ComparisonConfig
 from stanhop_app.studies.study import Study
 from stanhop_app.training.config import TrainingConfig
@@ -89,10 +89,11 @@ def compare(
     data_sha256 = panel.fingerprint
     identity = {"options": asdict(config), "data_sha256": data_sha256}
     content = open_results(results, KIND, VERSION, identity)
-    if not content["cells"]:
-        content["shared_by"] = list(variants)
+    if "shared_by" not in content:  # a file of an older version has cells already
+        there = [cell["variant"] for cell in trained_cells(content)]
+        content["shared_by"] = list(dict.fromkeys(there or variants))
     study = Study(panel, config.lookback)
-    for horizon in horizons:  # whatever cannot be is said before the first cell is trained
+    for horizon in horizons:  # bad options fail before anything is trained
         if not len(study.parts(horizon)[2]):
             raise OptionError(
                 f"split {config.split} has no test part, on which variants are compared."

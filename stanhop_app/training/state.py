@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from stanhop_app.errors import ArtefactError, OptionError, TrainingError
+from stanhop_app.errors import CheckpointError, OptionError, TrainingError
 from stanhop_app.files import to_json, write_csv
 from stanhop_app.training.checkpoint import (
     load_optimizer,
@@ -254,7 +254,7 @@ class State:
         saved = header.get("identity", {})
         for name, value in self.identity.items():
             if saved.get(name) != value:
-                raise ArtefactError(
+                raise CheckpointError(
                     f"{path}: made with other options ({name} was {saved.get(name)}, is {value}); "
                     "resume with the same, or start anew with --force."
                 )

@@ -497,7 +497,7 @@ def test_every_error_of_ours_has_one_base():
     from stanhop_app import errors
 
     found = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
-    assert len(found) == 7
+    assert len(found) == 8
     assert all(issubclass(c, errors.StanhopError) for c in found)
 
 

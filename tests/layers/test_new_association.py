@@ -125,3 +125,13 @@ def test_the_laws_that_stand_in_the_registry_hold(name):
         more = torch.full((4, 1), math.log(2.0), dtype=z.dtype)
         scores = torch.cat([more, z], -1) if "n" in known.options else z
         torch.testing.assert_close(torch.softmax(scores, -1)[:, -6:], weights)
+
+
+def test_no_op_classes_of_one_that_takes_them_may_be_none(monkeypatch, given):
+    """By its options, not by its name."""
+    monkeypatch.setitem(ASSOCIATIONS, "mine", ASSOCIATIONS["softmax1"])
+    for fused in (True, False):
+        found = associate(*given, association="mine", n=0.0, fused=fused)
+        torch.testing.assert_close(found, associate(*given, association="softmax"))
+    with pytest.raises(ValueError, match='n is an option of "softmax1", "mine" only'):
+        associate(*given, association="softmax", n=2.0)

@@ -344,3 +344,12 @@ def test_the_command_exports_and_tells_what_it_checked(stanhop, trained, csv, tm
     assert (code, "name the table: stanhop export" in err) == (2, True)
     code, _, err = stanhop("evaluate", folder, csv)
     assert (code, "is an exported model" in err) == (4, True)
+
+
+def test_an_export_is_of_the_fit_and_not_of_options_that_were_changed_since(weather, tmp_path):
+    forecaster = fitted(weather)
+    before = forecaster.predict()
+    forecaster.set_params(lookback=24, horizon=3)
+    export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx")
+    exported = ExportedForecaster.load(tmp_path / "x")
+    pd.testing.assert_frame_equal(exported.predict(), before, rtol=1e-4)

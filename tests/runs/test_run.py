@@ -195,3 +195,20 @@ def test_a_grid_is_trained_once_and_goes_on_where_it_was_cut(weather, small, tmp
     (tmp_path / "grid.json").write_text("{")
     with pytest.raises(ArtefactError, match="damaged"):
         bench([6])
+
+
+def test_force_destroys_nothing_for_an_option_that_cannot_be(run, weather, small):
+    folder, _ = run
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(ValueError, match="outlier_steps must be at least 1, got 0"):
+        made_run(STanHopForecaster(**small), weather, folder, force=True, outlier_steps=0)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_panel_brings_its_own_split(weather, small):
+    """Scores stand under the split that the rows were divided by."""
+    forecaster = STanHopForecaster(**{**small, "training": {"max_steps": 1}})
+    panel = Panel.of(weather, "4/1/1")
+    fitted = forecaster.fit(panel).fitted_
+    assert (fitted.split, fitted.borders) == ("4/1/1", panel.borders)
+    assert Run(forecaster=forecaster).on(weather).table.split == "4/1/1"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.errors import ArtefactError, CheckpointError, TrainingError
 from stanhop_app.studies import memory
 from stanhop_app.studies.cells import BEGUN, fill, open_results, read_head, read_results
 from stanhop_app.training.folder import CHECKPOINT
@@ -109,7 +109,7 @@ def test_what_an_older_version_left_is_started_anew_alone_and_said(tmp_path):
     def make(cell, folder):
         begun = folder / CHECKPOINT
         if begun.exists() and begun.read_text() == "of another loop":
-            raise ArtefactError("made with other options")
+            raise CheckpointError("made with other options")
         return {"begun": begun.read_text() if begun.exists() else None}
 
     content = open_results(path, "trial", 3, {})
@@ -138,12 +138,14 @@ def test_what_was_begun_with_other_options_is_refused(tmp_path):
         run(path, make, options={"dim": 16})
 
 
-def test_an_artefact_error_that_no_folder_explains_is_raised(tmp_path):
+def test_other_errors_leave_a_checkpoint_alone(tmp_path):
     def make(cell, folder):
+        (folder / CHECKPOINT).write_text("good")
         raise ArtefactError("no such run")
 
     with pytest.raises(ArtefactError, match="no such run"):
         run(tmp_path / "results.json", make)
+    assert (tmp_path / "results.json.cells" / "6-14_5_5" / CHECKPOINT).read_text() == "good"
 
 
 def test_failed_cells_are_noted_and_the_others_go_on(tmp_path):
@@ -167,7 +169,7 @@ def test_failed_cells_are_noted_and_the_others_go_on(tmp_path):
 
 @pytest.mark.parametrize("command", ["benchmark", "compare-memory"])
 def test_a_cell_that_was_killed_goes_on_to_the_same_result(
-    stanhop, command, csv, tmp_path, monkeypatch
+    stanhop, command, weather, tmp_path, monkeypatch
 ):
     """SIGKILL after the first checkpoint of a cell."""
     monkeypatch.setattr(memory, "speed", lambda networks: {})
@@ -176,7 +178,8 @@ def test_a_cell_that_was_killed_goes_on_to_the_same_result(
         words += ["--horizons", "12", "--splits", "14/5/5"]
     else:
         words += ["--horizons", "12", "--seeds", "0", "--no-ablations"]
-    words = [command, str(csv), *words, "--output"]
+    weather.iloc[:400].to_csv(tmp_path / "short.csv")
+    words = [command, str(tmp_path / "short.csv"), *words, "--output"]
     start = [sys.executable, "-m", "stanhop_app.cli", *words]
     killed, whole = tmp_path / "killed.json", tmp_path / "whole.json"
     child = subprocess.Popen(

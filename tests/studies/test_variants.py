@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from stanhop_app.cli import run
 from stanhop_app.cli.compare import SIX
@@ -89,7 +90,7 @@ def test_nothing_is_trained_twice(compared, weather, monkeypatch):
         compare(weather, ComparisonConfig(lookback=48), **GRID, results=path)
 
 
-def test_a_comparison_that_was_killed_goes_on_to_the_same_result(csv, weather, tmp_path, compared):
+def test_a_comparison_that_was_killed_goes_on_to_the_same_result(csv, tmp_path, capsys):
     """SIGKILL in the middle of a cell: done cells stay, the broken one goes on from its checkpoint."""
     small = [w for n, v in NETWORK.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     command = [sys.executable, "-m", "stanhop_app.cli", "compare", str(csv), *small]
@@ -107,9 +108,9 @@ def test_a_comparison_that_was_killed_goes_on_to_the_same_result(csv, weather, t
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert list(json.loads(killed.read_text())["cells"]) == ["softmax, horizon 12, seed 0"]
-    again = subprocess.run([*command, "-o", str(killed)], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.splitlines() == ["softmax1+gate, horizon 12, seed 0"]
+    capsys.readouterr()
+    assert run([*command[3:], "-o", str(killed)]) == 0
+    assert capsys.readouterr().err.splitlines() == ["softmax1+gate, horizon 12, seed 0"]
     assert untimed(json.loads(killed.read_text())) == untimed(json.loads(whole.read_text()))
     assert not checkpoint.parent.parent.exists()
 
@@ -319,3 +320,22 @@ def test_bad_input_is_one_line(capsys, csv, tmp_path, options, message):
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "a.json").exists()
+
+
+def test_a_variant_that_is_added_later_changes_no_figure(compared, weather, tmp_path):
+    """Neither in a new file nor in one of an older version, which does not say its set of modules."""
+    content = json.loads(json.dumps(compared[1]))
+    before = comparison_table(content)
+    cells = content["cells"]
+    cell = next(iter(cells.values()))
+    few = dict(list(cell["modules"].items())[:2])
+    cells["later"] = {**cell, "variant": "softmax+memory", "modules": few}
+    after = comparison_table(content)
+    columns = ["kurtosis", "max_inf_norm"]
+    pd.testing.assert_frame_equal(after.loc[before.index, columns], before[columns])
+    assert after.xs("softmax+memory", level="variant")[columns].isna().all(axis=None)
+    old = {k: v for k, v in compared[1].items() if k not in ("kind", "version", "shared_by")}
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({"format": 1, **old}))
+    filled = compare(weather, CONFIG, **GRID, results=path)
+    assert filled["shared_by"] == compared[1]["shared_by"]
