@@ -58,11 +58,9 @@ def show() -> None:
         st.dataframe(prediction)
     if known is not None:
         _errors(name, run, known, chosen)
-    folder = "sample" if name == parts.SAMPLE else f"runs/{name}"
     parts.reproduce(
-        f"stanhop forecast {folder} --horizon {int(horizon)} --plot forecast.html",
-        "from stanhop_app import STanHopForecaster\n\n"
-        f'forecaster = STanHopForecaster.load("{folder}")\nprint(forecaster.predict(horizon={int(horizon)}))',
+        f"stanhop forecast {parts.folder(name)} --horizon {int(horizon)} --plot forecast.html",
+        f"{parts.opening(name, run)}\nprint(run.forecaster.predict(horizon={int(horizon)}))",
     )
 
 

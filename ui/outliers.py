@@ -63,7 +63,7 @@ def show() -> None:
         parts.show(norm_figure(log, title=f"{name}: norms during training"), "training")
     _bits(name, run, modules)
     parts.reproduce(
-        f"stanhop outliers runs/{name} --modules {modules} --plot outliers.html",
+        f"stanhop outliers {parts.folder(name)} --modules {modules} --plot outliers.html",
         f"{parts.opening(name, run)}"
         "from stanhop_app.runs.measures import window_outliers\n\n"
         f"print(window_outliers(run.fitted.network.deep, run.parts['test'], {modules!r}).table())",

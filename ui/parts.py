@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shlex
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -119,6 +120,11 @@ def with_table(run: Run) -> Run | None:
     except ERRORS as error:
         st.error(str(error))
         return None
+
+
+def folder(name: str) -> str:
+    """How a run's folder is named in a command; the sample trained here has none."""
+    return "RUN" if name == SAMPLE else shlex.quote(f"{runs.root().name}/{name}")
 
 
 def reading(run: Run) -> str:

@@ -139,7 +139,7 @@ def _memorisation() -> None:
         st.dataframe(table)
     for number, figure in enumerate(figures):
         parts.show(figure, f"memorised-{number}")
-    folder = "RUN" if name == parts.SAMPLE else f"{runs.root().name}/{name}"
+    folder = parts.folder(name)
     parts.reproduce(
         f"stanhop theory memorization {folder}\nstanhop theory trace {folder}",
         f"{parts.opening(name, run)}"

@@ -90,10 +90,18 @@ def test_nothing_is_trained_twice(compared, weather, monkeypatch):
         compare(weather, ComparisonConfig(lookback=48), **GRID, results=path)
 
 
-def test_a_comparison_that_was_killed_goes_on_to_the_same_result(csv, tmp_path, capsys):
+def test_a_comparison_that_was_killed_goes_on_to_the_same_result(weather, tmp_path, capsys):
     """SIGKILL in the middle of a cell: done cells stay, the broken one goes on from its checkpoint."""
     small = [w for n, v in NETWORK.items() for w in (f"--{n.replace('_', '-')}", str(v))]
-    command = [sys.executable, "-m", "stanhop_app.cli", "compare", str(csv), *small]
+    weather.iloc[:400].to_csv(tmp_path / "short.csv")
+    command = [
+        sys.executable,
+        "-m",
+        "stanhop_app.cli",
+        "compare",
+        str(tmp_path / "short.csv"),
+        *small,
+    ]
     command += ["--lookback", "36", "--max-epochs", "60", "--max-steps", "30", "--horizons", "12"]
     command += ["--variants", "softmax,softmax1+gate", "--seeds", "0", "--quiet"]
     whole, killed = tmp_path / "whole.json", tmp_path / "killed.json"
