@@ -115,7 +115,7 @@ def convergence(
     from stanhop_app.studies.convergence import ConvergenceExperiment, compare_convergence
 
     usual = IMAGES["full" if full else "quick"]
-    width = dim or usual[2]
+    width = usual[2] if dim is None else dim
     experiment = ConvergenceExperiment(
         data=data, dim=width, hidden_dim=2 * width, max_steps=max_steps
     )

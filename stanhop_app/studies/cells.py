@@ -139,9 +139,7 @@ def fill(
             if folder is not None and not _begin(folder, identity):
                 say(f"{key}: an older version left it unfinished, it is started anew")
             content["cells"][key] = {**cell, **_made(make, cell, folder, key, say)}
-            if path is not None:
-                _merge(content, path)
-                write_json(path, content)
+            keep(content, path)
         if folder is not None:  # also of a kill just after the cell
             shutil.rmtree(folder, ignore_errors=True)
     if scratch is not None and scratch.exists() and not any(scratch.iterdir()):
@@ -151,6 +149,13 @@ def fill(
             "no cell could be trained" + ("." if path is None else f"; {path} says why.")
         )
     return content
+
+
+def keep(content: dict[str, Any], path: Path | None) -> None:
+    """Write a content, with what another process has written into the file meanwhile; None: nowhere."""
+    if path is not None:
+        _merge(content, path)
+        write_json(path, content)
 
 
 def _made(

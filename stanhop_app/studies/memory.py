@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import OptionError
-from stanhop_app.files import write_json
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE
@@ -25,7 +24,7 @@ from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.memory_cost import count_cost
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.runs.measures import window_occupancy
-from stanhop_app.studies.cells import Cell, fill, open_results
+from stanhop_app.studies.cells import Cell, fill, keep, open_results
 from stanhop_app.studies.study import Study
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.loop import train
@@ -140,7 +139,7 @@ def compare_memory(
     if "speed" not in content:
         say("speed")
         content["speed"] = speed({k: study.build(v, horizons[0], 0) for k, v in KINDS.items()})
-        write_json(results, content)
+        keep(content, results)
     variants = {name: variant for name, variant, _, _ in cells}
 
     def make(cell: Cell, folder: Path | None) -> dict[str, Any]:

@@ -134,3 +134,9 @@ def test_the_command_that_is_told_is_the_one(stanhop, tmp_path):
     assert stanhop(*words, "softmax1,softmax", "--output", results)[0] == 0
     told = present(json.loads(results.read_text())).command.split()[1:]
     assert sorted(told) == sorted([*words, "softmax1,softmax", "--data", "digits"])
+
+
+def test_a_width_that_cannot_be_is_no_default(stanhop):
+    code, out, err = stanhop("theory", "convergence", "--dim", "0", "--max-steps", "1")
+    assert (code, out) == (2, "")
+    assert "dim must be at least 1, got 0" in err
