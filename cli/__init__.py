@@ -112,9 +112,9 @@ def run(arguments: list[str] | None = None) -> int:
         if code is not None:
             click.echo(f"stanhop: {error}", err=True)
             return code
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        what = " ".join(f"{type(error).__name__}: {error}".split())
         click.echo(
-            f"stanhop: this is a defect of stanhop, please report it ({said}); "
+            f"stanhop: this is a defect of stanhop, please report it ({what}); "
             "`stanhop --debug COMMAND ...` shows where it happened.",
             err=True,
         )

@@ -37,7 +37,7 @@ from stanhop_app.training.config import TrainingConfig
     "--ablations/--no-ablations",
     default=True,
     show_default=True,
-    help="Whether to change one option of memory layers at a time, too.",
+    help="Whether options of memory layers are also changed one at a time.",
 )
 @data_options
 @results_option

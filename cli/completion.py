@@ -3,9 +3,11 @@
 import click
 from click.shell_completion import get_completion_class
 
+SHELLS = ("bash", "zsh", "fish")
+
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
     """Print the completion script of SHELL.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from stanhop_app.cli.flags import flags
 from stanhop_app.cli.options import (
     config_option,
     data_options,
@@ -15,19 +16,15 @@ from stanhop_app.cli.options import (
     output_option,
 )
 
+from stanhop_app.runs.config import ExportConfig
+
 
 @click.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False)
 @config_option
-@click.option(
-    "--to",
-    type=click.Choice(["onnx", "onnx-int8", "torch-export"]),
-    default="onnx",
-    show_default=True,
-    help="Kind of export.",
-)
-@output_option("Folder. Default: RUN-KIND beside RUN.")
+@flags(ExportConfig)
+@output_option("Folder to export to. Default: RUN-KIND beside RUN.")
 @data_options
 @force_option
 @json_option
@@ -62,13 +59,13 @@ def command(
         click.echo(to_json({"folder": str(output), **asdict(report)}, indent=2))
         return
     click.echo(f"largest difference from the network, relative: {report.difference:.1e}")
-    for part, of in report.errors.items():
+    for part, numbers in report.errors.items():
         click.echo(
-            f"MSE on {part} windows, scaled units: network {of['network']:.5f}, export "
-            f"{of['export']:.5f} ({of['export'] / of['network'] - 1:+.2%})"
+            f"MSE on {part} windows, scaled units: network {numbers['network']:.5f}, export "
+            f"{numbers['export']:.5f} ({numbers['export'] / numbers['network'] - 1:+.2%})"
         )
-    for size, of in report.milliseconds.items():
-        times = ", ".join(f"{name} {value:.1f} ms" for name, value in of.items())
+    for size, numbers in report.milliseconds.items():
+        times = ", ".join(f"{name} {value:.1f} ms" for name, value in numbers.items())
         click.echo(f"{size} windows at once: {times}")
     if report.layers:
         click.echo(f"{report.layers} linear layers in int8")

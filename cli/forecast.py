@@ -27,14 +27,14 @@ FORMATS = ("csv", "parquet", "json")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False)
 @config_option
-@click.option("--horizon", type=int, help="Time steps. Default: the trained horizon.")
+@click.option("--horizon", type=int, help="Time steps to forecast. Default: the trained horizon.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(FORMATS),
     help="Format of the forecast. Default: by the ending of --output, else csv.",
 )
-@output_option("File. Default: standard output.")
+@output_option("File that the forecast is written to. Default: standard output.")
 @page_option("plot")
 @click.option(
     "--explain",

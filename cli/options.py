@@ -12,6 +12,7 @@ import click
 from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
 
 from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.layers.names import MODULE_SETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +63,8 @@ json_option = switch("json", "One JSON object on standard output, no tables.", "
 resume_option = switch("resume", "Go on from the run folder's checkpoint.")
 modules_option = click.option(
     "--modules",
-    type=click.Choice(["all", "ffn+norm", "layer-outputs"]),
-    default="all",
+    type=click.Choice(MODULE_SETS),
+    default=MODULE_SETS[0],
     show_default=True,
     help="Set of modules that kurtosis and max norm are shown over; the file has all three.",
 )
@@ -177,8 +178,8 @@ def check_outputs(*files: Path | None, force: bool) -> None:
 
 def as_trained(source: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """How to read a table for a run: as the run's own was read, except where said otherwise."""
-    said = {name: value for name, value in given.items() if value not in (None, "error")}
-    return {**given, **source.get("options", {}), **said}
+    named = {name: value for name, value in given.items() if value not in (None, "error")}
+    return {**given, **source.get("options", {}), **named}
 
 
 def echo(text: str = "") -> None:

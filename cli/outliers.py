@@ -15,7 +15,7 @@ from stanhop_app.cli.options import (
     page_option,
 )
 
-PARTS = ("train", "validation", "test")
+from stanhop_app.layers.names import MODULE_SETS, PARTS
 
 
 @click.command("outliers")
@@ -24,16 +24,16 @@ PARTS = ("train", "validation", "test")
 @config_option
 @click.option(
     "--modules",
-    default="all",
+    default=MODULE_SETS[0],
     show_default=True,
-    help="Modules: all, ffn+norm, layer-outputs, or patterns of names such as blocks.*.time,heads.*.",
+    help=f"Modules: {', '.join(MODULE_SETS)}, or patterns of names such as blocks.*.time,heads.*.",
 )
 @click.option(
     "--part",
     type=click.Choice(PARTS),
     default="test",
     show_default=True,
-    help="Windows that are measured.",
+    help="Part of the split whose windows are measured.",
 )
 @data_options
 @page_option("plot")

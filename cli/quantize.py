@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.flags import names
+from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
     config_option,
     data_options,
@@ -15,6 +15,8 @@ from stanhop_app.cli.options import (
     open_run,
 )
 
+from stanhop_app.models.config import QuantizationConfig
+
 
 @click.command("quantize")
 @click.argument("run", type=click.Path(path_type=Path))
@@ -23,18 +25,7 @@ from stanhop_app.cli.options import (
 @listed(
     "bits", "Bits of weights and activations, comma separated.", "W8A8,W6A6,W4A8,W4A4", kind=names
 )
-@click.option(
-    "--weight-range",
-    type=click.Choice(["minmax", "mse"]),
-    default="minmax",
-    show_default=True,
-    help="Range of weights: their extremes, or the one with the least squared error.",
-)
-@click.option(
-    "--percentile",
-    type=float,
-    help="Percentile of a batch's activations that their range covers. Default: all.",
-)
+@flags(QuantizationConfig, only=("weight_range", "percentile"))
 @data_options
 @json_option
 def command(
@@ -55,14 +46,14 @@ def command(
     \b
     stanhop quantize runs/etth1-h24 --bits W8A8,W4A4
     """
-    from stanhop_app.quantization import QuantizationConfig, parse_bits
+    from stanhop_app.quantization import parse_bits
     from stanhop_app.runs.measures import quantized_errors
 
     configs = [
         QuantizationConfig(
             weight_bits=weight_bits,
             activation_bits=activation_bits,
-            weight_range=weight_range,  # type: ignore[arg-type]
+            weight_range=weight_range,
             percentile=percentile,
         )
         for weight_bits, activation_bits in map(parse_bits, bits)

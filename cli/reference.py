@@ -27,9 +27,9 @@ def commands(
         return
     context = click.Context(command)
     for name in command.list_commands(context):
-        found = command.get_command(context, name)
-        if found is not None:
-            yield from commands(found, (*words, name))
+        child = command.get_command(context, name)
+        if child is not None:
+            yield from commands(child, (*words, name))
 
 
 def reference() -> str:
@@ -56,8 +56,8 @@ def reference() -> str:
 def _cell(line: str) -> str:
     """A row with the bars of choices, [a|b], escaped."""
     inner = line[2:-2]
-    name, _, said = inner.partition("` | ")
-    return f"| {name.replace('|', chr(92) + '|')}` | {said.replace('|', chr(92) + '|')} |"
+    name, _, help = inner.partition("` | ")
+    return f"| {name.replace('|', chr(92) + '|')}` | {help.replace('|', chr(92) + '|')} |"
 
 
 if __name__ == "__main__":

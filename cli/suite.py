@@ -109,7 +109,9 @@ def train(
 
 @command.command("evaluate")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", help="Text file or folder of images of the training, if it has no name.")
+@click.option(
+    "--data", help="Text file or folder of images that it was trained on, if those have no name."
+)
 @listed(
     "bits", "Bits of weights and activations, comma separated.", "W8A8,W6A6,W4A8,W4A4", kind=names
 )
@@ -126,18 +128,18 @@ def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> Non
     task = run_task(opened, data)
     scores = {"float": score_model(opened.network, task)}
     scores |= {name: score_bits(opened.network, task, name) for name in bits}
-    found = measure(opened.network, task)
+    measures = measure(opened.network, task)
     if as_json:
-        click.echo(json.dumps({"run": str(run), "scores": scores, **found}, indent=2))
+        click.echo(json.dumps({"run": str(run), "scores": scores, **measures}, indent=2))
         return
     for name, of_bits in scores.items():
         click.echo(f"{name:8}" + "".join(f"{k} {v:.4f}  " for k, v in of_bits.items()))
-    for name, outliers in found["outliers"].items():
+    for name, outliers in measures["outliers"].items():
         click.echo(
             f"average kurtosis {outliers['kurtosis']:.3f}, max norm {outliers['max_inf_norm']:.3f} over the "
             f"modules {name}"
         )
-    click.echo(f"left to the no-op: {100 * found['no_op']:.1f}%")
+    click.echo(f"left to the no-op: {100 * measures['no_op']:.1f}%")
 
 
 @command.command("compare", cls=Grouped, first=("data", "variants", "seeds", "max_steps", "output"))

@@ -28,9 +28,9 @@ for sub in (*theory_sweeps.COMMANDS, *theory_runs.COMMANDS):
 @config_option
 @click.option(
     "--patterns",
-    help='In the plane or wider, as "-2,-0.5 0.2,-0.3 1.5,1.5". Default: those of the paper.',
+    help='Patterns that are stored, as "-2,-0.5 0.2,-0.3 1.5,1.5". Default: those of the paper.',
 )
-@click.option("--beta", default=1.0, show_default=True, help="Inverse temperature.")
+@click.option("--beta", default=1.0, show_default=True, help="Inverse temperature of retrieval.")
 @page_option()
 @force_option
 @json_option
@@ -50,16 +50,16 @@ def energy(
 
     check_outputs(report, force=force)
     points = parse_patterns(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5")
-    found = [landscape(points, name, beta=beta) for name in ENERGIES]
+    landscapes = [landscape(points, name, beta=beta) for name in ENERGIES]
     if report is not None:
         figure = landscape_figure(
-            found, title=f"Energies of {len(points)} patterns; edges of basins in white"
+            landscapes, title=f"Energies of {len(points)} patterns; edges of basins in white"
         )
         write_text(report, html_page([figure], title="Energies"))
         echo(f"report in {report}")
     if as_json:
-        minima = {one.energy: one.minima.tolist() for one in found}
-        basins = {one.energy: one.shares for one in found}
+        minima = {one.energy: one.minima.tolist() for one in landscapes}
+        basins = {one.energy: one.shares for one in landscapes}
         click.echo(
             json.dumps(
                 {
@@ -72,7 +72,7 @@ def energy(
             )
         )
         return
-    for one in found:
+    for one in landscapes:
         click.echo(one.title)
         for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True):
             click.echo(f"  ({x:.4f}, {y:.4f}) attracts {100 * share:.1f}% of the plane drawn")

@@ -21,8 +21,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         json_option,
         force_option,
         page_option(),
-        click.option("--seed", default=0, show_default=True, help="Of noise and bootstrap."),
-        click.option("--most", default=500, show_default=True, help="Samples of a part."),
+        click.option("--seed", default=0, show_default=True, help="Seed of noise and bootstrap."),
+        click.option(
+            "--most", default=500, show_default=True, help="Largest number of samples of each part."
+        ),
         config_option,
         click.argument("data", required=False),
         click.argument("run", type=click.Path(path_type=Path)),
@@ -56,19 +58,21 @@ def memorization(
     from stanhop_app.files import to_json, write_text
 
     check_outputs(report, force=force)
-    found = _memorization(run, data, most, seed)
+    result = _memorization(run, data, most, seed)
     if report is not None:
-        tables = {found.verdict: found.table()}
+        tables = {result.verdict: result.table()}
         write_text(
             report,
-            html_page([distance_figure(found), loss_figure(found)], tables, f"Memorisation: {run}"),
+            html_page(
+                [distance_figure(result), loss_figure(result)], tables, f"Memorisation: {run}"
+            ),
         )
         echo(f"report in {report}")
     if as_json:
-        click.echo(to_json(found.as_json(), indent=2))
+        click.echo(to_json(result.as_json(), indent=2))
         return
-    click.echo(found.table().to_string(float_format="%.4f"))
-    click.echo(f"\n{found.verdict}")
+    click.echo(result.table().to_string(float_format="%.4f"))
+    click.echo(f"\n{result.verdict}")
 
 
 @click.command("trace")
@@ -97,10 +101,10 @@ def trace(
     from stanhop_app.runs.memorization import run_trace
 
     check_outputs(report, force=force)
-    found = run_trace(_opened(run, data, "theory trace"), most=most, seed=seed)
-    tables = {found.TITLE: found.table(), found.MOVES: found.moves()}
+    result = run_trace(_opened(run, data, "theory trace"), most=most, seed=seed)
+    tables = {result.TITLE: result.table(), result.MOVES: result.moves()}
     if report is not None:
-        page = html_page(trace_figures(found, title=str(run)), tables, f"Energies of {run}")
+        page = html_page(trace_figures(result, title=str(run)), tables, f"Energies of {run}")
         write_text(report, page)
         echo(f"report in {report}")
     if as_json:

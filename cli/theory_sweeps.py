@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from stanhop_app.cli.flags import names
+from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
     check_outputs,
     config_option,
@@ -17,6 +17,7 @@ from stanhop_app.cli.options import (
     page_option,
 )
 
+from stanhop_app.studies.config import ConvergenceExperiment, MemoryExperiment, ScalingExperiment
 from stanhop_app.studies.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
 Command = Callable[..., Any]
@@ -29,26 +30,16 @@ def outputs(command: Command) -> Command:
         force_option,
         page_option(),
         output_option("JSON file; cells that it has are not made again. Default: nothing is kept."),
-        click.option("--full", is_flag=True, help="At full size, not in two minutes."),
-    ):
-        command = option(command)
-    return command
-
-
-def memory_options(command: Command) -> Command:
-    """Options of the experiments on memories that nothing is learned in."""
-    for option in (
-        click.option("--steps", default=1, show_default=True, help="Steps of retrieval, at most."),
-        click.option("--beta", default=50.0, show_default=True, help="Inverse temperature."),
         click.option(
-            "--data",
-            default="digits",
-            show_default=True,
-            help="Images that are stored: digits, mnist-5k, fashion-mnist, photo-patches or a folder.",
+            "--full", is_flag=True, help="Run at full size, which takes far more than two minutes."
         ),
     ):
         command = option(command)
     return command
+
+
+memory_options = flags(MemoryExperiment, but=("repeats",))
+"""Options of the experiments on memories that nothing is learned in."""
 
 
 @click.command("capacity")
@@ -66,7 +57,9 @@ def capacity(**options: Any) -> None:
 
 @click.command("noise")
 @config_option
-@click.option("--stored", default=100, show_default=True, help="Patterns stored.")
+@click.option(
+    "--stored", default=100, show_default=True, help="Number of patterns that are stored."
+)
 @memory_options
 @outputs
 def noise(**options: Any) -> None:
@@ -80,9 +73,7 @@ def noise(**options: Any) -> None:
 
 @click.command("convergence")
 @config_option
-@click.option(
-    "--data", default="digits", show_default=True, help="Images by name, or a folder of them."
-)
+@flags(ConvergenceExperiment, only=("data", "max_steps"))
 @listed("associations", "Associations, comma separated.", "softmax,softmax1,sparsemax", kind=names)
 @listed("sizes", "Numbers of images to learn from, as 100,1000. Default: by size.")
 @listed("seeds", "Seeds of the networks, as 0,1,2. Default: by size.")
@@ -90,9 +81,6 @@ def noise(**options: Any) -> None:
     "--dim",
     type=int,
     help="Width; hidden layers are twice as wide. Default: by size.",
-)
-@click.option(
-    "--max-steps", default=200, show_default=True, help="Optimiser steps of each network."
 )
 @outputs
 def convergence(
@@ -112,7 +100,7 @@ def convergence(
     \b
     stanhop theory convergence --output convergence.json --report convergence.html
     """
-    from stanhop_app.studies.convergence import ConvergenceExperiment, compare_convergence
+    from stanhop_app.studies.convergence import compare_convergence
 
     usual = IMAGES["full" if full else "quick"]
     width = usual[2] if dim is None else dim
@@ -143,7 +131,7 @@ def scaling(full: bool, **where: Any) -> None:
     \b
     stanhop theory scaling --output scaling.json --report scaling.html
     """
-    from stanhop_app.studies.scaling import ScalingExperiment, sweep
+    from stanhop_app.studies.scaling import sweep
 
     dims, seeds, steps = WIDTHS["full" if full else "quick"]
     experiment = ScalingExperiment(max_steps=steps)
@@ -183,7 +171,7 @@ def _memories(
     stored: int = 100,
     **where: Any,
 ) -> None:
-    from stanhop_app.studies.capacity import MemoryExperiment, run_experiment
+    from stanhop_app.studies.capacity import run_experiment
 
     size = "full" if full else "quick"
     experiment = MemoryExperiment(data=data, beta=beta, steps=steps, repeats=REPEATS[size])

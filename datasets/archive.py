@@ -27,10 +27,10 @@ def read_members(requirement: str, pattern: str) -> dict[str, bytes]:
         subprocess.run(command, check=True, capture_output=True, timeout=300)
         (archive,) = Path(folder).glob("*.tar.gz")
         with tarfile.open(archive) as tar:
-            found = dict(sorted(_matching(tar, pattern)))
-    if not found:
+            members = dict(sorted(_matching(tar, pattern)))
+    if not members:
         raise KeyError(pattern)
-    return found
+    return members
 
 
 def _matching(tar: tarfile.TarFile, pattern: str) -> Iterator[tuple[str, bytes]]:

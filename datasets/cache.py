@@ -45,14 +45,14 @@ def _fetch(path: Path, sha256: str, sources: Sequence[Callable[[], bytes]]) -> N
     """Fetch a file from the first source that has it; a wrong checksum is never kept."""
     failures: list[str] = []
     for source in sources:
-        said = (source.__doc__ or "").rstrip(".")
+        name = (source.__doc__ or "").rstrip(".")
         try:
             content = source()
         except FAILURES as error:
-            failures.append(f"{said}: {error}")
+            failures.append(f"{name}: {error}")
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
-            failures.append(f"{said}: checksum does not match")
+            failures.append(f"{name}: checksum does not match")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.part")

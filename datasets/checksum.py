@@ -13,9 +13,9 @@ def verify(path: Path, sha256: str) -> None:
         DataError: naming the file, what was expected and what was found.
     """
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != sha256:
         raise DataError(
             f"{path}: checksum does not match (expected sha256 {sha256[:16]}..., found "
-            f"{found[:16]}...); delete the file and fetch it again."
+            f"{actual[:16]}...); delete the file and fetch it again."
         )

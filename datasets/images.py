@@ -47,9 +47,9 @@ def load_images(name: str) -> Images:
 def _digits() -> Images:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    pixels = np.rint(found.images[:, None] * (255 / 16)).astype(np.uint8)
-    return _numbered("digits", pixels, found.target)
+    digits = load_digits()
+    pixels = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)
+    return _numbered("digits", pixels, digits.target)
 
 
 def _mnist_5k() -> Images:
@@ -67,13 +67,13 @@ def _fashion_mnist() -> Images:
     parts: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     for part in ("train", "t10k"):
-        for kind, found, head in (("images-idx3", parts, 16), ("labels-idx1", labels, 8)):
+        for kind, arrays, head in (("images-idx3", parts, 16), ("labels-idx1", labels, 8)):
             path = FASHION / f"{part}-{kind}-ubyte.gz"
             if not path.exists():
                 raise DataError(
                     f"{path}: not there; install Debian's package dataset-fashion-mnist."
                 )
-            found.append(np.frombuffer(gzip.decompress(path.read_bytes())[head:], np.uint8))
+            arrays.append(np.frombuffer(gzip.decompress(path.read_bytes())[head:], np.uint8))
     pixels = np.concatenate(parts).reshape(-1, 1, 28, 28)
     return _numbered("fashion-mnist", pixels, np.concatenate(labels))
 
@@ -88,9 +88,11 @@ def _folder(root: Path) -> Images:
     from PIL import Image
 
     folders = sorted(path for path in root.iterdir() if path.is_dir())
-    found = {f.name: sorted(p for p in f.iterdir() if p.suffix.lower() in ENDINGS) for f in folders}
-    classes = [name for name, paths in found.items() if paths]
-    files = [(path, number) for number, name in enumerate(classes) for path in found[name]]
+    by_class = {
+        f.name: sorted(p for p in f.iterdir() if p.suffix.lower() in ENDINGS) for f in folders
+    }
+    classes = [name for name, paths in by_class.items() if paths]
+    files = [(path, number) for number, name in enumerate(classes) for path in by_class[name]]
     if not files:
         raise DataError(
             f"{root}: holds no images; put them into one folder a class, as {', '.join(ENDINGS)}."
@@ -126,4 +128,4 @@ SOURCES: dict[str, Callable[[], Images]] = {
     "mnist-5k": _mnist_5k,
     "fashion-mnist": _fashion_mnist,
 }
-"""By name."""
+"""What loads images, by name."""

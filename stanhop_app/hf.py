@@ -88,7 +88,7 @@ def _attention(
                     "asks for; use another attn_implementation."
                 )
         causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
-        found = associate(
+        retrieved = associate(
             query,
             key,
             value,
@@ -104,7 +104,7 @@ def _attention(
             dropout_p=dropout,
             return_weights=output_attentions,
         )
-        out, weights = found if isinstance(found, tuple) else (found, None)
+        out, weights = retrieved if isinstance(retrieved, tuple) else (retrieved, None)
         return out.transpose(1, 2).contiguous(), weights
 
     return attention

@@ -18,7 +18,7 @@ Examples:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -114,14 +114,28 @@ def option(
         flags: of a truth value, for "on" and "off".
     """
     bounds = Bounds(least=least, above=above, most=most, below=below)
-    said = {
+    description = {
         "sentence": sentence,
         "choices": choices,
         "bounds": bounds,
         "metavar": metavar,
         "flags": flags,
     }
-    return field(default=default, metadata={_KEY: said})
+    return field(default=default, metadata={_KEY: description})
+
+
+def like(config: type, name: str, **changes: Any) -> Any:
+    """A dataclass field that is the option of this name of another dataclass.
+
+    Args:
+        config: the dataclass that declares it.
+        name: of the option, in both.
+        changes: what is another here, such as its default or sentence (`option`).
+    """
+    (declared,) = (f for f in fields(config) if f.name == name)
+    described = dict(declared.metadata[_KEY])
+    bounds = asdict(described.pop("bounds"))
+    return option(**{"default": declared.default, **described, **bounds, **changes})
 
 
 def options_of(config: Any) -> dict[str, Option]:
@@ -140,10 +154,10 @@ def options_of(config: Any) -> dict[str, Option]:
 def defaults_of(*configs: type) -> dict[str, Any]:
     """The defaults of all options of some dataclasses, by name; those that must be said are left out."""
     return {
-        name: found.default
+        name: described.default
         for config in configs
-        for name, found in options_of(config).items()
-        if found.default is not MISSING
+        for name, described in options_of(config).items()
+        if described.default is not MISSING
     }
 
 

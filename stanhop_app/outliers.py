@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError, TrainingError
 from stanhop_app.layers.memory import MemoryBlock
+from stanhop_app.layers.names import MODULE_SETS
 from stanhop_app.layers.observe import Watcher, hooked
 from stanhop_app.layers.retrieval import Retrieval, associate
 
@@ -29,14 +30,15 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 TOP = 5
 FEED = re.compile(r"(^|[._])(feed|feed_forward|ffn|mlp|fc2|(?<!attention\.)output\.dense)$")
 LAYER = re.compile(r"(^|\.)(blocks|layers|layer|readers|h)\.\d+$")
+ALL, FFN_NORM, LAYER_OUTPUTS = MODULE_SETS
 PRESETS: dict[str, Callable[[str, nn.Module], bool]] = {
-    "all": lambda name, module: True,
-    "ffn+norm": lambda name, module: (
+    ALL: lambda name, module: True,
+    FFN_NORM: lambda name, module: (
         bool(FEED.search(name))
         or isinstance(module, MemoryBlock)
         or type(module).__name__.endswith("Norm")
     ),
-    "layer-outputs": lambda name, module: bool(LAYER.search(name)),
+    LAYER_OUTPUTS: lambda name, module: bool(LAYER.search(name)),
 }
 """Sets of modules, by name. "all": every module that puts out a tensor, containers and the model too, as
 the papers' code hooks STanHop. "ffn+norm": feed-forward networks and every normalisation; for a Hugging
@@ -65,7 +67,7 @@ class ModuleOutliers:
     samples."""
     sequences: int
     quantiles: dict[str, float]
-    """Of |x| by level; within 6.25%, from the histogram."""
+    """Quantiles of |x| by level; within 6.25%, from the histogram."""
     top_channels: tuple[tuple[int, float], ...]
     """Channels (last dimension) with the largest mean over sequences of ``max |x|``, and those means."""
     top_steps: tuple[tuple[int, float], ...]
@@ -180,28 +182,28 @@ def find_modules(model: nn.Module, modules: Modules) -> dict[str, nn.Module]:
     every = model.named_modules(remove_duplicate=False)
     named = {name or ROOT: module for name, module in every if "quantizer" not in name}
     if isinstance(modules, str) and modules in PRESETS:
-        found = {n: m for n, m in named.items() if PRESETS[modules](n, m)}
+        matching = {n: m for n, m in named.items() if PRESETS[modules](n, m)}
     else:
         patterns = [modules] if isinstance(modules, str) else list(modules)
-        found = {n: m for n, m in named.items() if any(fnmatchcase(n, p) for p in patterns)}
-    first = {id(module): name for name, module in reversed(found.items())}
-    found = {name: module for name, module in found.items() if first[id(module)] == name}
-    if not found:
+        matching = {n: m for n, m in named.items() if any(fnmatchcase(n, p) for p in patterns)}
+    first = {id(module): name for name, module in reversed(matching.items())}
+    matching = {name: module for name, module in matching.items() if first[id(module)] == name}
+    if not matching:
         some = ", ".join(list(named)[:8])
         raise OptionError(
             f"no module matches {modules!r}; choose one of {', '.join(PRESETS)}, or patterns of "
             f"names such as: {some}."
         )
-    return found
+    return matching
 
 
 def preset_outliers(report: OutlierReport, model: nn.Module) -> dict[str, dict[str, float]]:
     """The two metrics over every preset, from a report over all modules of the model."""
-    found = {}
+    metrics = {}
     for preset in PRESETS:
-        of = report.restrict(list(find_modules(model, preset)), preset)
-        found[preset] = {"kurtosis": of.average_kurtosis, "max_inf_norm": of.max_inf_norm}
-    return found
+        part = report.restrict(list(find_modules(model, preset)), preset)
+        metrics[preset] = {"kurtosis": part.average_kurtosis, "max_inf_norm": part.max_inf_norm}
+    return metrics
 
 
 @torch.no_grad()
@@ -226,7 +228,7 @@ def record(
         OptionError: if no module matches, none of them puts out a tensor, or there is no batch.
         TrainingError: if an activation is not finite.
     """
-    found = find_modules(model, modules)
+    watched = find_modules(model, modules)
     sums: dict[str, _Sums] = {}
     samples = 0
     training = {module: module.training for module in model.modules()}
@@ -236,7 +238,7 @@ def record(
             size = num_samples(batch)
             if size == 0:
                 continue
-            with hooked(_watchers(found, sums, samples, size)):
+            with hooked(_watchers(watched, sums, samples, size)):
                 call(model, batch)
             samples += size
     finally:
@@ -244,7 +246,9 @@ def record(
             module.training = mode
     if samples == 0:
         raise OptionError("there is no batch to record.")
-    rows = [sums[name].result(name, type(found[name]).__name__) for name in found if name in sums]
+    rows = [
+        sums[name].result(name, type(watched[name]).__name__) for name in watched if name in sums
+    ]
     if not rows:
         raise OptionError(f"none of the modules {modules!r} puts out a tensor.")
     label = modules if isinstance(modules, str) else ", ".join(modules)
@@ -276,7 +280,7 @@ def call(model: nn.Module, batch: Batch) -> None:
 
 
 def _watchers(
-    found: Mapping[str, nn.Module], sums: dict[str, "_Sums"], first: int, size: int
+    watched: Mapping[str, nn.Module], sums: dict[str, "_Sums"], first: int, size: int
 ) -> list[tuple[nn.Module, Watcher]]:
     """What measures the outputs of these modules."""
 
@@ -296,7 +300,7 @@ def _watchers(
 
         return measure
 
-    return [(module, watcher(name)) for name, module in found.items()]
+    return [(module, watcher(name)) for name, module in watched.items()]
 
 
 class _Sums:
@@ -382,14 +386,14 @@ def _edge(code: int) -> float:
 def _quantiles(bins: Tensor) -> dict[str, float]:
     """Quantiles of |x|, linear inside a bin."""
     ends = bins.cumsum(0)
-    found = {}
+    quantiles = {}
     for level in QUANTILES:
         wanted = level * int(ends[-1])
         code = int((ends >= wanted).nonzero()[0])
         before = int(ends[code] - bins[code])
         left, right = _edge(code), _edge(code + 1)
-        found[f"{level:g}"] = left + (right - left) * (wanted - before) / int(bins[code])
-    return found
+        quantiles[f"{level:g}"] = left + (right - left) * (wanted - before) / int(bins[code])
+    return quantiles
 
 
 def _grow(total: Tensor, more: Tensor) -> Tensor:

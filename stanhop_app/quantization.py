@@ -12,8 +12,7 @@ References:
 import copy
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,51 +23,14 @@ from stanhop_app.layers.block import Residual
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer, swap_modules
 from stanhop_app.layers.retrieval import Retrieval
+from stanhop_app.models.config import QuantizationConfig
 from stanhop_app.outliers import Batch, call, num_samples
 
-WeightRange = Literal["minmax", "mse"]
-FLOAT_PARTS = ("gate", "head", "heads", "lm_head", "cls", "classifier")
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, MemoryLayer)
 ACTIVATIONS = (nn.GELU, nn.ReLU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 NORM = re.compile("Norm(1d|2d)?$")
 CANDIDATES = 100
 """Ranges that the search by squared error tries."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuantizationConfig:
-    """How a network is quantised."""
-
-    weight_bits: int = 8
-    """Bits of weights, embeddings and tables."""
-    activation_bits: int = 8
-    """Bits of everything that flows between layers."""
-    weight_range: WeightRange = "minmax"
-    """"minmax", or "mse": of 100 ranges the one with the least squared error."""
-    percentile: float | None = None
-    """Of a batch's activations that its range covers, and 100 less it; None: all. The papers take 99.999
-    for OPT."""
-    momentum: float = 0.9
-    """Of the running minimum and maximum; the first batch sets them."""
-    keep: tuple[str, ...] = FLOAT_PARTS
-    """What stays in float: modules with one of these as a part of their dotted name. The papers keep
-    heads and gates."""
-
-    def __post_init__(self) -> None:
-        for name in ("weight_bits", "activation_bits"):
-            if not 2 <= getattr(self, name) <= 16:
-                raise OptionError(f"{name} must be in 2..16, got {getattr(self, name)}.")
-        if self.weight_range not in get_args(WeightRange):
-            raise OptionError(f"weight_range must be minmax or mse, got {self.weight_range!r}.")
-        if self.percentile is not None and not 50 < self.percentile <= 100:
-            raise OptionError(f"percentile must be in (50, 100], got {self.percentile}.")
-        if not 0 <= self.momentum < 1:
-            raise OptionError(f"momentum must be in [0, 1), got {self.momentum}.")
-
-    @property
-    def name(self) -> str:
-        """As the papers write it: W8A8."""
-        return f"W{self.weight_bits}A{self.activation_bits}"
 
 
 def parse_bits(text: str) -> tuple[int, int]:
@@ -83,7 +45,7 @@ def parse_bits(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def weight_scale(weight: Tensor, bits: int, weight_range: WeightRange = "minmax") -> Tensor:
+def weight_scale(weight: Tensor, bits: int, weight_range: str = "minmax") -> Tensor:
     """Step of the symmetric grid of a weight tensor, a scalar.
 
     The grid is ``-(2^(b-1) - 1) .. 2^(b-1) - 1`` steps, or ``0 .. 2^b - 1`` where no weight is negative.
@@ -99,7 +61,7 @@ def weight_scale(weight: Tensor, bits: int, weight_range: WeightRange = "minmax"
     return shares[errors.argmin()] * top
 
 
-def fake_quantize_weight(weight: Tensor, bits: int, weight_range: WeightRange = "minmax") -> Tensor:
+def fake_quantize_weight(weight: Tensor, bits: int, weight_range: str = "minmax") -> Tensor:
     """The weights moved to the nearest points of their grid (`weight_scale`)."""
     return _on_grid(weight, weight_scale(weight, bits, weight_range), *_weight_grid(weight, bits))
 
@@ -171,15 +133,15 @@ class QuantizedRetrieval(Retrieval):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, **options: Any) -> Tensor:
         """As `Retrieval`."""
-        of = self.quantizers
+        on_grid = self.quantizers
         retrieved = super().forward(
-            of["query"](query),
-            of["key"](key),
-            of["value"](value),
-            tap=lambda name, x: of[name](x),
+            on_grid["query"](query),
+            on_grid["key"](key),
+            on_grid["value"](value),
+            tap=lambda name, x: on_grid[name](x),
             **options,
         )
-        rounded: Tensor = of["result"](retrieved)
+        rounded: Tensor = on_grid["result"](retrieved)
         return rounded
 
 

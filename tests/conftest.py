@@ -22,6 +22,35 @@ SMALL = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16, "num_p
 """A network that trains in a second."""
 
 
+LONGEST = (
+    "ui/test_browser",
+    "ui/test_pages",
+    "runs/test_exporting",
+    "cli/test_commands",
+    "studies/test_variants",
+    "studies/test_cells",
+    "suite/test_run",
+    "studies/test_memory",
+    "ui/test_theory",
+    "runs/test_memorization",
+    "studies/test_convergence",
+    "studies/test_bound",
+    "studies/test_scaling",
+    "training/test_loop",
+)
+"""Files that take long, the longest first: begun last, one of them would keep one worker busy alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the files that take long before all others."""
+
+    def rank(item: pytest.Item) -> int:
+        name = "/".join(item.path.with_suffix("").parts[-2:])
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts from the same random state and from no setting of the user's."""

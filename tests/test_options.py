@@ -1,5 +1,6 @@
 """Options declared once: bounds, choices, and what the declaration says of each."""
 
+import sys
 from dataclasses import MISSING, dataclass, field
 from typing import Literal
 
@@ -7,8 +8,8 @@ import pytest
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.layers.association import ASSOCIATIONS
-from stanhop_app.layers.names import ASSOCIATION_NAMES
-from stanhop_app.options import check, defaults_of, option, options_of
+from stanhop_app.layers.names import association_names
+from stanhop_app.options import check, defaults_of, like, option, options_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,25 @@ def test_a_declaration_says_all():
     assert Oven(minutes=3, share=None).degrees == defaults_of(Oven)["degrees"] == 180
 
 
-def test_names_that_help_shows_are_those_that_are_registered():
-    assert tuple(ASSOCIATIONS) == ASSOCIATION_NAMES
+def test_names_that_help_shows_are_those_that_are_registered(monkeypatch):
+    registered = tuple(ASSOCIATIONS)
+    assert association_names() == registered
+    monkeypatch.delitem(sys.modules, "stanhop_app.layers.association")
+    assert association_names() == registered  # read from the text, without torch
+
+
+def test_an_option_of_another_dataclass_is_the_same_but_for_what_is_named():
+    @dataclass(frozen=True, kw_only=True)
+    class Kiln:
+        degrees: float = like(Oven, "degrees", default=900.0, most=1300)
+
+    (own,), theirs = options_of(Kiln).values(), options_of(Oven)["degrees"]
+    assert (own.sentence, own.kind, own.bounds.least) == (
+        theirs.sentence,
+        theirs.kind,
+        theirs.bounds.least,
+    )
+    assert (own.default, own.bounds.most) == (900.0, 1300)
 
 
 def test_single_options_of_the_network_can_be_set():

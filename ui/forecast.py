@@ -70,19 +70,21 @@ def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> No
         return
     try:
         run = run.on(frame)
-        found = _residuals(parts.version(name, run), run)
+        residuals = _residuals(parts.version(name, run), run)
     except parts.ERRORS as error:
         st.error(str(error))
         return
-    curves = {v: (list(found.by_step.index), list(found.by_step[v])) for v in variates}
-    title = f"Mean absolute error by step, {found.windows:,} test windows, split {run.fitted.split}"
+    curves = {v: (list(residuals.by_step.index), list(residuals.by_step[v])) for v in variates}
+    title = (
+        f"Mean absolute error by step, {residuals.windows:,} test windows, split {run.fitted.split}"
+    )
     parts.show(
         curves_figure(curves, x="step of the horizon", y="error, original units", title=title),
         "by_step",
     )
     st.download_button(
         "Download the errors by step (CSV)",
-        found.by_step.to_csv(),
+        residuals.by_step.to_csv(),
         file_name="errors-by-step.csv",
         mime="text/csv",
         key="download-errors",
@@ -90,7 +92,7 @@ def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> No
     variate = variates[0]
     parts.show(
         heat_figure(
-            found.by_hour[variate],
+            residuals.by_hour[variate],
             x="hour of the day",
             y="",
             label="error",

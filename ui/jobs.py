@@ -30,7 +30,7 @@ class Job:
     """A command that was started."""
 
     name: str
-    """Of the job and of the entry in the run folder that it writes."""
+    """Name of the job, and of the entry in the run folder that it writes."""
     command: tuple[str, ...]
     """Arguments of ``stanhop``."""
     pid: int
@@ -51,7 +51,7 @@ class Job:
             return False
         return True
 
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         """Lines of its standard error."""
         try:
             text = _file(self.name, "log").read_text(encoding="utf-8", errors="replace")
@@ -124,8 +124,8 @@ def find(name: str) -> Job | None:
 def jobs() -> list[Job]:
     """All that are known, the latest first."""
     files = (runs.root() / ".jobs").glob("*.json")
-    found = [job for job in (find(file.stem) for file in files) if job is not None]
-    return sorted(found, key=lambda job: job.started, reverse=True)
+    known = [job for job in (find(file.stem) for file in files) if job is not None]
+    return sorted(known, key=lambda job: job.started, reverse=True)
 
 
 def _file(name: str, kind: str) -> Path:

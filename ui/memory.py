@@ -60,22 +60,22 @@ def _tables(name: str, run: Run) -> None:
     if opened is None:
         return
     try:
-        found, windows = _occupancy(parts.version(name, opened), opened)
+        use, windows = _occupancy(parts.version(name, opened), opened)
     except parts.ERRORS as error:
         st.error(str(error))
         return
-    table = occupancy_table(found)
+    table = occupancy_table(use)
     left, middle, right = st.columns(3)
     left.metric("Dead buckets", f"{100 * table['dead'].mean():.1f}%")
     middle.metric("Entropy (1: all alike)", f"{table['entropy'].mean():.3f}")
-    right.metric("Tables", f"{len(found):,}")
+    right.metric("Tables", f"{len(use):,}")
     where = f"{windows:,} test windows, split {run.fitted.split}"
     by_layer = table.groupby("layer", sort=False)["dead"].mean()
     shares = {str(layer): float(dead) for layer, dead in by_layer.items()}
     title = f"{name}: share of buckets that none of {where} reads"
     parts.show(share_figure(shares, label="share of dead buckets", title=title), "dead")
     layer = st.selectbox("Layer", list(by_layer.index), key="layer")
-    of_layer = [o for o in found if o.layer == layer]
+    of_layer = [o for o in use if o.layer == layer]
     drawn = [
         {"layer": o.layer, "table": o.table, "hits": o.hits}
         for o in dict.fromkeys((of_layer[0], of_layer[-1]))
@@ -97,10 +97,10 @@ def _tables(name: str, run: Run) -> None:
     )
 
 
-def occupancy_table(found: list[Occupancy]) -> pd.DataFrame:
+def occupancy_table(tables: list[Occupancy]) -> pd.DataFrame:
     """One row a table: dead buckets, entropy, hits of the fullest over the mean."""
     names = ("layer", "table", "dead", "entropy", "peak")
-    return pd.DataFrame([{name: getattr(o, name) for name in names} for o in found])
+    return pd.DataFrame([{name: getattr(o, name) for name in names} for o in tables])
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -162,20 +162,20 @@ def _play(name: str, run: Run) -> None:
         return
     chosen = st.number_input("Which one is damaged", 1, len(patterns), 1, key="chosen") - 1
     query = damage(patterns[chosen], harm, amount)
-    found = recall(patterns, query, beta=float(beta), steps=steps)
+    recalls = recall(patterns, query, beta=float(beta), steps=steps)
     how = f"{len(patterns)} {what}, damage: {harm} {amount:g}, beta {beta}"
     if kind == IMAGES:
-        parts.show(_pictures(patterns[chosen], found, shape, how), "recall")
+        parts.show(_pictures(patterns[chosen], recalls, shape, how), "recall")
     else:
         at = st.slider("Step shown", 0, steps, steps, key="at")
-        parts.show(_lines(patterns[chosen], found, at, how), "recall")
-    energies = {o.association: (list(range(steps + 1)), o.energies.tolist()) for o in found}
+        parts.show(_lines(patterns[chosen], recalls, at, how), "recall")
+    energies = {o.association: (list(range(steps + 1)), o.energies.tolist()) for o in recalls}
     title = f"Energy of each association on the way: {how}"
     parts.show(curves_figure(energies, x="retrieval step", y="energy", title=title), "energy")
-    st.dataframe(_summary(found, chosen))
+    st.dataframe(_summary(recalls, chosen))
     st.download_button(
         "Download every state and energy (CSV)",
-        _states(found).to_csv(index=False),
+        _states(recalls).to_csv(index=False),
         file_name="retrieval.csv",
         mime="text/csv",
         key="download-recall",
@@ -184,21 +184,21 @@ def _play(name: str, run: Run) -> None:
         st.code(_python(run, kind, count) + _rest(chosen, harm, amount, beta, steps))
 
 
-def _summary(found: list[Recall], chosen: int) -> pd.DataFrame:
+def _summary(recalls: list[Recall], chosen: int) -> pd.DataFrame:
     """One row an association: what it ended at."""
     table = pd.DataFrame(
         {
-            "right": [o.found == chosen for o in found],
-            "most like number": [o.found + 1 for o in found],
-            "cosine with the stored one": [float(o.similarities[-1, chosen]) for o in found],
-            "left to the no-op, first step": [o.no_op[0] for o in found],
+            "right": [o.nearest == chosen for o in recalls],
+            "most like number": [o.nearest + 1 for o in recalls],
+            "cosine with the stored one": [float(o.similarities[-1, chosen]) for o in recalls],
+            "left to the no-op, first step": [o.no_op[0] for o in recalls],
         },
-        index=[o.association for o in found],
+        index=[o.association for o in recalls],
     )
     return table.round(3)
 
 
-def _states(found: list[Recall]) -> pd.DataFrame:
+def _states(recalls: list[Recall]) -> pd.DataFrame:
     """One row an association and step: energy and state."""
     rows = [
         {
@@ -207,18 +207,18 @@ def _states(found: list[Recall]) -> pd.DataFrame:
             "energy": float(energy),
             **{f"x{i + 1}": float(value) for i, value in enumerate(state)},
         }
-        for one in found
+        for one in recalls
         for step, (energy, state) in enumerate(zip(one.energies, one.states, strict=True))
     ]
     return pd.DataFrame(rows)
 
 
-def _pictures(stored: Tensor, found: list[Recall], shape: tuple[int, ...], how: str) -> Any:
+def _pictures(stored: Tensor, recalls: list[Recall], shape: tuple[int, ...], how: str) -> Any:
     """The stored picture, then a row of states for every association."""
-    steps = len(found[0].states) - 1
+    steps = len(recalls[0].states) - 1
     shown = np.unique(np.linspace(0, steps, SHOWN).round().astype(int)).tolist()
     rows = [("stored", [("", stored.reshape(shape).numpy())])]
-    for one in found:
+    for one in recalls:
         pictures = [
             ("damaged" if i == 0 else f"step {i}", one.states[i].reshape(shape).numpy())
             for i in shown
@@ -227,10 +227,10 @@ def _pictures(stored: Tensor, found: list[Recall], shape: tuple[int, ...], how: 
     return picture_figure(rows, title=f"Retrieval: {how}")
 
 
-def _lines(stored: Tensor, found: list[Recall], at: int, how: str) -> Any:
+def _lines(stored: Tensor, recalls: list[Recall], at: int, how: str) -> Any:
     """The stored window, the damaged one, and the state of every association at one step."""
-    lines = {"stored": stored, "damaged": found[0].states[0]}
-    lines |= {one.association: one.states[at] for one in found}
+    lines = {"stored": stored, "damaged": recalls[0].states[0]}
+    lines |= {one.association: one.states[at] for one in recalls}
     curves = {k: (list(range(1, len(v) + 1)), v.tolist()) for k, v in lines.items()}
     title = f"After {at} steps: {how}"
     return curves_figure(curves, x="time step", y="standardised value", title=title)
@@ -259,5 +259,5 @@ def _rest(chosen: int, harm: str, amount: float, beta: int, steps: int) -> str:
     return (
         f"query = damage(patterns[{chosen}], {harm!r}, {amount:g})\n"
         f"for found in recall(patterns, query, beta={float(beta)}, steps={steps}):\n"
-        "    print(found.association, found.found + 1, found.energies)"
+        "    print(found.association, found.nearest + 1, found.energies)"
     )

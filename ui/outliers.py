@@ -112,14 +112,14 @@ def _bits(name: str, run: Run, modules: str) -> None:
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
     bits = st.radio("Activations before and after", BITS, horizontal=True, key="before-after")
-    found = _before_after(parts.version(name, run), run, bits, modules)
+    reports = _before_after(parts.version(name, run), run, bits, modules)
     where = f"float and {bits}, {MOST} test windows at most, split {run.fitted.split}"
     for number, (metric, label) in enumerate(METRICS.items()):
-        table = pd.DataFrame({k: report.table()[metric] for k, report in found.items()})
+        table = pd.DataFrame({k: report.table()[metric] for k, report in reports.items()})
         title = f"{name}: {label} by module ({modules}), {where}"
         parts.show(component_figure(table, title=title, label=label), f"low-bit-{number}")
-    (largest, *_) = sorted(found["float"].rows, key=lambda row: row.max_inf_norm, reverse=True)
-    same = [(k, row) for k, r in found.items() for row in r.rows if row.module == largest.module]
+    (largest, *_) = sorted(reports["float"].rows, key=lambda row: row.max_inf_norm, reverse=True)
+    same = [(k, row) for k, r in reports.items() for row in r.rows if row.module == largest.module]
     figure = histogram_figure(dict(same), f"{name}: {largest.module}, {where}")
     parts.show(figure, "low-bit-histogram")
 
@@ -134,24 +134,24 @@ def _report(version: str, _run: Run, modules: str) -> OutlierReport:
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
 def _before_after(version: str, _run: Run, bits: str, modules: str) -> dict[str, OutlierReport]:
     """Outliers of the deep part, in float and at these bits."""
-    found = _run.parts
+    windows = _run.parts
     weights, activations = parse_bits(bits)
     config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
     # Hooks of another visitor's must not count here.
     deep = copy.deepcopy(_run.fitted.network.deep)
-    low = quantize(deep, calibration_batches(found["train"]), config)
+    low = quantize(deep, calibration_batches(windows["train"]), config)
     return {
-        label: window_outliers(network, found["test"], modules, most=MOST)
+        label: window_outliers(network, windows["test"], modules, most=MOST)
         for label, network in (("float", deep), (bits, low))
     }
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
 def _quantized(version: str, _run: Run) -> pd.DataFrame:
-    found = _run.parts
+    windows = _run.parts
     configs = [
         QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
     ]
     return quantized_errors(
-        _run.fitted.network, found["train"], found["test"], _run.fitted.scaler, configs
+        _run.fitted.network, windows["train"], windows["test"], _run.fitted.scaler, configs
     )

@@ -35,7 +35,7 @@ SAMPLE_OPTIONS: dict[str, Any] = {
     "max_epochs": 1,
     "network": {"dim": 32, "num_heads": 4, "hidden_dim": 64},
 }
-"""Of its forecaster."""
+"""Options of the forecaster that is trained then."""
 ERRORS = (StanhopError,)
 """What a user can mend; shown as one line."""
 

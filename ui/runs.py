@@ -29,8 +29,8 @@ def inside(name: str) -> Path:
 
 def run_names() -> list[str]:
     """Finished runs of forecasters, the latest first."""
-    found = [path for path in root().glob("*/config.json") if not _of_suite(path)]
-    return _latest(found, lambda path: path.parent.name)
+    configs = [path for path in root().glob("*/config.json") if not _of_suite(path)]
+    return _latest(configs, lambda path: path.parent.name)
 
 
 def _of_suite(path: Path) -> bool:
@@ -43,12 +43,12 @@ def _of_suite(path: Path) -> bool:
 
 def result_names(*kinds: str) -> list[str]:
     """Results of studies of these kinds (`stanhop_app.studies.cells`), the latest first; heads are read."""
-    found = []
+    files = []
     for path in root().glob("*.json"):
         head = read_head(path)
         if head is not None and head[0] in kinds:
-            found.append(path)
-    return _latest(found, lambda path: path.name)
+            files.append(path)
+    return _latest(files, lambda path: path.name)
 
 
 def _latest(paths: Any, name: Any) -> list[str]:

@@ -59,13 +59,13 @@ def _energies() -> None:
 
 @st.cache_data(show_spinner="Following retrieval…", max_entries=16)
 def _landscapes(typed: str, beta: float) -> tuple[dict[str, go.Figure], pd.DataFrame]:
-    found = [landscape(parse_patterns(typed), name, beta=beta) for name in ENERGIES]
+    landscapes = [landscape(parse_patterns(typed), name, beta=beta) for name in ENERGIES]
     rows = [
         {"energy": one.energy, "x": x, "y": y, "share of the plane": share}
-        for one in found
+        for one in landscapes
         for (x, y), share in zip(one.minima.tolist(), one.shares, strict=True)
     ]
-    return {one.energy: landscape_figure([one]) for one in found}, pd.DataFrame(rows)
+    return {one.energy: landscape_figure([one]) for one in landscapes}, pd.DataFrame(rows)
 
 
 def _results() -> None:
@@ -99,7 +99,7 @@ def _start() -> None:
     """Run an experiment in a process of its own, and watch it."""
     with st.expander("Start an experiment"):
         kind = st.selectbox("Experiment", list(EXPERIMENTS), key="experiment")
-        st.caption(EXPERIMENTS[kind].said)
+        st.caption(EXPERIMENTS[kind].sentence)
         words = ["theory", kind]
         choices = EXPERIMENTS[kind].data
         if choices:

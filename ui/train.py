@@ -70,8 +70,8 @@ def show() -> None:
         index = known.index(watched) if watched in known else 0
         shown = st.selectbox("Training shown", known, index=index)
         watch.training(shown, unit="scaled units", finished=_scores)
-    said = shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
-    parts.reproduce(said, _python(name, data, chosen))
+    line = shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
+    parts.reproduce(line, _python(name, data, chosen))
 
 
 def changed(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -109,18 +109,20 @@ def _attention(name: str, fitted: Fitted, side: int) -> None:
     with torch.no_grad(), record_weights(deep) as weights:
         deep(window)
     module = st.selectbox("Retrieval", list(weights), key=f"module-{side}")
-    found = weights[module]
+    of_module = weights[module]
     variates = list(fitted.columns)
     row = 0
-    if len(found) == len(variates):
+    if len(of_module) == len(variates):
         row = variates.index(st.selectbox("Variate", variates, key=f"variate-{side}"))
-    elif len(found) > 1:
-        row = st.slider("Patch", 1, len(found), 1, key=f"patch-{side}") - 1
+    elif len(of_module) > 1:
+        row = st.slider("Patch", 1, len(of_module), 1, key=f"patch-{side}") - 1
     head = (
-        st.slider("Head", 1, found.shape[1], 1, key=f"head-{side}") - 1 if found.shape[1] > 1 else 0
+        st.slider("Head", 1, of_module.shape[1], 1, key=f"head-{side}") - 1
+        if of_module.shape[1] > 1
+        else 0
     )
-    shown = found[row, head]
-    left = 1 - found[row].sum(-1)
+    shown = of_module[row, head]
+    left = 1 - of_module[row].sum(-1)
     figure = heat_figure(
         parts.numbered(shown.numpy()),
         x="stored pattern",

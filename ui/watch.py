@@ -12,7 +12,7 @@ from stanhop_app.figures.curves import curves_figure
 from stanhop_app.training.folder import CHECKPOINT, CONFIG, HISTORY, STEPS
 
 SECONDS = 1.0
-"""Between two looks at a running command."""
+"""Seconds between two looks at a running command."""
 
 
 def training(name: str, *, unit: str, finished: Callable[[Path], None]) -> None:
@@ -59,7 +59,7 @@ def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], 
     elif (folder / CHECKPOINT).exists():
         st.warning(f"{name} was stopped; go on with it above, with the same choices.")
     else:
-        st.error(f"{name} failed: {job.said()[-1] if job.said() else 'it said nothing'}")
+        st.error(f"{name} failed: {job.messages()[-1] if job.messages() else 'it said nothing'}")
     if len(steps):
         curves = {"training": (list(steps["step"]), list(steps["train_loss"]))}
         if len(epochs):
@@ -78,13 +78,13 @@ def _words(name: str, was_running: bool) -> None:
     job = jobs.find(name)
     if job is None:
         return
-    said = job.said()[-1] if job.said() else "reading the data"
+    last = job.messages()[-1] if job.messages() else "reading the data"
     if not job.running:
         if was_running:
             st.rerun()
-        st.caption(f"{name} ended: {said}")
+        st.caption(f"{name} ended: {last}")
         return
-    st.write(f"{name}: {said}")
+    st.write(f"{name}: {last}")
     if st.button("Stop it", key=f"stop-{name}"):
         job.stop()
 

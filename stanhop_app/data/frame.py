@@ -7,13 +7,13 @@ column and row, and mended only when the caller says how.
 
 import re
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 import pandas as pd
 
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
-from stanhop_app.data.reading import MISSING
+from stanhop_app.data.reading import Missing, ReadingConfig
 from stanhop_app.data.table import read_table, source_name
 from stanhop_app.data.times import (
     day_comes_first,
@@ -21,9 +21,8 @@ from stanhop_app.data.times import (
     order_hint,
     parse_times,
 )
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.errors import DataError
 
-Missing = Literal["error", "interpolate", "ffill"]
 ID_NAMES = ("unique_id", "id", "series", "series_id")
 
 
@@ -92,13 +91,12 @@ def to_frame(
         DataError: naming the column, the row (the first data row is 1) and the count.
         OptionError: if ``missing`` is none of its values.
     """
-    if missing not in MISSING:
-        raise OptionError(f"missing must be one of {', '.join(MISSING)}, got {missing!r}.")
+    ReadingConfig(missing=missing)
     if len(table) == 0 or len(table.columns) == 0:
         raise DataError(
             f"{name}: the table has {len(table)} rows and {len(table.columns)} columns."
         )
-    found = {"decimal": table.attrs["decimal"]} if "decimal" in table.attrs else {}
+    decimal_found = {"decimal": table.attrs["decimal"]} if "decimal" in table.attrs else {}
     table = table.set_axis([str(column) for column in table.columns], axis=1)
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
@@ -128,7 +126,7 @@ def to_frame(
     filled = fill(regular, name, missing)
     filled.attrs["filled"] = int(regular.isna().to_numpy().sum())
     order = None if written is None else day_comes_first(written, times)
-    filled.attrs["reading"] = found | ({} if order is None else {"day_first": order})
+    filled.attrs["reading"] = decimal_found | ({} if order is None else {"day_first": order})
     return filled
 
 

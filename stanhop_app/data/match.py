@@ -16,10 +16,10 @@ def match_columns(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     extra = [c for c in frame.columns if c not in columns]
     if not absent and not extra:
         return frame[columns]
-    said = [f"missing: {', '.join(absent)}"] if absent else []
-    said += [f"unexpected: {', '.join(extra)}"] if extra else []
+    differences = [f"missing: {', '.join(absent)}"] if absent else []
+    differences += [f"unexpected: {', '.join(extra)}"] if extra else []
     raise DataError(
-        f"the columns differ from the trained ones ({'; '.join(said)}); the forecaster was trained on "
+        f"the columns differ from the trained ones ({'; '.join(differences)}); the forecaster was trained on "
         f"{', '.join(columns)}; choose with columns (--columns)."
     )
 

@@ -20,8 +20,7 @@ from stanhop_app.data.frame import frame_frequency, time_index
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
 from stanhop_app.errors import OptionError
-
-PARTS = ("train", "validation", "test")
+from stanhop_app.layers.names import PARTS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +39,7 @@ class Panel:
     splits: tuple[Split, ...]
     """Borders of every series, in its own rows."""
     scalers: tuple[Scaler, ...]
-    """Of every series, from its training rows."""
+    """One scaler a series, fitted on its training rows."""
     split: str = "14/5/5"
     """What the borders were made from, by name or ratio."""
     starts: tuple[int, ...] = (0,)

@@ -11,6 +11,7 @@ from typing import IO
 
 import pandas as pd
 
+from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import DataError, OptionError
 
 SEPARATORS = ",;\t|"
@@ -75,8 +76,7 @@ def read_table(
 
 def _check_marks(decimal: str | None, thousands: str | None) -> tuple[str | None, str | None]:
     """Both marks, the decimal one from the other where only that is given."""
-    if decimal not in (None, ".", ","):
-        raise OptionError(f"decimal must be '.' or ',', got {decimal!r}.")
+    ReadingConfig(decimal=decimal)
     if thousands is not None and (len(thousands) != 1 or thousands.isalnum() or thousands in "+-"):
         raise OptionError(f"thousands must be one mark such as ',' or '.', got {thousands!r}.")
     if decimal is None and thousands in (".", ","):
@@ -132,11 +132,11 @@ def _numbers(table: pd.DataFrame, decimal: str | None, thousands: str | None) ->
         grouped = {c: x for c, x in text.items() if _all(x, rf"[-+]?\d[\d.,{SPACES}'_]*")}
         text |= {c: x.str.replace(between, "", regex=True) for c, x in grouped.items()}
         thousands = None
-    found = decimal or _find_decimal(text)
-    other = thousands or ("." if found == "," else ",")
-    converted = pd.DataFrame({c: _convert(x, found, other) for c, x in text.items()})
+    mark = decimal or _find_decimal(text)
+    other = thousands or ("." if mark == "," else ",")
+    converted = pd.DataFrame({c: _convert(x, mark, other) for c, x in text.items()})
     if decimal is None:
-        converted.attrs["decimal"] = found
+        converted.attrs["decimal"] = mark
     return converted
 
 

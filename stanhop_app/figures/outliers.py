@@ -12,7 +12,7 @@ from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.page import COLOURS, FORECAST, HISTORY, line_style
 
 BINS_PER_OCTAVE = 16
-"""Of the histograms that `stanhop_app.outliers` makes."""
+"""The axis of the histograms that `stanhop_app.outliers` makes."""
 
 
 def outlier_figures(

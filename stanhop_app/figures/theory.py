@@ -122,8 +122,8 @@ def trace_figures(trace: Trace, *, title: str = "") -> list[go.Figure]:
     """
     energies, moves = go.Figure(), go.Figure()
     scale = 2 * torch.tensor(trace.betas[1:])[:, None]
-    for number, (group, found) in enumerate(trace.energies.items()):
-        whole = torch.cat([found, trace.global_energies()[group][None]])
+    for number, (group, energies_of_group) in enumerate(trace.energies.items()):
+        whole = torch.cat([energies_of_group, trace.global_energies()[group][None]])
         for figure, names, values in (
             (energies, [*trace.layers, "global"], whole),
             (moves, trace.layers[1:], scale * trace.steps[group]),

@@ -111,7 +111,7 @@ def weights_from(covariance: Tensor, difference: Tensor, shrinkage: float) -> Te
     return ((covariance + evidence * common) / (difference + evidence)).clamp(0.0, 1.0)
 
 
-def combine(of: Sums, count: int) -> Combination:
+def combine(folds: Sums, count: int) -> Combination:
     """Choose a part alone or a shrinkage by error on held-out folds, then the weights from all of them.
 
     The choice is made once without each fold, and the weights that it leads to are averaged: near a tie
@@ -120,20 +120,20 @@ def combine(of: Sums, count: int) -> Combination:
     in view: what weights are drawn towards, that no margin is given to mixtures, and this average.
 
     Args:
-        of: sums over folds.
+        folds: sums over folds.
         count: windows in all folds, for the errors reported.
     """
-    ones = torch.ones_like(of.covariance[0])
+    ones = torch.ones_like(folds.covariance[0])
     weights = {"deep": ones, "linear": torch.zeros_like(ones)}
-    errors = {name: of.errors(alone) for name, alone in weights.items()}
-    if len(of.covariance) > 1:
-        rests = list(zip(of.rest_covariance, of.rest_difference, strict=True))
+    errors = {name: folds.errors(alone) for name, alone in weights.items()}
+    if len(folds.covariance) > 1:
+        rests = list(zip(folds.rest_covariance, folds.rest_difference, strict=True))
         for s in SHRINKAGES:
             name = f"shrinkage {s:g}"
             held_out = [weights_from(c, d, s) for c, d in rests]
-            errors[name] = of.errors(torch.stack(held_out))
-            weights[name] = weights_from(of.covariance.sum(0), of.difference.sum(0), s)
-    rules = tuple(_best(errors, without) for without in range(len(of.covariance)))
+            errors[name] = folds.errors(torch.stack(held_out))
+            weights[name] = weights_from(folds.covariance.sum(0), folds.difference.sum(0), s)
+    rules = tuple(_best(errors, without) for without in range(len(folds.covariance)))
     scale = count * ones.numel()
     return Combination(
         weights=torch.stack([weights[rule] for rule in rules]).mean(0).float(),

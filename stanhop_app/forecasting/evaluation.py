@@ -32,12 +32,12 @@ class Scores:
 
     @property
     def mse(self) -> float:
-        """Over steps and variates, scaled units."""
+        """Mean squared error over steps and variates, scaled units."""
         return self.overall("mse")
 
     @property
     def mae(self) -> float:
-        """Over steps and variates, scaled units."""
+        """Mean absolute error over steps and variates, scaled units."""
         return self.overall("mae")
 
 

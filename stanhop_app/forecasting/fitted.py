@@ -28,7 +28,7 @@ class Fitted:
     """Everything that forecasting, scoring and saving need of a fit; a new fit makes a new record."""
 
     network: STanHopNet
-    """In evaluation mode, on the CPU; maps scaled (B, T, C) to (B, L, C)."""
+    """The trained network, in evaluation mode and on the CPU; it maps scaled (B, T, C) to (B, L, C)."""
     columns: tuple[str, ...]
     """Names of the variates, in the network's order."""
     frequency: str | None
@@ -36,7 +36,7 @@ class Fitted:
     scaler: Scaler
     """Mean and deviation of every variate over the training rows."""
     split: str
-    """By name or ratio, as it was asked for."""
+    """The split, by name or ratio, as it was asked for."""
     borders: Split
     """Rows at which training, validation and test parts end."""
     num_rows: int
@@ -79,9 +79,9 @@ class Prepared:
 
     panel: Panel
     windows: Mapping[str, Windows]
-    """By part."""
+    """The windows of each part of the split."""
     network: STanHopNet
-    """With its initial weights."""
+    """The network with its initial weights."""
     training: TrainingConfig
 
 

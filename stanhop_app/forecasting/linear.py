@@ -81,7 +81,7 @@ class RidgeFit:
     weight: Tensor
     """(C, T, L), or (1, T, L) if all variates share it; float64, 0 for steps that it does not read."""
     options: tuple[RidgeOptions, ...]
-    """Of every variate, or of all."""
+    """What validation chose: one entry a variate, or one for all of them."""
     errors: Tensor
     """Mean squared error on validation, per variate (C,), or (1,) if all were summed."""
 
@@ -176,7 +176,7 @@ def _sum_moments(
 
 
 def ridge(
-    of: Moments, penalties: tuple[float, ...] = PENALTIES, *, anchored: bool = True
+    sums: Moments, penalties: tuple[float, ...] = PENALTIES, *, anchored: bool = True
 ) -> list[Tensor]:
     """``W = (G + penalty * count * I)^-1 B`` per variate, for every penalty: (C, T, L) each.
 
@@ -185,13 +185,15 @@ def ridge(
     and ``M (B + G e 1^T)``, e the last unit vector, and ``M^T W - e 1^T`` acts on x again.
     """
     if anchored:
-        gram, cross = of.gram[:, :-1, :-1], of.cross[:, :-1]
-        return [F.pad(weight, (0, 0, 0, 1)) for weight in _solve(gram, cross, penalties, of.count)]
-    to_values = torch.eye(of.gram.shape[1], dtype=of.gram.dtype)
+        gram, cross = sums.gram[:, :-1, :-1], sums.cross[:, :-1]
+        return [
+            F.pad(weight, (0, 0, 0, 1)) for weight in _solve(gram, cross, penalties, sums.count)
+        ]
+    to_values = torch.eye(sums.gram.shape[1], dtype=sums.gram.dtype)
     to_values[:, -1] = 1.0
-    gram = to_values @ of.gram @ to_values.T
-    cross = to_values @ (of.cross + of.gram[:, :, -1:])
-    weights = _solve(gram, cross, penalties, of.count)
+    gram = to_values @ sums.gram @ to_values.T
+    cross = to_values @ (sums.cross + sums.gram[:, :, -1:])
+    weights = _solve(gram, cross, penalties, sums.count)
     for i, weight in enumerate(weights):
         weights[i] = to_values.T @ weight
         weights[i][:, -1] -= 1.0

@@ -22,14 +22,14 @@ class Units:
     """What gives a variate's errors their meaning, each (C,), float64."""
 
     mean: Tensor
-    """Of the training rows: scaled value * scale + mean is the value itself."""
+    """The scale of the training rows: scaled value * scale + mean is the value itself."""
     scale: Tensor
 
 
 Pointwise = Callable[[Float[Tensor, "B L C"], Float[Tensor, "B L C"], Units], Tensor]
 """Errors (B, L, C) of single values, from truth and forecast in scaled units, float64."""
 ByVariate = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""From mean pointwise errors (L, C), the scale (C,) and the seasonal error (C,): the metric (C,)."""
+"""Takes mean pointwise errors (L, C), the scale (C,) and the seasonal error (C,), returns the metric (C,)."""
 
 
 def squared(truth: Tensor, forecast: Tensor, units: Units) -> Tensor:
@@ -57,7 +57,7 @@ class Metric:
     overall: bool = False
     """Whether its mean over windows, steps and variates, in scaled units, is shown for every model."""
     by_variate: ByVariate | None = None
-    """Its value for every variate in the variate's own units; None: it is not shown."""
+    """Turns it into every variate's own units; None: it is not shown in those."""
 
 
 def _mase(error: np.ndarray, scale: np.ndarray, season: np.ndarray) -> np.ndarray:

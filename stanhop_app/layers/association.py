@@ -20,7 +20,7 @@ from torch import Tensor
 from stanhop_app.errors import OptionError
 
 SMALLEST_ALPHA = 1.01
-"""Of `entmax`, besides 1: the nearer alpha is to 1, the more its bisection is noise in float32."""
+"""The smallest alpha of `entmax`, besides 1: nearer to 1 its bisection is mostly noise in float32."""
 
 
 def softmax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
@@ -214,7 +214,7 @@ class Association:
     """Whether ``f(z + c) = f(z)`` for a constant c. If not, what may not be retrieved has score -inf, and f
     must give it weight 0; if so, it has a score so far below the others that f gives it none."""
     options: tuple[str, ...] = ()
-    """Which it takes of "alpha", and of "n" and "log_n"."""
+    """Names of the options that it takes, out of "alpha", "n" and "log_n"."""
     fused: bool = False
     """Whether it is softmax over the scores and, if it takes n, one more score log n: it has kernels."""
 
@@ -223,7 +223,7 @@ class Association:
         return self.function(scores, dim=dim, **options)
 
     def own(self, **options: Any) -> dict[str, Any]:
-        """Those of some options that it takes."""
+        """Keep the options that it takes, and drop the others."""
         return {name: value for name, value in options.items() if name in self.options}
 
 

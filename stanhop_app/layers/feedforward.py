@@ -10,7 +10,7 @@ from stanhop_app.layers.memory import MemoryBlock
 from stanhop_app.layers.names import KINDS
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
-"""Of dense feed-forward networks."""
+"""Activation functions of dense feed-forward networks."""
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linear:

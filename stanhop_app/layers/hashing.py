@@ -52,7 +52,7 @@ class Hashing:
 
     @cached_property
     def widths(self) -> list[int]:
-        """Of the chunks."""
+        """Widths of the chunks."""
         return chunk_widths(self.width, self.bits)
 
     def check(self, x: Tensor) -> None:
@@ -71,10 +71,10 @@ class Hashed(NamedTuple):
     """Where every token looks in every table, and with what weight."""
 
     rows: Int[Tensor, "*batch K"]
-    """Counted over all tables, one below the other."""
+    """Numbers of the rows, counted over all tables, one below the other."""
     scores: Float[Tensor, "*batch K"]
     by: Hashing
-    """What made it."""
+    """The hashing that made it."""
 
 
 def chunk_widths(width: int, bits: int) -> list[int]:
@@ -132,10 +132,10 @@ class _Hash(torch.autograd.Function):
         if ctx.l1:
             sign = 2 * positive.to(p.dtype) - 1
             factors = _columns(gradient * p / ctx.temperature, out)
-            for part, of, factor in zip(
+            for part, part_sign, factor in zip(
                 _groups(out, tables), _groups(sign, tables), factors, strict=True
             ):
-                part.addcmul_(of, factor)
+                part.addcmul_(part_sign, factor)
         return out, None, None, None
 
 

@@ -72,7 +72,7 @@ def _sparse(rows: Tensor, values: Tensor, size: int) -> Tensor:
 
 
 class _LookUp(torch.autograd.Function):
-    """With S the (N, R) matrix of scores: out = S T, dT = S^T g, dS = g T^T where S has entries.
+    """Derivatives; S is the (N, R) matrix of scores: out = S T, dT = S^T g, dS = g T^T where S has entries.
 
     The backward pass of `embedding_bag` gives the same, three times as slowly.
     """

@@ -20,13 +20,13 @@ from stanhop_app.layers.observe import hooked
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Of one layer, or of several: costs are added with ``+``."""
+    """Cost of one layer, or of several: costs are added with ``+``."""
 
     parameters: int = 0
     bytes: int = 0
-    """That the parameters take."""
+    """Bytes that the parameters take."""
     multiply_adds: int = 0
-    """Of all tokens."""
+    """Multiply-adds of all tokens."""
     look_ups: int = 0
     """Rows of tables that all tokens read."""
 
@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockCost:
-    """Of a transformer block: what both kinds share, and what is dense or of memory layers."""
+    """Cost of a transformer block: what both kinds share, and what is dense or of memory layers."""
 
     attention: Cost
     """Scores and their product with the values."""
@@ -56,7 +56,7 @@ def linear_cost(
     bias: bool = False,
     bytes_per_number: int = 4,
 ) -> Cost:
-    """Of `nn.Linear`: D F multiply-adds a token."""
+    """Cost of `nn.Linear`: D F multiply-adds a token."""
     parameters = in_features * out_features + bias * out_features
     return Cost(
         parameters=parameters,
@@ -75,7 +75,7 @@ def memory_layer_cost(
     hashed: bool = False,
     bytes_per_number: int = 4,
 ) -> Cost:
-    """Of `MemoryLayer`: K F multiply-adds a token for its rows, and 2 D for the hash.
+    """Cost of `MemoryLayer`: K F multiply-adds a token for its rows, and 2 D for the hash.
 
     Two a coordinate: one adds its bit, one multiplies its factor of p. So counted, all three
     figures of the paper's table 3 come out as printed; with its ``(bits + F) K`` the third does not.
@@ -103,7 +103,7 @@ def memory_layer_cost(
 def feed_forward_cost(
     dim: int, hidden_dim: int, *, tokens: int = 1, bytes_per_number: int = 4
 ) -> Cost:
-    """Of a dense `FeedForward`: its two maps, with biases."""
+    """Cost of a dense `FeedForward`: its two maps, with biases."""
     up, down = (
         linear_cost(*sizes, tokens=tokens, bias=True, bytes_per_number=bytes_per_number)
         for sizes in ((dim, hidden_dim), (hidden_dim, dim))
@@ -114,7 +114,7 @@ def feed_forward_cost(
 def memory_block_cost(
     dim: int, *, bits: int, expand_bits: int = 2, tokens: int = 1, bytes_per_number: int = 4
 ) -> Cost:
-    """Of `MemoryBlock`: its two memory layers."""
+    """Cost of `MemoryBlock`: its two memory layers."""
     hidden = len(chunk_widths(dim, bits)) * (bits + expand_bits)
 
     def layer(width: int, out: int, of_bits: int) -> Cost:
@@ -134,7 +134,7 @@ def memory_cost(
     bytes_per_number: int = 2,
     exact: bool = True,
 ) -> BlockCost:
-    """Of one transformer block of width d over s tokens, dense and of memory layers.
+    """Cost of one transformer block of width d over s tokens, dense and of memory layers.
 
     The paper's formulas (``exact=False``) are 2 s^2 d for attention, 12 s d^2 for the dense block, whose
     feed-forward network is 4 d wide, and 6 K s d for memory layers. Exactly, memory layers
@@ -176,7 +176,7 @@ def memory_cost(
 
 @torch.enable_grad()
 def count_cost(module: nn.Module, *inputs: Any) -> Cost:
-    """Of every `nn.Linear` and `MemoryLayer` that a module calls in one forward pass of these inputs.
+    """Cost of every `nn.Linear` and `MemoryLayer` that a module calls in one forward pass of these inputs.
 
     A hash that layers share counts once. Products of activations with each other (attention), other
     parameters, and `nn.MultiheadAttention`, which calls no layer for its projections, are left out. A layer

@@ -52,16 +52,16 @@ def record_weights(module: nn.Module) -> Iterator[dict[str, Float[Tensor, "B H L
         By name of the `Hopfield` layer, (B, H, L, S) on the CPU; filled as the module is called. What
         the rows leave to 1 went to the no-op.
     """
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
 
     def keeper(name: str) -> Watcher:
         @torch.no_grad()
         def keep(layer: nn.Module, given: Any, named: dict[str, Any], output: Any) -> None:
             options = {**named, "return_weights": True, "dropout_p": 0.0}
-            found[name] = associate(*given, **options)[1].cpu()
+            weights[name] = associate(*given, **options)[1].cpu()
 
         return keep
 
     retrievals = ((n, part) for n, part in module.named_modules() if isinstance(part, Retrieval))
     with hooked((part, keeper(name.rpartition(".")[0])) for name, part in retrievals):
-        yield found
+        yield weights

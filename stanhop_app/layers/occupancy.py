@@ -21,12 +21,12 @@ from stanhop_app.layers.observe import Watcher, hooked
 
 @dataclass(frozen=True, kw_only=True)
 class Occupancy:
-    """Of one table."""
+    """How one table is used."""
 
     layer: str
     table: int
     hits: tuple[int, ...]
-    """Of every bucket, in the order of their codes."""
+    """Tokens that fell into every bucket, in the order of the buckets' codes."""
 
     @property
     def dead(self) -> float:
@@ -82,14 +82,14 @@ def _counter(hits: Tensor) -> Watcher:
 
 def occupancies(module: nn.Module, counts: dict[str, Int[Tensor, " R"]]) -> list[Occupancy]:
     """One entry a table that was read, from what `record_buckets` counted in this module."""
-    found = []
+    entries = []
     for name, hits in counts.items():
         layer = module.get_submodule(name)
         assert isinstance(layer, MemoryLayer | Int8MemoryLayer)
         tables = hits.split([2**width for width in layer.widths])
-        found += [
+        entries += [
             Occupancy(layer=name, table=k, hits=tuple(table.tolist()))
             for k, table in enumerate(tables)
             if table.sum() > 0
         ]
-    return found
+    return entries

@@ -140,7 +140,7 @@ class TransformerConfig(HopfieldOptions):
     """Options of every block of BERT, OPT and ViT; the models add what they read and put out."""
 
     dim: int = option(128, "Width of every token.", least=1)
-    num_layers: int = option(4, "Blocks.", least=1)
+    num_layers: int = option(4, "Number of transformer blocks.", least=1)
     hidden_dim: int = option(512, "Width inside dense feed-forward networks.", least=1)
     # The originals drop single numbers, which costs as much as the products at small widths on a CPU.
     dropout: float = option(
@@ -189,3 +189,48 @@ class ViTConfig(TransformerConfig):
             raise OptionError(
                 f"patch_size must divide image_size, got {self.patch_size} and {self.image_size}."
             )
+
+
+WEIGHT_RANGES = ("minmax", "mse")
+FLOAT_PARTS = ("gate", "head", "heads", "lm_head", "cls", "classifier")
+"""Parts of the dotted names of modules that stay in float. The papers keep heads and gates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationConfig:
+    """How a network is quantised (`stanhop_app.quantization.quantize`)."""
+
+    weight_bits: int = option(8, "Bits of weights, embeddings and tables.", least=2, most=16)
+    activation_bits: int = option(
+        8, "Bits of everything that flows between layers.", least=2, most=16
+    )
+    # "mse" tries 100 ranges.
+    weight_range: str = option(
+        "minmax",
+        "Range of weights: their extremes, or the one with the least squared error.",
+        choices=WEIGHT_RANGES,
+    )
+    # The papers take 99.999 for OPT.
+    percentile: float | None = option(
+        None,
+        "Percentile of a batch's activations at which their range ends; it begins at 100 less it. "
+        "Default: the range is all of them.",
+        above=50,
+        most=100,
+    )
+    momentum: float = option(
+        0.9,
+        "Momentum of the running minimum and maximum of activations; the first batch sets them.",
+        least=0.0,
+        below=1.0,
+    )
+    keep: tuple[str, ...] = FLOAT_PARTS
+    """What stays in float: modules with one of these as a part of their dotted name."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def name(self) -> str:
+        """As the papers write it: W8A8."""
+        return f"W{self.weight_bits}A{self.activation_bits}"

@@ -151,7 +151,7 @@ def save_checkpoint(model: BERT | OPT | ViT, folder: Path) -> None:
 
 
 MODELS: dict[str, type[Any]] = {"bert": BERT, "opt": OPT, "vit": ViT}
-"""By Hugging Face's ``model_type``."""
+"""What reads a model, by Hugging Face's ``model_type``."""
 
 
 def _kind(model: nn.Module) -> str:

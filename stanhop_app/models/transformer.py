@@ -8,7 +8,8 @@ from stanhop_app.layers.memory import MemoryLayer
 from stanhop_app.models.config import TransformerConfig
 
 INITIAL_DEVIATION = 0.02
-"""Of weights and embeddings, as in all three papers; projections, maps and heads alike."""
+"""Standard deviation of initial weights, of projections, maps, heads and embeddings alike, as in
+all papers."""
 
 
 def make_blocks(

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from stanhop_app.options import check, option
 
+EXPORTS = {"onnx": "model.onnx", "onnx-int8": "model.onnx", "torch-export": "model.pt2"}
+"""Kinds of exports, and the file that holds the network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -28,6 +31,16 @@ class RunConfig:
         "Keep what stanhop forecast --explain needs: activations of training windows.",
         flags=("--novelty", ""),
     )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What a run is exported to."""
+
+    to: str = option("onnx", "Kind of export.", choices=tuple(EXPORTS))
 
     def __post_init__(self) -> None:
         check(self)

@@ -16,13 +16,12 @@ from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import sha256
 from stanhop_app.forecasting.rolling import Predict, forecast_after
+from stanhop_app.runs.config import EXPORTS
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
-KINDS = {"onnx": "model.onnx", "onnx-int8": "model.onnx", "torch-export": "model.pt2"}
-"""What can be exported, and the name of its file."""
 CONTEXT = "context.npy"
 
 
@@ -66,7 +65,7 @@ class ExportedForecaster:
         folder = Path(folder)
         config = read_config(folder, EXPORT)
         try:
-            path = folder / KINDS[config["kind"]]
+            path = folder / EXPORTS[config["kind"]]
             for file in (path, folder / CONTEXT):
                 if not file.exists():
                     raise ArtefactError(f"{file}: no such file; the export is not whole.")
@@ -150,9 +149,9 @@ def _refuse_pickles(path: Path) -> None:
             if name.endswith((".pt", ".pkl", ".pickle")) and entry.file_size:
                 raise OptionError(f"it holds {name}, which could run code")
             if name.endswith(("weights_config.json", "constants_config.json")):
-                for of in json.loads(archive.read(name))["config"].values():
-                    plain = of["path_name"].startswith(("weight_", "tensor_"))
-                    if of["use_pickle"] or not plain:
+                for tensor in json.loads(archive.read(name))["config"].values():
+                    plain = tensor["path_name"].startswith(("weight_", "tensor_"))
+                    if tensor["use_pickle"] or not plain:
                         raise OptionError(f"{name} names pickled tensors, which could run code")
 
 

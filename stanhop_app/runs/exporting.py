@@ -20,9 +20,9 @@ from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import Predict
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.runs.config import EXPORTS, ExportConfig
 from stanhop_app.runs.exported import (
     CONTEXT,
-    KINDS,
     ExportedForecaster,
     onnx_session,
 )
@@ -33,13 +33,13 @@ from stanhop_app.training.folder import CONFIG, EXPORT, FORMATS
 from stanhop_app.version import __version__
 
 LARGEST_DIFFERENCE = 1e-4
-"""Of a float export from the network, relative to the largest value forecast."""
+"""Largest difference of a float export from the network, relative to the largest value forecast."""
 LARGEST_LOSS = 0.01
-"""By which the validation error of an int8 export may exceed that of the network."""
+"""Share by which the validation error of an int8 export may exceed that of the network."""
 FLOAT = "float.onnx"
 """What int8 is made from; it is timed beside it, and not kept."""
 BATCHES = (1, 64)
-"""Of latencies."""
+"""Sizes of batches whose latency is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,7 @@ def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> Expor
         OptionError: for an unknown kind, or if the folder may not be written.
         DataError: if the table is not that of the training.
     """
-    if to not in KINDS:
-        raise OptionError(f"to must be one of {', '.join(KINDS)}, got {to!r}.")
+    ExportConfig(to=to)
     if to == "onnx-int8" and run.panel is None:
         raise OptionError(
             "onnx-int8 is calibrated on training rows: give the table of the training."
@@ -113,7 +112,7 @@ def _convert(
     network: STanHopNet, scratch: Path, to: str, window: Tensor, parts: Mapping[str, Windows]
 ) -> int:
     """Write the model; how many layers are in int8."""
-    path = scratch / (FLOAT if to == "onnx-int8" else KINDS[to])
+    path = scratch / (FLOAT if to == "onnx-int8" else EXPORTS[to])
     try:
         if to == "torch-export":
             export_program(network, window, path)
@@ -124,22 +123,22 @@ def _convert(
     if to == "onnx":
         return 0
     batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
-    return quantize_onnx(path, scratch / KINDS[to], batches)
+    return quantize_onnx(path, scratch / EXPORTS[to], batches)
 
 
 def _move(scratch: Path, folder: Path, to: str) -> None:
     """Put the files of an accepted export in their place, ``config.json`` last."""
     folder.mkdir(exist_ok=True)
-    for name in {CONFIG, CONTEXT, *KINDS.values()}:
+    for name in {CONFIG, CONTEXT, *EXPORTS.values()}:
         (folder / name).unlink(missing_ok=True)
-    for name in (KINDS[to], CONTEXT, CONFIG):
+    for name in (EXPORTS[to], CONTEXT, CONFIG):
         (scratch / name).replace(folder / name)
 
 
 def _check_folder(folder: Path, force: bool) -> None:
     if folder.is_file():
         raise OptionError(f"{folder}: is a file; choose another --output.")
-    known = {CONFIG, CONTEXT, *KINDS.values()}
+    known = {CONFIG, CONTEXT, *EXPORTS.values()}
     there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if there - known:
         raise OptionError(f"{folder}: holds other files; choose another --output.")
@@ -182,23 +181,23 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
             "missing": forecaster.missing,
         },
         "source": dict(run.source) or None,
-        "sha256": {name: sha256(folder / name) for name in (KINDS[to], CONTEXT)},
+        "sha256": {name: sha256(folder / name) for name in (EXPORTS[to], CONTEXT)},
     }
     write_json(folder / CONFIG, config)
     return ExportedForecaster.load(folder)
 
 
 def _difference(network: STanHopNet, exported: ExportedForecaster, window: Tensor) -> float:
-    """Over batches of one, two and five windows; infinite where the export forecasts no number."""
+    """Largest relative difference over batches of 1, 2 and 5 windows; infinite if it gives no number."""
     differences = []
     for batch in (window[:1], window, window.repeat(3, 1, 1)[:5]):
         with torch.no_grad():
             wanted = network(batch).numpy()
-        found = exported.predict_windows(batch.numpy())
-        if not np.isfinite(found).all():
+        forecast = exported.predict_windows(batch.numpy())
+        if not np.isfinite(forecast).all():
             return float("inf")
         largest = max(float(np.abs(wanted).max()), float(np.finfo(np.float32).tiny))
-        differences.append(float(np.abs(found - wanted).max()) / largest)
+        differences.append(float(np.abs(forecast - wanted).max()) / largest)
     return max(differences)
 
 
@@ -222,12 +221,12 @@ def _accept(to: str, difference: float, errors: Mapping[str, Mapping[str, float]
             return
         reason = f"its forecasts differ by {difference:.1e} of the largest value"
     else:
-        of = errors["validation"]
-        if of["export"] <= (1 + LARGEST_LOSS) * of["network"]:
+        mse = errors["validation"]
+        if mse["export"] <= (1 + LARGEST_LOSS) * mse["network"]:
             return
         reason = (
-            f"its error on validation windows is {of['export']:.5f}, more than {LARGEST_LOSS:.0%} above "
-            f"the network's {of['network']:.5f}"
+            f"its error on validation windows is {mse['export']:.5f}, more than {LARGEST_LOSS:.0%} above "
+            f"the network's {mse['network']:.5f}"
         )
     raise ExportError(f"the export was refused: {reason}; try another --to.")
 
@@ -257,7 +256,7 @@ def _eager(network: STanHopNet) -> Predict:
 def _milliseconds(
     predictors: Mapping[str, Predict], window: np.ndarray, rounds: int = 12
 ) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    times: dict[str, dict[str, float]] = {}
     for size in BATCHES:
         windows, best = window.repeat(size, axis=0), dict.fromkeys(predictors, float("inf"))
         for _ in range(rounds):
@@ -265,5 +264,5 @@ def _milliseconds(
                 started = time.perf_counter()
                 predict(windows)
                 best[name] = min(best[name], time.perf_counter() - started)
-        found[str(size)] = {name: round(1e3 * seconds, 3) for name, seconds in best.items()}
-    return found
+        times[str(size)] = {name: round(1e3 * seconds, 3) for name, seconds in best.items()}
+    return times

@@ -116,10 +116,10 @@ def quantized_errors(
     networks |= {config.name: quantize(network, batches, config) for config in configs}  # type: ignore[misc]
     rows = {}
     for model in (WHOLE, DEEP) if network.config.linear_skip else (WHOLE,):
-        for bits, of in networks.items():
-            predict = of if model == WHOLE else of.deep
-            found = score(Predictor(predict=predict, lookback=test.lookback), test, scaler)
-            rows[model, bits] = {"mse": found.mse, "mae": found.mae}
+        for bits, low in networks.items():
+            predict = low if model == WHOLE else low.deep
+            errors = score(Predictor(predict=predict, lookback=test.lookback), test, scaler)
+            rows[model, bits] = {"mse": errors.mse, "mae": errors.mae}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "bits"])
     reference = table["mse"].xs("float", level="bits")

@@ -42,25 +42,25 @@ class NoveltyStore:
     origins: Int[Tensor, " N"]
     """Row that follows each window."""
     energies: Float[Tensor, " N"]
-    """Of each against those that share no row with it, in ascending order."""
+    """Energies of the patterns, each against those that share no row with it, in ascending order."""
     beta: float
     """`stanhop_app.theory.energy.scaled_beta` of the nearest such."""
 
-    def energy(self, found: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
+    def energy(self, activations: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
         """Distance energy of activations."""
-        return distance_energy(self._standard(found), self.patterns, self.beta)
+        return distance_energy(self._standard(activations), self.patterns, self.beta)
 
-    def novelty(self, found: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
+    def novelty(self, activations: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
         """Percentile, 0 to 100, of each energy among those of the training windows."""
-        ranks = torch.searchsorted(self.energies, self.energy(found))
+        ranks = torch.searchsorted(self.energies, self.energy(activations))
         return 100 * ranks / len(self.energies)
 
-    def distances(self, found: Float[Tensor, " D"]) -> Float[Tensor, " N"]:
-        """Of one activation to every training window's."""
-        return (self.patterns - self._standard(found)).norm(dim=1)
+    def distances(self, activation: Float[Tensor, " D"]) -> Float[Tensor, " N"]:
+        """Distances of one activation to every training window's."""
+        return (self.patterns - self._standard(activation)).norm(dim=1)
 
-    def _standard(self, found: Tensor) -> Tensor:
-        return (found - self.mean) / self.deviation
+    def _standard(self, activations: Tensor) -> Tensor:
+        return (activations - self.mean) / self.deviation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +73,9 @@ class Explanation:
     """Nearest training windows, one row each: distance, first and last time stamp (or row)."""
 
     def __str__(self) -> str:
-        said = (
+        lines = [
             f"the window is newer than {self.novelty:.0f}% of the training windows; nearest to it:"
-        )
-        lines = [said]
+        ]
         lines += [
             f"  {row.start} to {row.end} (distance {row.distance:.2f})"
             for row in self.nearest.itertuples()
@@ -100,9 +99,11 @@ def remember(run: Run, *, most: int = MOST) -> NoveltyStore:
     count = min(most, len(train))
     chosen = torch.arange(count) * len(train) // count
     origins = chosen + max(train.first, train.lookback)
-    found = torch.cat([window_activations(fitted, train.gather(b)[0]) for b in chosen.split(64)])
-    mean, deviation = found.mean(0), found.std(0).clamp_min(1e-6)
-    patterns = (found - mean) / deviation
+    activations = torch.cat(
+        [window_activations(fitted, train.gather(b)[0]) for b in chosen.split(64)]
+    )
+    mean, deviation = activations.mean(0), activations.std(0).clamp_min(1e-6)
+    patterns = (activations - mean) / deviation
     distances = torch.cdist(patterns, patterns, compute_mode="donot_use_mm_for_euclid_dist")
     zone = fitted.lookback + fitted.horizon
     distances[(origins[:, None] - origins[None]).abs() < zone] = float("inf")
@@ -136,8 +137,8 @@ def explain(run: Run, store: NoveltyStore, table: pd.DataFrame | None = None) ->
     given = fitted.context if table is None else table
     rows = given[list(fitted.columns)].to_numpy(dtype=np.float64)[-fitted.lookback :]
     window = torch.from_numpy(fitted.scaler.transform(rows)).float()[None]
-    found = window_activations(fitted, window)
-    distances = store.distances(found[0])
+    activation = window_activations(fitted, window)
+    distances = store.distances(activation[0])
     chosen = _apart(distances, store.origins, fitted.lookback)
     times = _times(fitted)
     nearest = pd.DataFrame(
@@ -147,7 +148,7 @@ def explain(run: Run, store: NoveltyStore, table: pd.DataFrame | None = None) ->
             "end": [times[int(o) - 1] for o in store.origins[chosen]],
         }
     )
-    return Explanation(novelty=float(store.novelty(found)[0]), nearest=nearest)
+    return Explanation(novelty=float(store.novelty(activation)[0]), nearest=nearest)
 
 
 def save_store(store: NoveltyStore, path: Path) -> None:

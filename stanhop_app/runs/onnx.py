@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from stanhop_app.errors import ConversionError, ExportError
 from stanhop_app.files import write_atomic
-from stanhop_app.quantization import FLOAT_PARTS
+from stanhop_app.models.config import FLOAT_PARTS
 
 INPUT, OUTPUT = "window", "forecast"
 """Names of the one input and the one output of an ONNX file."""
@@ -122,14 +122,14 @@ def quantize_onnx(source: Path, target: Path, calibration: Iterable[np.ndarray])
 def _linear_nodes(model: Any) -> list[str]:
     """Products with a constant matrix, outside of what stays in float."""
     constants = {i.name for i in model.graph.initializer if len(i.dims) == 2}
-    found = []
+    names = []
     for node in model.graph.node:
         if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in constants:
             continue
         kept = {part for scope in _scopes(node) for part in scope.split(".")} & set(FLOAT_PARTS)
         if not kept:
-            found.append(node.name)
-    return found
+            names.append(node.name)
+    return names
 
 
 def _scopes(node: Any) -> list[str]:

@@ -22,7 +22,8 @@ class Residuals:
     by_step: pd.DataFrame
     """Index step 1..L, a column a variate."""
     by_hour: dict[str, pd.DataFrame]
-    """By variate: index weekday, columns hours 0..23, of the target's time stamp; nan where there is none."""
+    """A table a variate: index weekday, columns hours 0..23, of the target's time stamp; nan where
+    there is none."""
     windows: int
 
 

@@ -34,7 +34,7 @@ class Report:
     overlaps: bool
     """Whether a table that was not trained on begins before the training rows end."""
     scores: dict[str, dict[str, Scores]]
-    """By part and model."""
+    """Scores by part and model."""
     table: pd.DataFrame
     """One row a model: validation and test MSE and MAE in scaled units."""
     variates: pd.DataFrame

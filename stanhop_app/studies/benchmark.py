@@ -15,7 +15,8 @@ from stanhop_app.runs.scoring import choose_season, fit_and_score
 from stanhop_app.studies.cells import Cell, fill, open_results, trained_cells
 
 KIND, VERSION = "benchmark", 4
-"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
+"""Kind and version of the results file; the version rises when cells hold something else or are
+made otherwise."""
 
 
 def run_benchmark(

@@ -20,14 +20,15 @@ from jaxtyping import Int
 from torch import Tensor
 
 from stanhop_app.datasets.text import load_text
+from stanhop_app.layers.names import PARTS
 from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.suite.config import SuiteConfig
-from stanhop_app.suite.corpus import PARTS, Corpus, encode, pack, train_tokenizer
+from stanhop_app.suite.corpus import Corpus, encode, pack, train_tokenizer
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.loop import train
 
 KIND, VERSION = "bound", 1
-"""Of the results file."""
+"""Kind and version of the results file."""
 CLAIM = 1.0
 """What the loss is said to be at least, in nats."""
 LENGTH = 32
@@ -40,13 +41,13 @@ class Bound:
 
     data: str
     tokens: int
-    """Of the training text."""
+    """Tokens of the training text."""
     steps: tuple[int, ...]
     train: tuple[float, ...]
     """Mean of every epoch."""
     validation: tuple[float, ...]
     final: float
-    """Of the training text, after the last step."""
+    """Loss on the training text after the last step."""
     unigram: float
     """Entropy of the training text's tokens."""
     bigram: float
@@ -137,13 +138,13 @@ def overfit(data: str = "python-docs", *, characters: int = 6000, max_steps: int
 
 
 def entropy(tokens: Int[Tensor, " N"]) -> float:
-    """Of the frequencies of tokens, in nats."""
+    """Entropy of the frequencies of tokens, in nats."""
     shares = tokens.unique(return_counts=True)[1] / len(tokens)
     return float(-(shares * shares.log()).sum())
 
 
 def conditional_entropy(tokens: Int[Tensor, " N"]) -> float:
-    """Of a token given the one before it, by the frequencies of pairs, in nats."""
+    """Entropy of a token given the one before it, by the frequencies of pairs, in nats."""
     pairs = torch.stack([tokens[:-1], tokens[1:]], 1)
     joint = pairs.unique(dim=0, return_counts=True)[1] / len(pairs)
     before = entropy(tokens[:-1])

@@ -6,7 +6,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,15 @@ from torch import Tensor
 from stanhop_app.datasets.patterns import load_patterns
 from stanhop_app.errors import OptionError
 from stanhop_app.studies.cells import Cell, fill, open_results
+from stanhop_app.studies.config import MemoryExperiment
 from stanhop_app.theory.memories import MEMORIES, complete, retrieval_bound
 
 VERSION = 1
-"""Of the results file, whose kind is "capacity" or "noise"."""
+"""Version of the results file, whose kind is "capacity" or "noise"."""
 QUERIES = 256
 """Stored patterns that are queried in one repeat, at most."""
 CLOSE = 0.1
 """Squared error, as a share of the pattern's square, up to which a pattern counts as retrieved."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryExperiment:
-    """What all cells of an experiment have in common."""
-
-    data: str
-    """"digits", "mnist-5k", "fashion-mnist" or "photo-patches"."""
-    beta: float = 50.0
-    """Inverse temperature, for patterns with mean 0 and norm 1."""
-    steps: int = 1
-    """Of retrieval, at most; 1 is the papers' protocol, more go on to convergence."""
-    repeats: int = 20
-    """Draws of stored patterns, masks and noise."""
 
 
 def run_experiment(
@@ -88,7 +75,7 @@ def _measure(
     patterns: Tensor, count: int, noise: float | None, experiment: MemoryExperiment
 ) -> dict[str, dict[str, float]]:
     """Mean and deviation over repeats of what every memory retrieves."""
-    found: dict[str, list[list[float]]] = {name: [] for name in MEMORIES}
+    rows_of: dict[str, list[list[float]]] = {name: [] for name in MEMORIES}
     for repeat in range(experiment.repeats):
         generator = torch.Generator().manual_seed(1000 * repeat + count)
         stored = patterns[torch.randperm(len(patterns), generator=generator)[:count]]
@@ -105,9 +92,9 @@ def _measure(
                 bounds = retrieval_bound(queries, stored, wanted, beta=experiment.beta, no_op=no_op)
                 bound = bounds.median().item()
             row = [(errors <= CLOSE).float().mean().item(), nearest.float().mean().item()]
-            found[name].append([*row, errors.mean().item(), errors.sqrt().median().item(), bound])
+            rows_of[name].append([*row, errors.mean().item(), errors.sqrt().median().item(), bound])
     labels = ("retrieved", "nearest", "error", "median_distance", "median_bound")
-    return {name: _summary(np.array(rows), labels) for name, rows in found.items()}
+    return {name: _summary(np.array(rows), labels) for name, rows in rows_of.items()}
 
 
 def _summary(rows: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
@@ -141,11 +128,6 @@ def _check(
 ) -> None:
     if kind not in ("capacity", "noise"):
         raise OptionError(f"kind must be capacity or noise, got {kind!r}.")
-    if experiment.repeats < 1 or experiment.steps < 1 or not experiment.beta > 0:
-        raise OptionError(
-            "repeats and steps must be at least 1 and beta above 0, got "
-            f"repeats={experiment.repeats}, steps={experiment.steps}, beta={experiment.beta}."
-        )
     sizes = values if kind == "capacity" else [stored]
     if not values or not all(2 <= size <= available for size in sizes):
         raise OptionError(
@@ -159,9 +141,9 @@ def _check(
 def memory_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row a value and memory: shares retrieved and nearest, error, and the bound on it."""
     rows = [
-        {"value": cell["value"], "memory": memory, **found}
+        {"value": cell["value"], "memory": memory, **measures}
         for cell in content["cells"].values()
-        for memory, found in cell["memories"].items()
+        for memory, measures in cell["memories"].items()
     ]
     return pd.DataFrame(rows).sort_values("value", kind="stable").set_index(["value", "memory"])
 

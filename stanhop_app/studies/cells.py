@@ -25,7 +25,7 @@ OLD_NUMBERS = {"1": "variants", "2": "memory", "4": "benchmark"}
 """Kinds of files whose head was a number alone."""
 HEAD_BYTES = 200
 BEGUN = "begun.json"
-"""In the folder of an unfinished cell: what it is made from."""
+"""The file in the folder of an unfinished cell that says what the cell is made from."""
 NO_IDENTITY = ("cells", "package_version", "speed", "shared_by")
 """What a results file holds besides what all its cells are made from."""
 
@@ -37,11 +37,11 @@ def read_head(path: Path) -> tuple[str, int] | None:
             text = file.read(HEAD_BYTES).decode(errors="replace")
     except OSError:
         return None
-    if found := HEAD.match(text):
-        return found[1], int(found[2])
-    if found := OLD_HEAD.match(text):  # of versions before kinds had names
-        words = found[1].strip('"').split()
-        kind = found[2] or (words[0] if len(words) == 2 else OLD_NUMBERS.get(words[0]))
+    if match := HEAD.match(text):
+        return match[1], int(match[2])
+    if match := OLD_HEAD.match(text):  # of versions before kinds had names
+        words = match[1].strip('"').split()
+        kind = match[2] or (words[0] if len(words) == 2 else OLD_NUMBERS.get(words[0]))
         return None if kind is None else (kind, int(words[-1]))
     return None
 

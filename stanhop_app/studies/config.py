@@ -1,21 +1,24 @@
-"""Options of studies of forecasters. Nothing here needs torch."""
+"""What all cells of a study have in common. Nothing here needs torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from stanhop_app.layers.names import GATES
-from stanhop_app.options import check, option
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.options import check, like, option
+from stanhop_app.runs.config import RunConfig
+from stanhop_app.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonConfig:
     """What all cells of a comparison of attention variants have in common."""
 
-    split: str = option("14/5/5", "Ratio A/B/C of training, validation and test rows, or etth.")
-    lookback: int = option(336, "Time steps read.", least=1)
-    max_epochs: int = option(6, "Passes over the training windows.", least=1)
-    learning_rate: float = option(3e-3, "Top of the one-cycle schedule.", above=0.0)
+    split: str = like(RunConfig, "split")
+    lookback: int = like(STanHopConfig, "lookback", default=336)
+    max_epochs: int = like(TrainingConfig, "max_epochs")
+    learning_rate: float = like(TrainingConfig, "learning_rate")
     clip: tuple[float, float] | None = option(
         None,
         "Clipping of the clipped variants, stretched to [GAMMA, ZETA]. Default: -0.5 / patches, and 1.",
@@ -26,6 +29,81 @@ class ComparisonConfig:
     """Further fields of `STanHopConfig`, such as dim and num_layers."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrainingConfig`, such as max_steps."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryExperiment:
+    """What all cells of an experiment of capacity or noise have in common."""
+
+    data: str = option(
+        "digits",
+        "Images that are stored: digits, mnist-5k, fashion-mnist, photo-patches or a folder.",
+    )
+    beta: float = option(
+        50.0,
+        "Inverse temperature of retrieval, for patterns with mean 0 and norm 1.",
+        above=0.0,
+    )
+    steps: int = option(
+        1,
+        "Steps of retrieval, at most; 1 is the papers' protocol, more go on to convergence.",
+        least=1,
+    )
+    repeats: int = option(20, "Draws of stored patterns, masks and noise.", least=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvergenceExperiment:
+    """What all cells of an experiment of convergence have in common; the defaults are the paper's table 3."""
+
+    data: str = option(
+        "digits", "Images by name, or a folder of them; height and width must be alike and even."
+    )
+    dim: int = option(512, "Width of the network.", least=1)
+    hidden_dim: int = option(1024, "Width inside its feed-forward networks.", least=1)
+    # Blocks and heads are those of the released code; the table does not name them.
+    num_layers: int = option(3, "Blocks.", least=1)
+    num_heads: int = option(4, "Heads of attention.", least=1)
+    dropout: float = option(
+        0.3, "Probability that a feature of a sample is dropped.", least=0.0, below=1.0
+    )
+    learning_rate: float = option(
+        1e-4, "Learning rate of Adam at the start; it falls to 0 as a cosine.", above=0.0
+    )
+    batch_size: int = option(512, "Images in a step.", least=1)
+    # The paper trains for 100 epochs of 1,000 images.
+    max_steps: int = option(
+        200, "Optimiser steps of each network, however many images it learns from.", least=1
+    )
+    held_out: int = option(
+        500, "Images that errors are measured on; none of them is trained on.", least=1
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingExperiment:
+    """What all cells of an experiment of scaling have in common."""
+
+    max_steps: int = option(1500, "Optimiser steps of one network.", least=1)
+    batch_size: int = option(256, "Windows in a step.", least=1)
+    learning_rate: float = option(
+        3e-3,
+        "Learning rate of AdamW at the start, without decay of weights; it falls to 0 as a cosine.",
+        above=0.0,
+    )
+    error: float = option(
+        0.02, "Share of wrong labels up to which windows count as learned.", least=0.0, below=1.0
+    )
+    largest: int = option(4096, "Windows at most.", least=1)
 
     def __post_init__(self) -> None:
         check(self)

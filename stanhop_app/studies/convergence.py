@@ -11,7 +11,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,42 +29,17 @@ from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import find_association
 from stanhop_app.models.vit import ViT, ViTConfig
 from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.config import ConvergenceExperiment
 from stanhop_app.studies.steps import train_steps
 
 KIND, VERSION = "convergence", 1
-"""Of the results file."""
+"""Kind and version of the results file."""
 LOOKS = 40
 """Points of a curve, evenly spaced over the steps."""
 FEWEST = 3
 """Seeds from which a difference can be told."""
 REFERENCE, OURS = "softmax", "softmax1"
 """Associations that the verdict compares."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvergenceExperiment:
-    """What all cells have in common; the defaults are table 3 of the paper."""
-
-    data: str = "digits"
-    """Images by name, or a folder of them; height and width must be alike and even."""
-    dim: int = 512
-    """Width of the network."""
-    hidden_dim: int = 1024
-    """Inside its feed-forward networks."""
-    num_layers: int = 3
-    """Blocks; as in the released code."""
-    num_heads: int = 4
-    """As in the released code."""
-    dropout: float = 0.3
-    """Probability that a feature of a sample is dropped."""
-    learning_rate: float = 1e-4
-    """Of Adam, falling to 0 as a cosine."""
-    batch_size: int = 512
-    """Images in a step."""
-    max_steps: int = 200
-    """Of every network, whatever it has to learn from; the table's 100 epochs of 1,000 images."""
-    held_out: int = 500
-    """Images that errors are measured on; none of them is trained on."""
 
 
 def learning_curve(
@@ -228,27 +203,27 @@ def convergence_claim(content: Mapping[str, Any]) -> str:
         OptionError: if the results lack one of the two.
     """
     largest = max(cell["samples"] for cell in content["cells"].values())
-    found: dict[str, dict[int, tuple[float, float]]] = {REFERENCE: {}, OURS: {}}
+    results: dict[str, dict[int, tuple[float, float]]] = {REFERENCE: {}, OURS: {}}
     for cell in content["cells"].values():
-        if cell["samples"] == largest and cell["association"] in found:
+        if cell["samples"] == largest and cell["association"] in results:
             curve = cell["curve"]
             pair = (float(np.mean(curve["train_loss"])), curve["test_error"][-1])
-            found[cell["association"]][cell["seed"]] = pair
-    seeds = sorted(set(found[REFERENCE]) & set(found[OURS]))
+            results[cell["association"]][cell["seed"]] = pair
+    seeds = sorted(set(results[REFERENCE]) & set(results[OURS]))
     if not seeds:
         raise OptionError(f"the claim compares {REFERENCE} and {OURS}; the results lack one.")
-    differences = np.array([np.subtract(found[OURS][s], found[REFERENCE][s]) for s in seeds])
-    said = []
+    differences = np.array([np.subtract(results[OURS][s], results[REFERENCE][s]) for s in seeds])
+    findings = []
     for column, what in ((0, "mean training loss"), (1, "error on held-out images")):
         mean = differences[:, column].mean()
         half = _half_interval(differences[:, column])
         told = "lower" if mean < -half else "higher" if mean > half else "no different"
-        ours, other = (np.mean([found[a][s][column] for s in seeds]) for a in (OURS, REFERENCE))
-        said.append(
+        ours, other = (np.mean([results[a][s][column] for s in seeds]) for a in (OURS, REFERENCE))
+        findings.append(
             f"{what} {told} ({ours:.4f}, {REFERENCE} {other:.4f}, difference {mean:+.4f} ± {half:.4f})"
         )
     seed = "seed" if len(seeds) == 1 else "seeds"
-    return f"{OURS} over {largest:,} images, {len(seeds)} {seed}: {'; '.join(said)}."
+    return f"{OURS} over {largest:,} images, {len(seeds)} {seed}: {'; '.join(findings)}."
 
 
 def _half_interval(values: np.ndarray) -> float:

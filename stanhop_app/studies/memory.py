@@ -30,7 +30,8 @@ from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.loop import train
 
 KIND, VERSION = "memory", 2
-"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
+"""Kind and version of the results file; the version rises when cells hold something else or are
+made otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ ABLATIONS = {
     "learning rate, dense": {"0.001": Variant(training={"learning_rate": 1e-3})},
     "GELU between the layers": {"yes": _memory(gelu=True)},
 }
-"""Of memory feed-forward networks, first horizon and seed: the paper's tables 3 to 6, and its norm."""
+"""Trials of memory feed-forward networks at the first horizon and seed: the paper's tables 3 to 6
+and its norm."""
 DEFAULTS = {
     "bits": str(STanHopConfig.bits),
     "expand bits": str(STanHopConfig.expand_bits),
@@ -159,7 +161,7 @@ def compare_memory(
 
 
 class _Study(Study):
-    """With the linear parts, which all variants of a horizon share."""
+    """What a horizon's variants share: windows and linear parts."""
 
     def __init__(self, panel: Panel, lookback: int):
         super().__init__(panel, lookback)
@@ -233,10 +235,10 @@ def remove_norms(network: nn.Module) -> None:
 
 
 def _feed_forwards(network: nn.Module) -> list[nn.Module]:
-    found = []
+    feeds = []
     for block in _all(network, STanHopBlock):
-        found += [block.time_feed, block.series_feed]
-    return found + [block.feed for block in _all(network, CrossBlock)]
+        feeds += [block.time_feed, block.series_feed]
+    return feeds + [block.feed for block in _all(network, CrossBlock)]
 
 
 def _all(network: nn.Module, kind: Any) -> Iterable[Any]:
@@ -246,8 +248,8 @@ def _all(network: nn.Module, kind: Any) -> Iterable[Any]:
 @torch.no_grad()
 def _occupancy(network: nn.Module, windows: Windows) -> list[dict[str, Any]]:
     """What `occupancies` says of every table over all windows; hits of each layer's first and last."""
-    found = window_occupancy(network, windows)
-    last = {o.layer: o.table for o in found}
+    occupied = window_occupancy(network, windows)
+    last = {o.layer: o.table for o in occupied}
     return [
         {
             "layer": o.layer,
@@ -258,7 +260,7 @@ def _occupancy(network: nn.Module, windows: Windows) -> list[dict[str, Any]]:
             "peak": o.peak,
             "hits": list(o.hits) if o.table in (0, last[o.layer]) else None,
         }
-        for o in found
+        for o in occupied
     ]
 
 

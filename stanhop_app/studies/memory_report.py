@@ -51,10 +51,10 @@ def ablation_table(content: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for option, variants in memory.ABLATIONS.items():
         names = {f"{option}: {value}": value for value in variants}
-        found = {key: cell for key, cell in cells.items() if key[0] in names}
-        for horizon, seed in sorted({key[1:] for key in found}):
+        trials = {key: cell for key, cell in cells.items() if key[0] in names}
+        for horizon, seed in sorted({key[1:] for key in trials}):
             main = memory.DENSE if option.endswith("dense") else memory.MEMORY
-            beside = {names[key[0]]: c for key, c in found.items() if key[1:] == (horizon, seed)}
+            beside = {names[key[0]]: c for key, c in trials.items() if key[1:] == (horizon, seed)}
             if (main, horizon, seed) in cells:
                 beside[defaults[option]] = cells[main, horizon, seed]
             for value, cell in sorted(beside.items()):

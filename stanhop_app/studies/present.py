@@ -22,7 +22,7 @@ class Shown:
     verdict: str
     """The finding, in a sentence."""
     command: str
-    """That makes these results, but for ``--output`` and ``--report``."""
+    """The command that makes these results, but for ``--output`` and ``--report``."""
     table: pd.DataFrame
     figures: list[go.Figure]
 
@@ -96,32 +96,32 @@ def _scaling(content: Mapping[str, Any]) -> Shown:
 
 def _bound(content: Mapping[str, Any]) -> Shown:
     (cell,) = content["cells"].values()
-    found = bound.Bound(**{field.name: cell[field.name] for field in fields(bound.Bound)})
-    ends = [found.steps[0], found.steps[-1]]
+    result = bound.Bound(**{field.name: cell[field.name] for field in fields(bound.Bound)})
+    ends = [result.steps[0], result.steps[-1]]
     curves = {
-        "training": (found.steps, found.train),
-        "validation": (found.steps, found.validation),
+        "training": (result.steps, result.train),
+        "validation": (result.steps, result.validation),
         "claim: at least 1": (ends, [bound.CLAIM] * 2),
-        "entropy of tokens": (ends, [found.unigram] * 2),
-        "entropy of pairs": (ends, [found.bigram] * 2),
+        "entropy of tokens": (ends, [result.unigram] * 2),
+        "entropy of pairs": (ends, [result.bigram] * 2),
     }
     values = [2 ** (i / 4) for i in range(-8, 14)]
     table = pd.DataFrame(
         {
-            "tokens": found.tokens,
-            "steps": found.steps[-1],
-            "training": found.final,
-            "validation": found.validation[-1],
-            "entropy of tokens": found.unigram,
-            "entropy of pairs": found.bigram,
+            "tokens": result.tokens,
+            "steps": result.steps[-1],
+            "training": result.final,
+            "validation": result.validation[-1],
+            "entropy of tokens": result.unigram,
+            "entropy of pairs": result.bigram,
         },
-        index=pd.Index([found.data], name="nats a token"),
+        index=pd.Index([result.data], name="nats a token"),
     )
-    title = f"OPT overfitted on {found.tokens:,} tokens of {found.data}"
+    title = f"OPT overfitted on {result.tokens:,} tokens of {result.data}"
     return Shown(
         title=title,
-        verdict=found.verdict,
-        command=f"stanhop theory bound --data {found.data}"
+        verdict=result.verdict,
+        command=f"stanhop theory bound --data {result.data}"
         + (" --full" if content["options"]["characters"] == TEXT["full"][0] else ""),
         table=table,
         figures=[
@@ -145,7 +145,7 @@ def _listed(content: Mapping[str, Any], name: str) -> str:
 class Experiment:
     """A subcommand of ``stanhop theory`` that needs no run."""
 
-    said: str
+    sentence: str
     """What it measures."""
     data: tuple[str, ...] = ()
     """What it can be made on."""
@@ -154,24 +154,26 @@ class Experiment:
 IMAGES = ("digits", "mnist-5k", "fashion-mnist")
 EXPERIMENTS = {
     "capacity": Experiment(
-        said="Share of half-masked patterns retrieved against the number stored.",
+        sentence="Share of half-masked patterns retrieved against the number stored.",
         data=(*IMAGES, "photo-patches"),
     ),
     "noise": Experiment(
-        said="Share of noisy patterns retrieved against the norm of the noise.",
+        sentence="Share of noisy patterns retrieved against the norm of the noise.",
         data=(*IMAGES, "photo-patches"),
     ),
     "convergence": Experiment(
-        said="How fast a small ViT learns under each association, and its error by images.",
+        sentence="How fast a small ViT learns under each association, and its error by images.",
         data=IMAGES,
     ),
-    "scaling": Experiment(said="How many random labels networks of several widths learn by heart."),
+    "scaling": Experiment(
+        sentence="How many random labels networks of several widths learn by heart."
+    ),
     "bound": Experiment(
-        said='An overfitted OPT beside "the cross-entropy is at least 1".',
+        sentence='An overfitted OPT beside "the cross-entropy is at least 1".',
         data=("python-docs", "shakespeare"),
     ),
 }
-"""By name of the subcommand."""
+"""Experiments by name of the subcommand."""
 PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
     "capacity": _memories,
     "noise": _memories,
@@ -179,4 +181,4 @@ PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
     scaling.KIND: _scaling,
     bound.KIND: _bound,
 }
-"""By the kind of the results."""
+"""What shows results, by their kind."""

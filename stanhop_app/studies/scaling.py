@@ -11,7 +11,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +25,21 @@ from stanhop_app.errors import OptionError
 from stanhop_app.layers.block import TransformerBlock
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.config import ScalingExperiment
 from stanhop_app.studies.steps import train_steps
 from stanhop_app.theory.exponent import Fit
 
 KIND, VERSION = "scaling", 1
-"""Of the results file."""
+"""Kind and version of the results file."""
 TOKENS, CHANNELS, CLASSES = 8, 4, 8
-"""Of a window, and of the labels."""
+"""Tokens of a window, features of a token, and number of labels."""
 SMALLEST = 32
 """Windows that the search begins with."""
 GROWTH = 2**0.5
-"""Of a size over the one before."""
+"""Ratio of a size to the one before."""
 CHECK = 50
 """Steps between two looks at the errors."""
 DRAWS = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScalingExperiment:
-    """What all cells have in common."""
-
-    max_steps: int = 1500
-    """Optimiser steps of one network."""
-    batch_size: int = 256
-    """Windows in a step."""
-    learning_rate: float = 3e-3
-    """Of AdamW without decay, falling to 0 as a cosine."""
-    error: float = 0.02
-    """Share of wrong labels up to which windows count as learned."""
-    largest: int = 4096
-    """Windows at most."""
 
 
 class Learner(nn.Module):

@@ -1,11 +1,11 @@
 """What "quick", two minutes at most on two cores, and "full" mean for every experiment."""
 
 PATTERNS = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 1000, 1500)}
-"""Stored patterns, of capacity."""
+"""Numbers of stored patterns whose capacity is measured."""
 LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
 """Norms of the noise, in norms of a pattern."""
 REPEATS = {"quick": 5, "full": 20}
-"""Of capacity and noise."""
+"""Repeats of the experiments of capacity and noise."""
 WIDTHS = {
     "quick": ((4, 6, 8, 12), (0, 1), 400),
     "full": ((4, 6, 8, 12, 16, 24, 32), (0, 1, 2), 4000),

@@ -20,10 +20,11 @@ from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, t
 from stanhop_app.suite.tasks import make_task
 
 KIND, VERSION = "suite", 1
-"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
+"""Kind and version of the results file; the version rises when cells hold something else or are
+made otherwise."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 GATE = "linear"
-"""Of gated variants; it is that of ViT and OPT, BERT's is "mlp"."""
+"""Gate of gated variants; it is that of ViT and OPT, BERT's is "mlp"."""
 
 
 def compare_suite(
@@ -129,17 +130,17 @@ def _cell(
 
 
 def multiply_adds(network: nn.Module, sample: Tensor) -> int:
-    """Of one sample, in projections, feed-forward networks, embedding of patches and head.
+    """Multiply-adds of one sample, in projections, feed-forward networks, embedding of patches and head.
 
     Products of activations with each other, in attention, are left out.
     """
     config: Any = network.config
     with torch.no_grad():
-        found = count_cost(network, sample).multiply_adds
+        counted = count_cost(network, sample).multiply_adds
     if isinstance(config, ViTConfig):
         patches = (config.image_size // config.patch_size) ** 2
-        return found + patches * config.channels * config.patch_size**2 * config.dim
-    return found + sample.shape[1] * config.dim * int(
+        return counted + patches * config.channels * config.patch_size**2 * config.dim
+    return counted + sample.shape[1] * config.dim * int(
         config.vocab_size
     )  # a product with the embedding
 

@@ -128,11 +128,11 @@ def pair_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame
                 }
     if not rows:
         return pd.DataFrame()
-    found = pd.DataFrame.from_dict(rows, orient="index")
-    found.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "without"])
-    found.loc[("mean", ""), :] = found.mean()
-    found.loc[("mean", ""), "score"] = np.nan
-    return found
+    pairs = pd.DataFrame.from_dict(rows, orient="index")
+    pairs.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "without"])
+    pairs.loc[("mean", ""), :] = pairs.mean()
+    pairs.loc[("mean", ""), "score"] = np.nan
+    return pairs
 
 
 def normalisation_table(content: Mapping[str, Any], model: str) -> pd.DataFrame:
@@ -146,7 +146,9 @@ def normalisation_table(content: Mapping[str, Any], model: str) -> pd.DataFrame:
     for cell in cells:
         norms = [cell["modules"].get(name, [np.nan, np.nan])[1] for name in names]
         columns.setdefault(cell["variant"], []).append(norms)
-    means = {variant: np.mean(found, axis=0) for variant, found in columns.items()}
+    means = {
+        variant: np.mean(norms_of_seeds, axis=0) for variant, norms_of_seeds in columns.items()
+    }
     return pd.DataFrame(means, index=pd.Index(names, name="module"))
 
 
@@ -161,8 +163,8 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
     heading = f"Means over seeds; kurtosis and max norm over {over}. {made}"
     tables = {heading: readable_suite_table(content, modules)}
     if len(pairs := pair_table(content, modules)):
-        said = " and ".join(f"{100 * v:.0f}%" for v in HEADLINE.values())
-        tables[f"What softmax1 changes, as shares (the paper's headline: {said} less)"] = pairs
+        headline = " and ".join(f"{100 * v:.0f}%" for v in HEADLINE.values())
+        tables[f"What softmax1 changes, as shares (the paper's headline: {headline} less)"] = pairs
     if "bert" in models:
         title = "Maximum infinity norm of BERT's normalisations"
         tables[title] = normalisation_table(content, "bert")

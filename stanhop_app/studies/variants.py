@@ -34,7 +34,8 @@ from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
 KIND, VERSION = "variants", 1
-"""Of the results file; the version is raised when what a cell holds, or how it is made, changes."""
+"""Kind and version of the results file; the version rises when cells hold something else or are
+made otherwise."""
 RECORDED = 512
 """Test windows, evenly spaced, over which outliers are measured."""
 LOOKS = 25

@@ -79,6 +79,6 @@ def backcopy(
 def copied(sequence: Int[Tensor, "N L"]) -> Tensor:
     """Where a token is a copy: (N, L) of bool. All others follow bigram statistics."""
     triggers = sequence >= FIRST + CHARACTERS - TRIGGERS
-    found = torch.zeros_like(triggers)
-    found[:, 2:] = triggers[:, 1:-1]
-    return found
+    copies = torch.zeros_like(triggers)
+    copies[:, 2:] = triggers[:, 1:-1]
+    return copies

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stanhop_app.errors import OptionError
 from stanhop_app.models.config import BERTConfig, OPTConfig, ViTConfig
-from stanhop_app.options import check, check_known, option
+from stanhop_app.options import check, check_known, like, option
 from stanhop_app.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Samples(Protocol):
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """By part."""
+        """Inputs of each part: training, validation and test."""
 
     @property
     def vocab_size(self) -> int:
@@ -71,14 +71,15 @@ class SuiteConfig:
     max_steps: int = option(
         1000, "Optimiser steps; the learning-rate cycle spans all of them.", least=1
     )
-    batch_size: int = option(32, "Samples in an optimiser step.", least=1)
-    learning_rate: float = option(1e-3, "Top of the one-cycle schedule.", above=0.0)
-    weight_decay: float = option(0.1, "Decoupled weight decay of AdamW; OPT's.")
-    decay_gains: bool = option(
-        True, "Whether weight decay also draws the gains of norms towards 0."
+    batch_size: int = like(
+        TrainingConfig, "batch_size", default=32, sentence="Samples in an optimiser step."
     )
-    seed: int = option(
-        0, "Fixes initial weights, order, hidden tokens and dropout.", least=0, below=2**32
+    learning_rate: float = like(TrainingConfig, "learning_rate", default=1e-3)
+    # The decay is OPT's.
+    weight_decay: float = like(TrainingConfig, "weight_decay", default=0.1)
+    decay_gains: bool = like(TrainingConfig, "decay_gains")
+    seed: int = like(
+        TrainingConfig, "seed", sentence="Fixes initial weights, order, hidden tokens and dropout."
     )
     network: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the network's configuration; what follows from the data is not among them."""

@@ -14,13 +14,13 @@ from torch import Tensor
 from stanhop_app.datasets.images import SOURCES, load_images
 from stanhop_app.datasets.text import TEXTS, load_text
 from stanhop_app.errors import DataError
+from stanhop_app.layers.names import PARTS
 from stanhop_app.suite.backcopy import BACKCOPY, TRIGGER_SHARE, VOCABULARY, backcopy
 from stanhop_app.suite.config import SPECIAL
 
 SHARES = (14, 5, 5)
-"""Of training, validation and test."""
+"""Shares of training, validation and test."""
 MASK = SPECIAL.index("<mask>")
-PARTS = ("train", "validation", "test")
 NAMES = (*TEXTS, BACKCOPY, *SOURCES)
 """Data that have a name."""
 
@@ -31,11 +31,11 @@ class Corpus:
 
     name: str
     sha256: str
-    """Of what it was made from, so that a run knows its data."""
+    """Fingerprint of what it was made from, so that a run knows its data."""
     inputs: dict[str, Tensor]
-    """By part: blocks of tokens (N, length), or images (N, channels, height, width)."""
+    """Samples by part: blocks of tokens (N, length), or images (N, channels, height, width)."""
     labels: dict[str, Tensor] | None
-    """By part: classes of images; None for texts."""
+    """Labels by part: classes of images; None for texts."""
     vocab_size: int
     """Tokens of a text's vocabulary; classes of images."""
     tokenizer: str | None
@@ -105,8 +105,8 @@ def train_tokenizer(text: str, vocab_size: int) -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
-    found: str = tokenizer.to_str()
-    return found
+    written: str = tokenizer.to_str()
+    return written
 
 
 def encode(tokenizer: str, text: str) -> Int[Tensor, " N"]:

@@ -44,7 +44,7 @@ class SuiteRun:
     tokenizer: str | None
     data_sha256: str
     metrics: Mapping[str, float]
-    """On the test part: loss in nats, accuracy, and perplexity of texts."""
+    """Scores on the test part: loss in nats, accuracy, and perplexity of texts."""
     history: list[dict[str, float]]
     steps: Mapping[str, list[float]]
     """Norms and kurtosis of whole blocks during the training (`OutlierLog.norms`)."""
@@ -117,10 +117,10 @@ def train_run(
 
 def score_model(network: nn.Module, task: SuiteTask, part: str = "test") -> dict[str, float]:
     """Loss in nats, accuracy, and perplexity where there are tokens."""
-    found = task.score(network.eval(), part)
+    scores = task.score(network.eval(), part)
     if not hasattr(task, "labels"):
-        found["perplexity"] = float(torch.tensor(found["loss"], dtype=torch.float64).exp())
-    return found
+        scores["perplexity"] = float(torch.tensor(scores["loss"], dtype=torch.float64).exp())
+    return scores
 
 
 def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from stanhop_app.suite.config import SPECIAL
 from stanhop_app.suite.corpus import MASK, Corpus
 
 MASKED_SHARE = 0.15
-"""Of the tokens, which BERT must tell; 80% of these are shown as <mask>, 10% as another token."""
+"""Share of the tokens that BERT must tell; 80% of these are shown as <mask>, 10% as another token."""
 SCORED = 64
 """Samples scored at a time."""
 
@@ -71,7 +71,7 @@ class _Task:
 
     @torch.no_grad()
     def samples(self, model: nn.Module, part: str, most: int) -> tuple[Tensor, Tensor, Tensor]:
-        """At most so many samples of a part, evenly spaced: inputs, mean loss of each, and their numbers."""
+        """Inputs, mean losses and numbers of samples of a part, evenly spaced, at most so many."""
         size = len(self.inputs[part])
         count = min(most, size)
         chosen = torch.arange(count) * size // count
@@ -180,7 +180,7 @@ def hide(
 
 
 TASKS = {"bert": MaskedTask, "opt": CausalTask, "vit": ImageTask}
-"""By model."""
+"""Tasks by model."""
 
 
 def make_task(model: str, corpus: Corpus) -> SuiteTask:

@@ -30,10 +30,10 @@ def activations(
         raise OptionError(
             f"the model has no module {layer!r}; it has {', '.join(list(modules)[1:9])}, ..."
         )
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, given: Any, named: Any, output: Any) -> None:
-        found.append(output[0] if isinstance(output, tuple) else output)
+        outputs.append(output[0] if isinstance(output, tuple) else output)
 
     training = model.training
     model.eval()
@@ -41,13 +41,13 @@ def activations(
     try:
         with hooked([(modules[layer], keep)]):
             for batch in inputs.split(batch_size):
-                found.clear()
+                outputs.clear()
                 model(batch)
-                if not found or len(found[-1]) != len(batch):
+                if not outputs or len(outputs[-1]) != len(batch):
                     raise OptionError(
                         f"module {layer!r} is not called, or its output is not one a sample."
                     )
-                last = found[-1].float()
+                last = outputs[-1].float()
                 parts.append(last.reshape(len(batch), -1, last.shape[-1]).mean(1))
     finally:
         model.train(training)

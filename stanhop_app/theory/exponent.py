@@ -22,8 +22,8 @@ class Fit:
     def verdict(self) -> str:
         """One sentence."""
         inside = [
-            said
-            for said, b in (
+            name
+            for name, b in (
                 (f"the paper's {PAPER:g}", PAPER),
                 (f"linear capacity's {LINEAR:g}", LINEAR),
             )

@@ -13,7 +13,7 @@ from stanhop_app.errors import OptionError
 from stanhop_app.theory.energy import ENERGIES, retrieve
 
 MARGIN = 0.3
-"""Of the plane around the patterns, as a share of their spread."""
+"""Margin of the plane around the patterns, as a share of their spread."""
 STARTS, STEPS = 25, 2000
 """Points of a side of the grid that retrieval starts from, and steps at most."""
 PUSHES = 16
@@ -129,11 +129,11 @@ def find_minima(
         starts = torch.cat([patterns, torch.cartesian_prod(*sides)])
     ends = _descend(starts, patterns, energy, beta)
     scale = float((patterns.amax(0) - patterns.amin(0)).max())
-    found: list[Tensor] = []
+    apart: list[Tensor] = []
     for end in ends:
-        if all((end - other).norm() > NEAR * scale for other in found):
-            found.append(end)
-    stable = [end for end in found if _attracts(end, patterns, energy, beta, scale)]
+        if all((end - other).norm() > NEAR * scale for other in apart):
+            apart.append(end)
+    stable = [end for end in apart if _attracts(end, patterns, energy, beta, scale)]
     return torch.stack(stable) if stable else ends[:0]
 
 

@@ -14,7 +14,7 @@ from stanhop_app.errors import OptionError
 from stanhop_app.layers.association import entmax15, softmax, softmax1, sparsemax
 
 ORDER = 10
-"""Of the polynomial memory."""
+"""Degree of the polynomial memory."""
 
 
 def polynomial(scores: Float[Tensor, "N S"]) -> Float[Tensor, "N S"]:
@@ -36,7 +36,7 @@ MEMORIES: dict[str, Callable[[Tensor], Tensor]] = {
     "polynomial": polynomial,
     "OutEffHop": softmax1,
 }
-"""By name: modern, sparse and generalised sparse Hopfield, polynomial, OutEffHop."""
+"""Memories by name: modern, sparse and generalised sparse Hopfield, polynomial, OutEffHop."""
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from stanhop_app.theory.energy import scaled_beta
 from stanhop_app.theory.neighbours import Neighbours
 
 MARGIN = 0.05
-"""By which the interval of an AUC must lie above 1/2 to be called evidence."""
+"""Margin by which the interval of an AUC must lie above 1/2 to be called evidence."""
 ADVICE = "train for fewer steps, or with more data or dropout"
 TRAINED, UNTRAINED, INPUT, GAUSSIAN = "network", "untrained", "input", "Gaussian"
 COLUMNS = ("width", "beta", "member_distance", "other_distance", "relative", "top_share")
@@ -39,9 +39,9 @@ class Group:
     inputs: Tensor
     """(N, ...), what the network is called with."""
     losses: Float[Tensor, " N"]
-    """Of each sample, of the trained network."""
+    """Loss of the trained network on each sample."""
     naive_losses: Float[Tensor, " N"]
-    """Of something that can have memorised nothing: how hard the sample is anyway."""
+    """Loss of something that can have memorised nothing: how hard the sample is anyway."""
     positions: Int[Tensor, " N"]
     """Where each lies in time or text; neighbours within the exclusion zone are not counted."""
 
@@ -53,15 +53,15 @@ class SpaceReport:
     space: str
     width: int
     beta: float
-    """Of the energies (`stanhop_app.theory.energy.scaled_beta`)."""
+    """Beta of the energies (`stanhop_app.theory.energy.scaled_beta`)."""
     member_distance: float
     """Median distance of a member to the nearest other one."""
     other_distance: float
     """Median distance of another sample to the nearest member."""
     ratio: Interval
-    """The second over the first."""
+    """``other_distance`` over ``member_distance``."""
     relative: float
-    """The second over the median distance of any two members: small where all activations are alike."""
+    """``other_distance`` over the median distance of two members: small where all activations are alike."""
     by_store: tuple[float, ...]
     """``other_distance`` for 25, 50, 75 and 100% of the members."""
     energy_auc: Interval
@@ -69,9 +69,9 @@ class SpaceReport:
     top_share: float
     """Share of the squared distances that the 1% of the dimensions with the most carry."""
     member_distances: tuple[float, ...]
-    """Of every member to the nearest other one."""
+    """Distance of every member to the nearest other one."""
     other_distances: tuple[float, ...]
-    """Of every other sample to the nearest member."""
+    """Distance of every other sample to the nearest member."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +86,12 @@ class MemorizationReport:
     loss_auc: Interval
     """Probability that another sample has the larger loss."""
     naive_auc: Interval
-    """The same of the naive losses."""
+    """Probability that another sample has the larger naive loss."""
     excess_auc: Interval
-    """The first less the second, in the same draws."""
+    """``loss_auc`` less ``naive_auc``, in the same draws."""
     spaces: tuple[SpaceReport, ...]
     other_losses: tuple[float, ...]
-    """Of every other sample, in the order of its distances."""
+    """Loss of every other sample, in the order of its distances."""
     pairs: tuple[tuple[int, int, float], ...]
     """Nearest of the trained network's activations: number of the other sample, of the member, distance."""
 
@@ -107,15 +107,15 @@ class MemorizationReport:
     @property
     def verdict(self) -> str:
         """One sentence."""
-        said = f"AUC of losses {self.loss_auc}, of energies {self.spaces[0].energy_auc}"
+        measured = f"AUC of losses {self.loss_auc}, of energies {self.spaces[0].energy_auc}"
         if self.loss_auc.low <= 0.5 + MARGIN:
-            return f"{said}: no evidence of memorisation."
+            return f"{measured}: no evidence of memorisation."
         reason = self._other_reason()
         if reason is None:
-            return f"{said}: evidence of memorisation; {ADVICE}."
+            return f"{measured}: evidence of memorisation; {ADVICE}."
         return (
-            f"{said}: members are told from the others, but {reason}: the groups differ, so that this is no "
-            "proof of memorisation."
+            f"{measured}: members are told from the others, but {reason}: the groups differ, so that "
+            "this is no proof of memorisation."
         )
 
     def _other_reason(self) -> str | None:

@@ -27,14 +27,14 @@ class Recall:
     states: Float[Tensor, "N D"]
     """The query and what each step made of it."""
     energies: Float[Tensor, " N"]
-    """Of every state; it never rises."""
+    """Energy of every state; it never rises."""
     similarities: Float[Tensor, "N S"]
     """Cosine of every state with every stored pattern; 0 for a state of 0."""
     no_op: tuple[float, ...]
     """What the weights of every step left to 1."""
 
     @property
-    def found(self) -> int:
+    def nearest(self) -> int:
         """Number of the stored pattern that the last state is most like."""
         return int(self.similarities[-1].argmax())
 
@@ -115,7 +115,7 @@ def recall(
     """
     lengths = patterns.norm(dim=-1)
     memory = patterns[None, None]
-    found = []
+    recalls = []
     for name in associations:
         states = [query]
         for _ in range(steps):
@@ -127,7 +127,7 @@ def recall(
             before, memory, memory, association=name, beta=beta, return_weights=True
         )
         left = (1 - weights[0, 0].sum(-1)).clamp_min(0)
-        found.append(
+        recalls.append(
             Recall(
                 association=name,
                 states=path,
@@ -136,4 +136,4 @@ def recall(
                 no_op=tuple(left.tolist()),
             )
         )
-    return found
+    return recalls

@@ -33,9 +33,9 @@ class Trace:
 
     layers: tuple[str, ...]
     betas: tuple[float, ...]
-    """Of each layer (`stanhop_app.theory.energy.scaled_beta`)."""
+    """Beta of each layer (`stanhop_app.theory.energy.scaled_beta`)."""
     energies: dict[str, Float[Tensor, "T N"]]
-    """By group; each multiplied by its layer's beta, so that layers of other scales can be compared."""
+    """Energies by group, each times its layer's beta, so that layers of other scales can be compared."""
     steps: dict[str, Float[Tensor, "T-1 N"]]
     """Squared distance from a layer's activation to the next one's; nan where their widths differ."""
 
@@ -46,13 +46,15 @@ class Trace:
 
     def global_energies(self) -> dict[str, Float[Tensor, " N"]]:
         """Soft minimum over layers."""
-        return {group: global_energy(found) for group, found in self.energies.items()}
+        return {group: global_energy(energies) for group, energies in self.energies.items()}
 
     def table(self) -> pd.DataFrame:
         """Median energies, one row a layer and one for the global energy, one column a group."""
-        columns = {group: found.median(1).values.tolist() for group, found in self.energies.items()}
-        for group, found in self.global_energies().items():
-            columns[group].append(float(found.median()))
+        columns = {
+            group: energies.median(1).values.tolist() for group, energies in self.energies.items()
+        }
+        for group, energies in self.global_energies().items():
+            columns[group].append(float(energies.median()))
         return pd.DataFrame(columns, index=pd.Index([*self.layers, "global"], name="layer"))
 
     def moves(self) -> pd.DataFrame:
@@ -62,7 +64,7 @@ class Trace:
         """
         scale = 2 * torch.tensor(self.betas[1:])
         columns = {
-            group: (scale * found.median(1).values).tolist() for group, found in self.steps.items()
+            group: (scale * steps.median(1).values).tolist() for group, steps in self.steps.items()
         }
         return pd.DataFrame(columns, index=pd.Index(self.layers[1:], name="layer"))
 
@@ -108,11 +110,11 @@ def energy_trace(
     states: dict[str, list[Tensor]] = {name: [] for name in groups}
     betas = []
     for layer in layers:
-        found = {name: activations(model, x, layer) for name, x in groups.items()}
-        store = found[SEEN]
+        states_of = {name: activations(model, x, layer) for name, x in groups.items()}
+        store = states_of[SEEN]
         distances = {
             name: torch.cdist(x, store, compute_mode="donot_use_mm_for_euclid_dist").square()
-            for name, x in found.items()
+            for name, x in states_of.items()
         }
         distances[SEEN] = distances[SEEN].masked_fill(near, float("inf"))
         distances[CORRUPTED] = distances[CORRUPTED].masked_fill(near, float("inf"))
@@ -123,7 +125,7 @@ def energy_trace(
         betas.append(beta)
         for name, squares in distances.items():
             energies[name].append(-torch.logsumexp(-beta * squares, 1))
-            states[name].append(found[name])
+            states[name].append(states_of[name])
     return Trace(
         layers=tuple(layers),
         betas=tuple(betas),

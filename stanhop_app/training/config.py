@@ -32,7 +32,9 @@ class TrainingConfig:
         64, "Windows in an optimiser step, over all devices together.", least=1
     )
     # On ETTh1's validation rows .003 was better than .001 at 24, 96, 336 and 720 hours.
-    learning_rate: float = option(3e-3, "Top of the one-cycle schedule.", above=0.0)
+    learning_rate: float = option(
+        3e-3, "Learning rate at the top of the one-cycle schedule.", above=0.0
+    )
     warmup: float = option(
         0.3, "Share of the steps in which the learning rate rises.", least=0.0, below=1.0
     )
@@ -64,7 +66,7 @@ class TrainingConfig:
         least=0,
         below=2**32,
     )
-    device: str = option("auto", "Accelerator.", choices=("auto", "cpu", "cuda", "mps"))
+    device: str = option("auto", "Accelerator to train on.", choices=("auto", "cpu", "cuda", "mps"))
     devices: int = option(
         1, "Processes, a device each; more than one train data-parallel (DDP).", least=1
     )

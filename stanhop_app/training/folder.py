@@ -45,10 +45,10 @@ def read_config(folder: Path, *formats: str) -> dict[str, Any]:
     if not isinstance(config, dict) or str(config.get("format")) not in FORMATS:
         raise ArtefactError(f"{path}: not an artefact of stanhop.")
     if config["format"] not in (formats or (RUN,)):
-        said = "an exported model, which can forecast and nothing else; name the run"
+        kind = "an exported model, which can forecast and nothing else; name the run"
         if config["format"] == RUN:
-            said = "a run and no exported model; export it with `stanhop export`"
-        raise ArtefactError(f"{folder}: is {said}.")
+            kind = "a run and no exported model; export it with `stanhop export`"
+        raise ArtefactError(f"{folder}: is {kind}.")
     known = FORMATS[config["format"]]
     version = config.get("format_version")
     if version not in known:

@@ -73,7 +73,7 @@ class OutlierLog:
         return pd.DataFrame(self.rows, columns=COLUMNS)
 
     def norms(self) -> dict[str, list[float]]:
-        """By step, maximum over modules of the infinity norm, and mean of their kurtosis; JSON values."""
+        """Norms by step, as JSON: maximum over modules of the infinity norm, and mean of their kurtosis."""
         table = self.table()
         by_step = table.groupby("step")
         return {

@@ -105,7 +105,7 @@ class State:
         return order.split(self.config.batch_size)
 
     def learning_rate(self) -> float:
-        """At the current step."""
+        """Learning rate of the current step."""
         factor = one_cycle(self.position.step, self.total_steps, self.config.warmup)
         return self.config.learning_rate * factor
 

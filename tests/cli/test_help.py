@@ -1,8 +1,10 @@
 """Help of every command: complete, grouped, and there at once."""
 
+import ast
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -11,8 +13,18 @@ from stanhop_app.cli import train as train_module
 from stanhop_app.cli.reference import commands, reference
 
 from stanhop_app import STanHopForecaster
-from stanhop_app.models.config import STanHopConfig
+from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.models.config import (
+    BERTConfig,
+    OPTConfig,
+    QuantizationConfig,
+    STanHopConfig,
+    ViTConfig,
+)
 from stanhop_app.options import options_of
+from stanhop_app.runs.config import ExportConfig, RunConfig
+from stanhop_app.studies.config import ComparisonConfig
+from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.training.config import TrainingConfig
 
 ALL = dict(commands(group))
@@ -35,16 +47,47 @@ def test_every_flag_has_a_sentence(words):
         assert option.help[0].isupper(), option.help
 
 
+CONFIGS = (
+    STanHopConfig,
+    TrainingConfig,
+    RunConfig,
+    ExportConfig,
+    ReadingConfig,
+    ComparisonConfig,
+    QuantizationConfig,
+    SuiteConfig,
+    BERTConfig,
+    OPTConfig,
+    ViTConfig,
+)
+"""Everything that flags are made from."""
+
+
 def test_what_is_chosen_from_a_list_says_the_list():
-    """Whatever is declared with choices is a choice on the command line."""
-    known = {**options_of(STanHopConfig), **options_of(TrainingConfig)}
-    enumerated = {name for name, option in known.items() if option.names is not None}
-    assert enumerated >= {"association", "gate", "feed_forward", "loss", "device", "keep"}
+    """Whatever is declared with choices is a choice on the command line, and of the same names."""
+    choices: dict[str, set[tuple[str, ...]]] = {}
+    for config in CONFIGS:
+        for name, option in options_of(config).items():
+            if option.names is not None:
+                choices.setdefault(name, set()).add(option.names)
+    wanted = {"association", "gate", "loss", "device", "keep", "to", "weight_range", "missing"}
+    assert set(choices) >= wanted | {"decimal", "feed_forward", "projection", "precision"}
+    seen = set()
     for words, command in ALL.items():
         for option in options(command):
-            if option.name in enumerated:
+            if option.name in choices and not (option.name == "data" and option.multiple):
                 assert isinstance(option.type, click.Choice), f"{words} {option.name}"
-                assert tuple(option.type.choices) == known[option.name].names
+                assert tuple(option.type.choices) in choices[option.name], f"{words} {option.name}"
+                seen.add(option.name)
+    assert seen >= wanted
+
+
+def test_no_choice_is_typed_where_it_is_declared_elsewhere():
+    """Outside of declarations a command names no choices: what it lists comes from a name."""
+    for file in (Path(__file__).parents[2] / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "Choice":
+                assert not isinstance(node.args[0], ast.List | ast.Tuple), f"{file}:{node.lineno}"
 
 
 def test_an_association_of_others_can_be_chosen(monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stanhop_app.datasets.patterns import load_patterns
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.studies.capacity import MemoryExperiment, claim, memory_table, run_experiment
 from stanhop_app.theory.landscape import find_basins, find_minima, landscape
 from stanhop_app.theory.memories import MEMORIES, complete, polynomial, retrieval_bound
@@ -139,12 +139,18 @@ def test_to_convergence_is_not_one_step():
         ("noise", EASY, [-1.0], 100, "at least 0"),
         ("noise", EASY, [1.0], 1, "store between 2"),
         ("other", EASY, [1.0], 100, "kind must be"),
-        ("capacity", MemoryExperiment(data="digits", beta=0), [10], 100, "beta above 0"),
     ],
 )
 def test_experiments_that_cannot_be_are_said(kind, experiment, values, stored, message):
     with pytest.raises(ValueError, match=message):
         run_experiment(kind, experiment, values, stored=stored)
+
+
+@pytest.mark.parametrize("options", [{"beta": 0}, {"steps": 0}, {"repeats": 0}])
+def test_options_of_experiments_are_checked_when_they_are_made(options):
+    (name,) = options
+    with pytest.raises(OptionError, match=f"{name} must be"):
+        MemoryExperiment(data="digits", **options)
 
 
 def test_an_unknown_memory_is_said():

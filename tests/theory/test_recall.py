@@ -26,7 +26,7 @@ def test_every_association_completes_a_half_masked_digit(digits):
     found = recall(digits, query, beta=100.0, steps=4)
     assert [one.association for one in found] == list(FAMILY)
     for one in found:
-        assert one.found == 3
+        assert one.nearest == 3
         assert one.states.shape == (5, 64)
         assert (one.energies.diff() <= 1e-6).all()
         torch.testing.assert_close(one.states[0], query)

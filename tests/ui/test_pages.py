@@ -352,7 +352,7 @@ def test_a_training_is_stopped_and_goes_on(page, tmp_path):
         if not jobs.find("long").running:
             break
         time.sleep(0.1)
-    assert "max_epochs was 50, is 60" in jobs.find("long").said()[-1]
+    assert "max_epochs was 50, is 60" in jobs.find("long").messages()[-1]
     choose(app, max_epochs=50).run()
     app.button(key="resume").click().run()
     for _ in range(600):
