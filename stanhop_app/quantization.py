@@ -23,7 +23,8 @@ from stanhop_app.layers.block import Residual
 from stanhop_app.layers.hashing import Hashed
 from stanhop_app.layers.memory import MemoryLayer, swap_modules
 from stanhop_app.layers.retrieval import Retrieval
-from stanhop_app.models.config import QuantizationConfig
+from stanhop_app.models.config import FLOAT_PARTS as FLOAT_PARTS
+from stanhop_app.models.config import QuantizationConfig as QuantizationConfig
 from stanhop_app.outliers import Batch, call, num_samples
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, MemoryLayer)

@@ -112,7 +112,7 @@ def test_no_file_imports_itself_by_way_of_others(project):
             "stanhop_app.layers",
             ["pandas", "sklearn", "lightning_fabric", "click", "streamlit", "transformers"],
         ),
-        ("stanhop_app.forecasting.forecaster", ["click", "streamlit"]),
+        ("stanhop_app.forecasting.forecaster", ["click", "streamlit", "lightning_fabric"]),
         ("stanhop_app.cli", ["torch", "pandas"]),
     ],
 )

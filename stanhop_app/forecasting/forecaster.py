@@ -11,9 +11,10 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from stanhop_app.data.frame import Missing, to_frame
+from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.panel import Panel
+from stanhop_app.data.reading import Missing
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import OptionError

@@ -131,16 +131,15 @@ def entmax(
         least = float(alpha.detach().min())
     if not least >= SMALLEST_ALPHA - 1e-6:
         raise OptionError(f"alpha must be 1 or at least {SMALLEST_ALPHA}, got {least}.")
+    return _in_float(partial(_bisect, alpha), scores, dim)
 
-    def bisect(z: Tensor, dim: int) -> Tensor:
-        exponent = alpha.to(z.dtype) if isinstance(alpha, Tensor) else alpha
-        # Bisection loses the digits that a common level takes up; the result ignores it.
-        weights: Tensor = _entmax.entmax_bisect(
-            z - z.detach().amax(dim, keepdim=True), exponent, dim=dim
-        )
-        return weights
 
-    return _in_float(bisect, scores, dim)
+def _bisect(alpha: float | Tensor, z: Tensor, dim: int) -> Tensor:
+    exponent = alpha.to(z.dtype) if isinstance(alpha, Tensor) else alpha
+    # Bisection loses the digits that a common level takes up; the result ignores it.
+    level = z.detach().amax(dim, keepdim=True)
+    weights: Tensor = _entmax.entmax_bisect(z - level, exponent, dim=dim)
+    return weights
 
 
 def _in_float(rule: Callable[..., Tensor], scores: Tensor, dim: int) -> Tensor:

@@ -4,6 +4,7 @@ Shape letters: B batch, L queries, S stored patterns, H heads, D width, E = D / 
 """
 
 import math
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -209,27 +210,19 @@ class Hopfield(nn.Module):
         batch = stored.shape[0] if query.shape[0] == 1 else query.shape[0]
         q = self._split(queries, self.num_heads, batch)
         k, v = (self._split(x, self.num_key_heads, batch) for x in (keys, values))
-        beta, alpha = self.beta, self.alpha
-
-        def retrieve(state: Tensor, content: Tensor, dropout_p: float) -> Tensor:
-            retrieved: Tensor = self.retrieval(
-                state,
-                k,
-                content,
-                association=self.association,
-                beta=beta,
-                alpha=alpha,
-                n=self.n,
-                log_n=self.log_n,
-                clip=self.clip,
-                mask=mask,
-                is_causal=is_causal,
-                dropout_p=dropout_p,
-            )
-            return retrieved
-
-        q = iterate(lambda state: retrieve(state, k, 0.0), q, self.steps - 1, self.tolerance)
-        out = retrieve(q, v, self.dropout if self.training else 0.0)
+        retrieve = partial(
+            self.retrieval,
+            association=self.association,
+            beta=self.beta,
+            alpha=self.alpha,
+            n=self.n,
+            log_n=self.log_n,
+            clip=self.clip,
+            mask=mask,
+            is_causal=is_causal,
+        )
+        q = iterate(lambda state: retrieve(state, k, k), q, self.steps - 1, self.tolerance)
+        out = retrieve(q, k, v, dropout_p=self.dropout if self.training else 0.0)
         if self.gate is not None:
             out = out * self.gate(query)
         merged: Tensor = self.out(rearrange(out, "b h l e -> b l (h e)"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from stanhop_app.errors import CheckpointError, OptionError, TrainingError
@@ -63,6 +62,9 @@ class State:
         folder: Path | None,
         identity: dict[str, Any],
     ):
+        # A third of the time that it takes to import everything; forecasting does without.
+        from lightning_fabric import Fabric
+
         self.config, self.task, self.folder, self.model = config, task, folder, model
         # As JSON gives it back, so that tuples compare equal to lists.
         self.identity = json.loads(to_json({**identity, **asdict(config)}))
