@@ -1,6 +1,5 @@
 """stanhop benchmark DATA."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stanhop_app.cli.options import (
     read_data,
     results_option,
 )
+from stanhop_app.cli.tables import print_results
 
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.training.config import TrainingConfig
@@ -50,9 +50,8 @@ def command(
     content = run_benchmark(
         frame, horizons=horizons, splits=splits, options=options, results=output, say=echo
     )
-    if as_json:
-        click.echo(json.dumps(content, indent=2))
-        return
-    for metric in ("test_mse", "test_mae"):
-        click.echo(f"\n{metric.replace('_', ' ')}, scaled units")
-        click.echo(benchmark_table(content, metric).to_string(float_format="%.4f"))
+    tables = {
+        f"{metric.replace('_', ' ')}, scaled units": benchmark_table(content, metric)
+        for metric in ("test_mse", "test_mae")
+    }
+    print_results(content, tables, as_json=as_json)

@@ -1,6 +1,5 @@
 """stanhop compare DATA."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from stanhop_app.cli.options import (
     read_data,
     results_option,
 )
+from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.studies.config import ComparisonConfig
@@ -72,8 +72,6 @@ def command(
     stanhop compare etth1 --output variants.json --report variants.html
     stanhop compare etth1 --variants softmax1,entmax15+gate,softmax1+memory -o more.json
     """
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import write_text
     from stanhop_app.studies.variants import ComparisonConfig, compare
     from stanhop_app.studies.variants_report import comparison_figures, comparison_tables
 
@@ -94,12 +92,6 @@ def command(
         progress=False if quiet else None,
     )
     tables = comparison_tables(content, modules)
-    if report is not None:
-        title = f"Attention variants on {data}, split {config.split}, lookback {config.lookback}"
-        write_text(report, html_page(comparison_figures(content, modules), tables, title))
-        echo(f"\nreport in {report}")
-    if as_json:
-        click.echo(json.dumps(content, indent=2))
-        return
-    for heading, table in tables.items():
-        click.echo(f"\n{heading}\n{table.to_string(float_format='%.4f', na_rep='')}")
+    title = f"Attention variants on {data}, split {config.split}, lookback {config.lookback}"
+    write_page(report, lambda: comparison_figures(content, modules), tables, title)
+    print_results(content, tables, as_json=as_json)

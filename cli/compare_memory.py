@@ -1,6 +1,5 @@
 """stanhop compare-memory DATA."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from stanhop_app.cli.options import (
     read_data,
     results_option,
 )
+from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.runs.config import RunConfig
@@ -55,8 +55,6 @@ def command(
     \b
     stanhop compare-memory etth1 --output memory.json --plot memory.html
     """
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import write_text
     from stanhop_app.studies.memory import compare_memory
     from stanhop_app.studies.memory_report import (
         ablation_table,
@@ -69,16 +67,10 @@ def command(
     check_outputs(output, force=True)
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = compare_memory(frame, **options, results=output, say=echo)
-    if plot is not None:
-        write_text(plot, html_page(memory_figures(content)))
-        echo(f"drawn in {plot}")
-    if as_json:
-        click.echo(json.dumps(content, indent=2))
-        return
-    for title, table in (
-        ("Scaled units; the deep part alone and the whole", comparison_table(content)),
-        ("Milliseconds and windows a second of the deep part", speed_table(content)),
-        ("Ablations", ablation_table(content)),
-    ):
-        if len(table):
-            click.echo(f"\n{title}\n{table.to_string(float_format='%.4f')}")
+    tables = {
+        "Scaled units; the deep part alone and the whole": comparison_table(content),
+        "Milliseconds and windows a second of the deep part": speed_table(content),
+        "Ablations": ablation_table(content),
+    }
+    write_page(plot, lambda: memory_figures(content))
+    print_results(content, tables, as_json=as_json)

@@ -8,12 +8,12 @@ from stanhop_app.cli.options import (
     check_outputs,
     config_option,
     data_options,
-    echo,
     force_option,
     json_option,
     open_run,
     page_option,
 )
+from stanhop_app.cli.tables import write_page
 
 from stanhop_app.layers.names import MODULE_SETS, PARTS
 
@@ -59,8 +59,7 @@ def command(
     stanhop outliers runs/etth1-h24 --modules ffn+norm --plot outliers.html
     """
     from stanhop_app.figures.outliers import norm_figure, outlier_figures
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import to_json, write_text
+    from stanhop_app.files import to_json
     from stanhop_app.runs.measures import window_outliers
     from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
 
@@ -69,13 +68,15 @@ def command(
     windows, forecaster = opened.parts[part], opened.forecaster
     chosen = modules.split(",") if "," in modules else modules
     report = window_outliers(forecaster.network_.deep, windows, chosen)
-    if plot is not None:
+
+    def figures() -> list[Any]:
         title = f"{run}, {forecaster.association}, {part} windows, split {forecaster.split}"
-        figures = outlier_figures(report.table(), report.rows, title=title)
+        drawn = outlier_figures(report.table(), report.rows, title=title)
         if (run / OUTLIERS).exists():
-            figures.append(norm_figure(read_outliers(run / OUTLIERS), title=f"{run} in training"))
-        write_text(plot, html_page(figures))
-        echo(f"drawn in {plot}")
+            drawn.append(norm_figure(read_outliers(run / OUTLIERS), title=f"{run} in training"))
+        return drawn
+
+    write_page(plot, figures)
     if as_json:
         click.echo(to_json(report.as_json(), indent=2))
         return

@@ -21,6 +21,7 @@ from stanhop_app.cli.options import (
     results_option,
     resume_option,
 )
+from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import HopfieldOptions, TransformerConfig, ViTConfig
 from stanhop_app.studies.config import ComparisonConfig
@@ -176,8 +177,6 @@ def compare(
     \b
     stanhop suite compare opt --data backcopy --output suite.json --report suite.html
     """
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import write_text
     from stanhop_app.studies.suite import compare_suite
     from stanhop_app.studies.suite_report import suite_figures, suite_tables
 
@@ -194,14 +193,8 @@ def compare(
         progress=False if quiet else None,
     )
     tables = suite_tables(content, modules)
-    if report is not None:
-        write_text(report, html_page(suite_figures(content, modules), tables, "The suite"))
-        echo(f"\nreport in {report}")
-    if as_json:
-        click.echo(json.dumps(content, indent=2))
-        return
-    for heading, table in tables.items():
-        click.echo(f"\n{heading}\n{table.to_string(float_format='%.4f', na_rep='')}")
+    write_page(report, lambda: suite_figures(content, modules), tables, "The suite")
+    print_results(content, tables, as_json=as_json)
 
 
 def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:

@@ -1,11 +1,64 @@
-"""How reports look on a terminal."""
+"""How results are shown: as tables on a terminal, as one JSON object, as a page of HTML."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from stanhop_app.cli.options import echo
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
     from stanhop_app.runs.scoring import Report
+
+
+def write_page(
+    page: Path | None,
+    figures: "Callable[[], Sequence[go.Figure]]",
+    tables: "Mapping[str, pd.DataFrame] | None" = None,
+    title: str = "",
+) -> None:
+    """Write tables and figures into a page, and say so.
+
+    Args:
+        page: the file; None: no page was asked for, and nothing is drawn.
+        figures: draws them.
+        tables: by heading.
+        title: of the page.
+    """
+    from stanhop_app.figures.page import html_page
+    from stanhop_app.files import write_text
+
+    if page is not None:
+        write_text(page, html_page(figures(), tables, title))
+        echo(f"report in {page}")
+
+
+def print_results(
+    content: Any, tables: "Mapping[str, pd.DataFrame]", *, as_json: bool, after: str = ""
+) -> None:
+    """Print all results as one JSON object, or tables below their headings; a heading may be empty.
+
+    Args:
+        content: JSON values.
+        tables: by heading; those without a row are left out.
+        as_json: whether JSON was asked for.
+        after: what is said below the tables.
+    """
+    from stanhop_app.files import to_json
+
+    if as_json:
+        click.echo(to_json(content, indent=2))
+        return
+    for heading, table in tables.items():
+        if len(table):
+            if heading:
+                click.echo(f"\n{heading}")
+            click.echo(table.to_string(float_format="%.4f", na_rep=""))
+    if after:
+        click.echo(f"\n{after}")
 
 
 def print_report(report: "Report", *, variates: bool = False) -> None:

@@ -8,11 +8,11 @@ from stanhop_app.cli import theory_runs, theory_sweeps
 from stanhop_app.cli.options import (
     check_outputs,
     config_option,
-    echo,
     force_option,
     json_option,
     page_option,
 )
+from stanhop_app.cli.tables import write_page
 
 
 @click.group("theory")
@@ -43,20 +43,14 @@ def energy(
     stanhop theory energy --report energy.html
     """
     from stanhop_app.figures.landscape import landscape_figure
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import write_text
     from stanhop_app.theory.energy import ENERGIES
     from stanhop_app.theory.landscape import landscape, parse_patterns
 
     check_outputs(report, force=force)
     points = parse_patterns(patterns or "-2,-0.5 0.2,-0.3 1.5,1.5")
     landscapes = [landscape(points, name, beta=beta) for name in ENERGIES]
-    if report is not None:
-        figure = landscape_figure(
-            landscapes, title=f"Energies of {len(points)} patterns; edges of basins in white"
-        )
-        write_text(report, html_page([figure], title="Energies"))
-        echo(f"report in {report}")
+    title = f"Energies of {len(points)} patterns; edges of basins in white"
+    write_page(report, lambda: [landscape_figure(landscapes, title=title)], title="Energies")
     if as_json:
         minima = {one.energy: one.minima.tolist() for one in landscapes}
         basins = {one.energy: one.shares for one in landscapes}

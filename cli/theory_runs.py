@@ -8,11 +8,11 @@ import click
 from stanhop_app.cli.options import (
     check_outputs,
     config_option,
-    echo,
     force_option,
     json_option,
     page_option,
 )
+from stanhop_app.cli.tables import write_page
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,21 +53,17 @@ def memorization(
     \b
     stanhop theory memorization runs/etth1-h24 --report memorization.html
     """
-    from stanhop_app.figures.page import html_page
     from stanhop_app.figures.theory import distance_figure, loss_figure
-    from stanhop_app.files import to_json, write_text
+    from stanhop_app.files import to_json
 
     check_outputs(report, force=force)
     result = _memorization(run, data, most, seed)
-    if report is not None:
-        tables = {result.verdict: result.table()}
-        write_text(
-            report,
-            html_page(
-                [distance_figure(result), loss_figure(result)], tables, f"Memorisation: {run}"
-            ),
-        )
-        echo(f"report in {report}")
+    write_page(
+        report,
+        lambda: [distance_figure(result), loss_figure(result)],
+        {result.verdict: result.table()},
+        f"Memorisation: {run}",
+    )
     if as_json:
         click.echo(to_json(result.as_json(), indent=2))
         return
@@ -95,18 +91,14 @@ def trace(
     \b
     stanhop theory trace runs/etth1-h24 --report trace.html
     """
-    from stanhop_app.figures.page import html_page
     from stanhop_app.figures.theory import trace_figures
-    from stanhop_app.files import to_json, write_text
+    from stanhop_app.files import to_json
     from stanhop_app.runs.memorization import run_trace
 
     check_outputs(report, force=force)
     result = run_trace(_opened(run, data, "theory trace"), most=most, seed=seed)
     tables = {result.TITLE: result.table(), result.MOVES: result.moves()}
-    if report is not None:
-        page = html_page(trace_figures(result, title=str(run)), tables, f"Energies of {run}")
-        write_text(report, page)
-        echo(f"report in {report}")
+    write_page(report, lambda: trace_figures(result, title=str(run)), tables, f"Energies of {run}")
     if as_json:
         medians, moves = (
             table.astype(object).where(table.notna(), None).to_dict() for table in tables.values()

@@ -16,6 +16,7 @@ from stanhop_app.cli.options import (
     output_option,
     page_option,
 )
+from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.studies.config import ConvergenceExperiment, MemoryExperiment, ScalingExperiment
 from stanhop_app.studies.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
@@ -192,19 +193,16 @@ def _study(
     as_json: bool,
 ) -> None:
     """Make or complete the results of an experiment, and show them as asked."""
-    from stanhop_app.figures.page import html_page
-    from stanhop_app.files import to_json, write_text
     from stanhop_app.studies.present import present
 
     check_outputs(report, force=force)
     check_outputs(output, force=True)
     content = make(output)
     shown = present(content)
-    if report is not None:
-        write_text(report, html_page(shown.figures, {shown.verdict: shown.table}, shown.title))
-        echo(f"report in {report}")
-    if as_json:
-        click.echo(to_json({**content, "verdict": shown.verdict}, indent=2))
-        return
-    click.echo(shown.table.to_string(float_format="%.4f", na_rep=""))
-    click.echo(f"\n{shown.verdict}")
+    write_page(report, lambda: shown.figures, {shown.verdict: shown.table}, shown.title)
+    print_results(
+        {**content, "verdict": shown.verdict},
+        {"": shown.table},
+        as_json=as_json,
+        after=shown.verdict,
+    )
