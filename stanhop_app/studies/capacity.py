@@ -60,15 +60,14 @@ def run_experiment(
         noise = None if kind == "capacity" else float(cell["value"])
         return {"memories": _measure(patterns, count, noise, experiment)}
 
-    what = "{:g} stored patterns" if kind == "capacity" else "noise of {:g} norms of a pattern"
     options = {**asdict(experiment), "stored": stored}
     return fill(
         open_results(results, kind, VERSION, {"options": options}),
         results,
         [{"value": value} for value in values],
         make,
-        name=lambda cell: what.format(cell["value"]),
-        say=say,
+        name=lambda cell: f"{cell['value']:g}",
+        say=lambda text: say(f"{kind} {text}"),
     )
 
 

@@ -102,7 +102,7 @@ def test_capacity_falls_with_what_is_stored_and_goes_on_after_a_stop(tmp_path):
     run_experiment("capacity", EASY, [10], results=path)
     said = []
     content = run_experiment("capacity", EASY, [10, 1000], results=path, say=said.append)
-    assert said == ["1000"]
+    assert said == ["capacity 1000"]
     whole = run_experiment("capacity", EASY, [10, 1000])
     assert whole["cells"] == content["cells"]
     table = memory_table(content)
