@@ -1,6 +1,7 @@
 """stanhop: the command line. One file a command; commands are imported when they are named."""
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from stanhop_app.errors import shown
 from stanhop_app.version import __version__
 
 COMMANDS = {
@@ -96,7 +98,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("stanhop: interrupted.", err=True)
@@ -119,6 +121,13 @@ def run(arguments: list[str] | None = None) -> int:
             err=True,
         )
         return EXIT_FAILURE
+
+
+def _show(error: click.ClickException) -> None:
+    """As click does, with names of somebody else's in it made safe to show."""
+    text = io.StringIO()
+    error.show(file=text)
+    click.echo(shown(text.getvalue(), longest=None), err=True, nl=False)
 
 
 def exit_code(error: Exception) -> int | None:

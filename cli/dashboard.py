@@ -8,6 +8,9 @@ import click
 from stanhop_app.cli.options import config_option, echo
 from stanhop_app.ui import UPLOAD_MEGABYTES
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
 
 @click.command("dashboard")
 @config_option
@@ -46,7 +49,11 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
         "client.toolbarMode": "minimal",
     }
     flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    if host not in ("127.0.0.1", "localhost", "::1"):
+    # A foreign name that resolves to this machine (DNS rebinding) must not get at the dashboard. Which names
+    # lead to every address of the machine cannot be known.
+    hosts = ("*",) if host in EVERY_ADDRESS else dict.fromkeys((*LOOPBACK, host))
+    flags += [word for name in hosts for word in ("--server.allowedHosts", name)]
+    if host not in LOOPBACK:
         echo(f"anybody who reaches {host}:{port} can use this dashboard; it asks for no password.")
     environment = {**os.environ, "STANHOP_RUNS": str(runs.resolve())}
     # In this process's place: who stops the command stops the server.

@@ -69,4 +69,5 @@ def command(
         click.echo(f"{size} windows at once: {times}")
     if report.layers:
         click.echo(f"{report.layers} linear layers in int8")
-    echo(f"\nExported to {output}\nNext: stanhop forecast {output}")
+    trust = " --trust" if to == "torch-export" else ""
+    echo(f"\nExported to {output}\nNext: stanhop forecast {output}{trust}")

@@ -42,6 +42,11 @@ FORMATS = ("csv", "parquet", "json")
     is_flag=True,
     help="Say how new the last window is, and which training windows are nearest. Needs train --novelty.",
 )
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Also load an exported program of torch (torch-export), which can run code of whoever wrote it.",
+)
 @force_option
 @data_options
 def command(
@@ -52,6 +57,7 @@ def command(
     output: Path | None,
     plot: Path | None,
     explained: bool,
+    trust: bool,
     force: bool,
     **options: Any,
 ) -> None:
@@ -75,7 +81,7 @@ def command(
     if format_ is None and ending not in FORMATS:
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
-    forecaster = load_forecaster(run)
+    forecaster = load_forecaster(run, trust=trust)
     options = as_trained(forecaster.source_, options)
     table = None if data is None else read_data(data, options)
     if table is None:

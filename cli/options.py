@@ -12,6 +12,7 @@ import click
 from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
 
 from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.errors import shown
 from stanhop_app.layers.names import MODULE_SETS
 
 if TYPE_CHECKING:
@@ -184,4 +185,4 @@ def as_trained(source: Mapping[str, Any], given: dict[str, Any]) -> dict[str, An
 
 def echo(text: str = "") -> None:
     """Say something to the person at the terminal: standard error."""
-    click.echo(text, err=True)
+    click.echo(shown(text, longest=None), err=True)

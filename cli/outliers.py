@@ -61,7 +61,7 @@ def command(
     from stanhop_app.figures.outliers import norm_figure, outlier_figures
     from stanhop_app.files import to_json
     from stanhop_app.runs.measures import window_outliers
-    from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
+    from stanhop_app.training.outlier_log import find_outliers, read_outliers
 
     check_outputs(plot, force=force)
     opened = open_run(run, data, options, "outliers")
@@ -72,8 +72,8 @@ def command(
     def figures() -> list[Any]:
         title = f"{run}, {forecaster.association}, {part} windows, split {forecaster.split}"
         drawn = outlier_figures(report.table(), report.rows, title=title)
-        if (run / OUTLIERS).exists():
-            drawn.append(norm_figure(read_outliers(run / OUTLIERS), title=f"{run} in training"))
+        if log := find_outliers(run, opened.source):
+            drawn.append(norm_figure(read_outliers(log), title=f"{run} in training"))
         return drawn
 
     write_page(plot, figures)

@@ -79,8 +79,9 @@ def train(
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
     """
     from stanhop_app.suite.folder import read_config
-    from stanhop_app.suite.run import load_data, save_run, train_run
-    from stanhop_app.training.folder import CHECKPOINT, check_folder
+    from stanhop_app.suite.run import load_data, train_run, write_run
+    from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, check_folder, writing
+    from stanhop_app.training.outlier_log import OUTLIERS
 
     variant = {name: options.pop(name) for name in VARIANT}
     config = _config(model, options, variant)
@@ -89,17 +90,22 @@ def train(
     corpus = load_data(config)
     counts = {part: len(x) for part, x in corpus.inputs.items()}
     echo(f"{corpus.name}: samples {counts}, {corpus.vocab_size:,} tokens or classes")
-    try:
-        run = train_run(
-            config, corpus, folder=output, resume=resume, progress=False if quiet else None
-        )
-    except KeyboardInterrupt:
-        if (output / CHECKPOINT).exists():
-            echo(
-                f"\ninterrupted; go on with the same command and --resume (checkpoint in {output})"
+    with writing(output):
+        check_folder(output, read_config, resume=resume, force=force)
+        if not resume:
+            for name in (CHECKPOINT, HISTORY, STEPS, OUTLIERS):
+                (output / name).unlink(missing_ok=True)
+        try:
+            run = train_run(
+                config, corpus, folder=output, resume=resume, progress=False if quiet else None
             )
-        raise
-    save_run(run, output)
+        except KeyboardInterrupt:
+            if (output / CHECKPOINT).exists():
+                echo(
+                    f"\ninterrupted; go on with the same command and --resume (checkpoint in {output})"
+                )
+            raise
+        write_run(run, output)
     if as_json:
         click.echo(json.dumps({"run": str(output), **run.metrics}, indent=2))
         return

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from stanhop_app.cli.options import echo
 
+from stanhop_app.errors import shown
+
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
@@ -56,7 +58,8 @@ def print_results(
         if len(table):
             if heading:
                 click.echo(f"\n{heading}")
-            click.echo(table.to_string(float_format="%.4f", na_rep=""))
+            text = table.to_string(float_format="%.4f", na_rep="")
+            click.echo(shown(text, longest=None))
     if after:
         click.echo(f"\n{after}")
 
@@ -85,4 +88,6 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
     if variates:
         part = list(report.scores)[-1]
         click.echo(f"\nSTanHop-Net per variate, original units, {part}")
-        click.echo(report.variates.to_string(float_format="%.4g", index_names=False))
+        click.echo(
+            shown(report.variates.to_string(float_format="%.4g", index_names=False), longest=None)
+        )

@@ -86,11 +86,10 @@ def command(
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
-    finished = resume and (output / "config.json").exists()
+    finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
         check_folder(output, read_config, resume=resume, force=force)
-    if data == "-" and options["devices"] > 1:
-        raise click.UsageError("several processes cannot read standard input; use a file.")
+    _check_input(data, options["devices"])
     read = {name: options.pop(name) for name in READING}
     kept = {name: options.pop(name) for name in RUN}
     forecaster = _forecaster(options, read["missing"], quiet)
@@ -127,6 +126,11 @@ def command(
 
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
+
+
+def _check_input(data: str, devices: int) -> None:
+    if data == "-" and devices > 1:
+        raise click.UsageError("several processes cannot read standard input; use a file.")
 
 
 def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopForecaster":

@@ -6,11 +6,17 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from stanhop_app.datasets.checksum import verify
 
 from stanhop_app.errors import DataError
+from stanhop_app.files import read_up_to
 
+LARGEST = 2**28
+"""Bytes that a fetched file may have."""
+SECONDS = 120.0
+"""Time that a fetch may take in all."""
 FAILURES = (OSError, ValueError, KeyError, tarfile.TarError, subprocess.SubprocessError)
 """What a source may fail with; the next one is asked then."""
 
@@ -39,6 +45,18 @@ def locate(name: str, sha256: str, sources: Sequence[Callable[[], bytes]]) -> Pa
         _fetch(path, sha256, sources)
     verify(path, sha256)
     return path
+
+
+def read_answer(answer: IO[bytes]) -> bytes:
+    """What a server sends, within a size and a total time.
+
+    Raises:
+        OSError: if it is more, or takes longer.
+    """
+    content = read_up_to(answer, LARGEST, seconds=SECONDS)
+    if len(content) > LARGEST:
+        raise OSError(f"more than {LARGEST // 2**20} MB")
+    return content
 
 
 def _fetch(path: Path, sha256: str, sources: Sequence[Callable[[], bytes]]) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from stanhop_app.datasets import cache
 from stanhop_app.datasets.archive import read_members
+from stanhop_app.datasets.cache import read_answer
 
 SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
 URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
 ARCHIVE = "momentfm==0.1.4"
+ARCHIVE_SHA256 = "78ce7a4d32c1328924436e82be5bbf0e1be2d8bb667950116464f3344f626a44"
 MEMBER = "momentfm-0.1.4/data/ETTh1.csv"
 FILE_NAME = "ETTh1.csv"
 
@@ -32,8 +34,7 @@ def _from_home() -> bytes:
     """Public home, zhouhaoyi/ETDataset."""
     try:
         with urllib.request.urlopen(URL, timeout=5) as answer:
-            content: bytes = answer.read()
-            return content
+            return read_answer(answer)
     except urllib.error.URLError as error:
         raise OSError(str(error.reason)) from error
     except http.client.HTTPException as error:
@@ -42,4 +43,4 @@ def _from_home() -> bytes:
 
 def _from_archive() -> bytes:
     """Source archive momentfm 0.1.4, through pip."""
-    return read_members(ARCHIVE, MEMBER)[MEMBER]
+    return read_members(ARCHIVE, ARCHIVE_SHA256, MEMBER)[MEMBER]

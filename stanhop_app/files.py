@@ -3,20 +3,94 @@
 import csv
 import hashlib
 import json
+import math
 import os
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from stanhop_app.errors import StorageError
+
+PART = ".part"
+"""Ending of temporary files."""
+DIGITS = 12
+"""Digits of a SHA-256 in the name of a file."""
+PIECE = 2**20
+"""Bytes that are read at once."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Let ``write`` fill a temporary file beside ``path``, then rename it: all or nothing.
+
+    Raises:
+        StorageError: if it cannot be written; what was there is kept.
+    """
+    _replace(path, write, lambda temporary: path)
+
+
+def write_hashed(path: Path, write: Callable[[Path], object]) -> str:
+    """Let ``write`` fill a file beside ``path`` that is named after its content (`hashed_name`).
+
+    Returns:
+        The SHA-256 of what was written, which need not be what lies under the name later.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    digests: list[str] = []
+
+    def name(temporary: Path) -> Path:
+        digests.append(sha256(temporary))
+        return path.with_name(hashed_name(path.name, digests[0]))
+
+    _replace(path, write, name)
+    return digests[0]
+
+
+def _replace(path: Path, write: Callable[[Path], object], name: Callable[[Path], Path]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        try:
+            write(temporary)
+            temporary.replace(name(temporary))
+        finally:
+            temporary.unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
+        kept = "the one that was there is kept" if path.exists() else "nothing was written"
+        reason = error.strerror or str(error)
+        raise StorageError(f"{path}: cannot be written ({reason}); {kept}.") from error
+
+
+def hashed_name(name: str, sha256: str) -> str:
+    """Name of a file that says what is in it: model-0123456789ab.safetensors.
+
+    A new version lies beside the old one under another name, and is the one that counts as soon as the
+    one file that names it is replaced.
+    """
+    path = Path(name)
+    return f"{path.stem}-{sha256[:DIGITS]}{path.suffix}"
+
+
+def find_hashed(path: Path, sha256: str) -> Path:
+    """Where a file of this content lies: under its hashed name, or, of older versions, under its own."""
+    hashed = path.with_name(hashed_name(path.name, sha256))
+    return hashed if hashed.exists() else path
+
+
+def is_hashed(entry: str, name: str) -> bool:
+    """Whether an entry of a folder is called as a version of this file is, or as a file on its way is."""
+    path = Path(name)
+    pattern = rf"{re.escape(path.stem)}-[0-9a-f]{{{DIGITS}}}{re.escape(path.suffix)}"
+    return re.fullmatch(pattern, entry) is not None
+
+
+def is_part(entry: str) -> bool:
+    """Whether an entry of a folder is a temporary file of `write_atomic`, which a kill may leave."""
+    return entry.startswith(".") and entry.endswith(PART)
 
 
 def to_json(content: Any, **options: Any) -> str:
@@ -50,6 +124,31 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             writer.writerows(rows)
 
     write_atomic(path, write)
+
+
+class Readable(Protocol):
+    """A file, a pipe or an answer."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
+
+
+def read_up_to(file: Readable, most: int, *, seconds: float = math.inf) -> bytes:
+    """All that a file, a pipe or an answer holds; of more than ``most`` bytes the first ``most + 1``.
+
+    It reads piece by piece, so that the memory it takes is that of what is there.
+
+    Raises:
+        TimeoutError: if it is not there after some seconds; a server may send one byte a minute.
+    """
+    read = getattr(file, "read1", file.read)
+    content, end = bytearray(), time.monotonic() + seconds
+    while len(content) <= most and (part := read(min(PIECE, most + 1 - len(content)))):
+        content += part
+        if time.monotonic() > end:
+            raise TimeoutError(f"not there after {seconds:g} s")
+    return bytes(content)
 
 
 def sha256(path: Path) -> str:

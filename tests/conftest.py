@@ -1,5 +1,7 @@
 """Fixtures that many tests share: small, real, seeded."""
 
+import hashlib
+import json
 import os
 
 # One thread a process, here and in what tests start: the suite runs in as many processes as there are
@@ -101,6 +103,35 @@ def etth1() -> pd.DataFrame:
 def project() -> Path:
     """The checkout."""
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def stored() -> Callable[[Path, str], Path]:
+    """The file of a folder that has this name and a part of its checksum in it."""
+
+    def find(folder: Path, name: str) -> Path:
+        (path,) = Path(folder).glob("-????????????.".join(name.rsplit(".", 1)))
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def forge() -> Callable[..., None]:
+    """Change a config.json as somebody would who knows its checksums: all of them are right."""
+    from stanhop_app.files import hashed_name
+    from stanhop_app.training.folder import write_config
+
+    def write(folder: Path, **changes: object) -> None:
+        write_config(folder, {**json.loads((folder / "config.json").read_text()), **changes})
+
+    def put(folder: Path, name: str, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        (folder / hashed_name(name, digest)).write_bytes(content)
+        return digest
+
+    write.put = put  # type: ignore[attr-defined]
+    return write
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 MODULES = (
     "data.panel",
+    "errors",
     "forecasting.forecaster",
     "layers.association",
     "layers.retrieval",

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 from stanhop_app.ui import runs
 
 from stanhop_app.errors import ArtefactError, OptionError
@@ -36,6 +37,8 @@ class Job:
     pid: int
     started: float
     """Seconds since the epoch."""
+    born: float
+    """When its process began, as the operating system says: a number may be given again."""
 
     @property
     def running(self) -> bool:
@@ -43,13 +46,7 @@ class Job:
         child = _children.get(self.pid)
         if child is not None:
             return child.poll() is None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:  # somebody else's: the number was given again
-            return False
-        return True
+        return _born(self.pid) == self.born
 
     def messages(self) -> list[str]:
         """Lines of its standard error."""
@@ -63,6 +60,18 @@ class Job:
         """Ask it to stop, as Ctrl-C does: a training leaves a checkpoint."""
         if self.running:
             os.kill(self.pid, signal.SIGINT)
+
+
+def _born(pid: int) -> float | None:
+    """When a process began; None if there is none, or none that could be of ours."""
+    if isinstance(pid, bool) or not isinstance(pid, int) or pid < 2:  # 0 and -1 name groups
+        return None
+    try:
+        process = psutil.Process(pid)
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        return None if zombie else process.create_time()
+    except (psutil.Error, OverflowError, ValueError):
+        return None
 
 
 def check_name(name: str) -> None:
@@ -107,7 +116,8 @@ def start(
             start_new_session=True,
         )
     _children[child.pid] = child
-    job = Job(name=name, command=tuple(command), pid=child.pid, started=time.time())
+    born = _born(child.pid) or 0.0  # it may have ended already
+    job = Job(name=name, command=tuple(command), pid=child.pid, started=time.time(), born=born)
     write_json(_file(name, "json"), asdict(job))
     return job
 

@@ -23,7 +23,7 @@ from stanhop_app.runs.measures import (
     window_outliers,
 )
 from stanhop_app.runs.run import Run
-from stanhop_app.training.outlier_log import OUTLIERS, read_outliers
+from stanhop_app.training.outlier_log import find_outliers, read_outliers
 
 METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
 MOST = 512
@@ -58,9 +58,13 @@ def show() -> None:
         key="download",
     )
     _cause(run, report)
-    if name != parts.SAMPLE and (runs.inside(name) / OUTLIERS).exists():
-        log = read_outliers(runs.inside(name) / OUTLIERS)
-        parts.show(norm_figure(log, title=f"{name}: norms during training"), "training")
+    try:
+        log = None if name == parts.SAMPLE else find_outliers(runs.inside(name), run.source)
+        if log is not None:
+            figure = norm_figure(read_outliers(log), title=f"{name}: norms during training")
+            parts.show(figure, "training")
+    except parts.ERRORS as error:
+        st.error(str(error))
     _bits(name, run, modules)
     parts.reproduce(
         f"stanhop outliers {parts.folder(name)} --modules {modules} --plot outliers.html",

@@ -127,6 +127,11 @@ def folder(name: str) -> str:
     return "RUN" if name == SAMPLE else shlex.quote(f"{runs.root().name}/{name}")
 
 
+def literal(name: str) -> str:
+    """How an entry of the run folder is named in Python."""
+    return repr(f"{runs.root().name}/{name}")
+
+
 def reading(run: Run) -> str:
     """The Python line that reads the table of a run's training, as ``frame``."""
     data = run.source.get("data")
@@ -151,7 +156,7 @@ def opening(name: str, run: Run) -> str:
     return (
         "from stanhop_app import datasets\nfrom stanhop_app.runs.run import Run\n\n"
         f"{reading(run)}"
-        f'run = Run.open("{runs.root().name}/{name}").on(frame)\n'
+        f"run = Run.open({literal(name)}).on(frame)\n"
     )
 
 

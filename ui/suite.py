@@ -47,7 +47,7 @@ def _results(name: str) -> None:
         "\n".join(command_lines(content, f"{runs.root().name}/{name}")),
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.suite_report import pair_table\n\n"
-        f'print(pair_table(read_results(Path("{runs.root().name}/{name}"))))',
+        f"print(pair_table(read_results(Path({parts.literal(name)}))))",
     )
 
 

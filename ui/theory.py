@@ -88,10 +88,10 @@ def _results() -> None:
         parts.show(figure, f"experiment-{number}")
     parts.download_results(name, content)
     parts.reproduce(
-        f"{shown.command} --output {runs.root().name}/{name}",
+        f"{shown.command} --output {parts.folder(name)}",
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.present import present\n\n"
-        f'print(present(read_results(Path("{runs.root().name}/{name}"))).verdict)',
+        f"print(present(read_results(Path({parts.literal(name)}))).verdict)",
     )
 
 

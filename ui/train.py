@@ -158,5 +158,5 @@ def _python(name: str, data: str, chosen: dict[str, Any]) -> str:
     return (
         f"{head}from stanhop_app import {imports}\n\n"
         f"forecaster = STanHopForecaster({listed})\n"
-        f'forecaster.fit({load}("{source}"))\nforecaster.save("{runs.root().name}/{name}")'
+        f"forecaster.fit({load}({source!r}))\nforecaster.save({parts.literal(name)})"
     )

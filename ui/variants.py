@@ -82,7 +82,7 @@ def _results(name: str) -> None:
         command_line(content, data, f"{runs.root().name}/{name}"),
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.variants_report import rank_table\n\n"
-        f'print(rank_table(read_results(Path("{runs.root().name}/{name}"))))',
+        f"print(rank_table(read_results(Path({parts.literal(name)}))))",
     )
 
 

@@ -38,11 +38,12 @@ def read_frame(
     day_first: bool | None = None,
     decimal: str | None = None,
     thousands: str | None = None,
+    max_megabytes: int = ReadingConfig.max_megabytes,
 ) -> pd.DataFrame:
     """Read a table and make it a regular frame: `read_table`, then `to_frame` (see there)."""
     name = source_name(source)
     return to_frame(
-        read_table(source, decimal=decimal, thousands=thousands),
+        read_table(source, decimal=decimal, thousands=thousands, max_megabytes=max_megabytes),
         name=name,
         time_column=time_column,
         id_column=id_column,

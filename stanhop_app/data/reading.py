@@ -40,6 +40,9 @@ class ReadingConfig:
     thousands: str | None = option(
         None, "Mark that groups digits in a CSV file: , in 1,234.5; found in the table if left out."
     )
+    max_megabytes: int = option(
+        2048, "Megabytes that a table may have when it is unpacked; more is not read.", least=1
+    )
 
     def __post_init__(self) -> None:
         check(self)

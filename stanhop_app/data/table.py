@@ -1,5 +1,6 @@
 """Files from users become tables: CSV or Parquet, gzipped or not, from disk or a pipe."""
 
+import contextlib
 import gzip
 import io
 import re
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import IO
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.files import read_up_to
 
 SEPARATORS = ",;\t|"
 HEAD_LINES = 1000
@@ -26,7 +29,11 @@ def source_name(source: str | Path | IO[bytes]) -> str:
 
 
 def read_table(
-    source: str | Path | IO[bytes], *, decimal: str | None = None, thousands: str | None = None
+    source: str | Path | IO[bytes],
+    *,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    max_megabytes: int = ReadingConfig.max_megabytes,
 ) -> pd.DataFrame:
     """Read CSV or Parquet, gzipped or not, from a path or an open binary file.
 
@@ -40,6 +47,7 @@ def read_table(
             the columns of numbers prove (1,5 or 1.234,5 or 1.000.000 prove a comma).
         thousands: what groups digits in CSV, as in 1.234,5. Default: between separators other than commas,
             the mark that is not the decimal.
+        max_megabytes: that the table may have when it is unpacked.
 
     Returns:
         The table; ``attrs["decimal"]`` is the mark that was found, if one had to be.
@@ -50,11 +58,10 @@ def read_table(
         OptionError: for a decimal or thousands mark that cannot be one.
     """
     decimal, thousands = _check_marks(decimal, thousands)
+    ReadingConfig(max_megabytes=max_megabytes)
     name = source_name(source)
     try:
-        content = Path(source).read_bytes() if isinstance(source, str | Path) else source.read()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+        content = _read_within(source, name, max_megabytes)
     except FileNotFoundError:
         raise DataError(f"{name}: no such file.") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -63,8 +70,11 @@ def read_table(
         raise DataError(f"{name}: the file is empty.")
     try:
         if content[:4] == b"PAR1":
+            _check_parquet(content, name, max_megabytes)
             return pd.read_parquet(io.BytesIO(content))
         return _read_csv(content, decimal, thousands)
+    except DataError:
+        raise
     except UnicodeDecodeError:
         raise DataError(
             f"{name}: neither Parquet nor text in UTF-8; if it is text, save it as UTF-8."
@@ -72,6 +82,40 @@ def read_table(
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{name}: not a table that can be read ({reason}).") from None
+
+
+def _read_within(source: str | Path | IO[bytes], name: str, megabytes: int) -> bytes:
+    """What a file holds, unpacked; never more than so much of it is in memory.
+
+    Raises:
+        DataError: if it is more.
+        OSError, EOFError, zlib.error: if it cannot be read.
+    """
+    most = megabytes * 2**20
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, str | Path):
+            source = stack.enter_context(Path(source).open("rb"))
+        content = read_up_to(source, most)
+        if content[:2] == b"\x1f\x8b" and len(content) <= most:
+            content = read_up_to(gzip.GzipFile(fileobj=io.BytesIO(content)), most)
+    if len(content) > most:
+        raise _too_large(name, megabytes)
+    return content
+
+
+def _too_large(name: str, megabytes: int) -> DataError:
+    return DataError(
+        f"{name}: has more than {megabytes:,} MB when it is unpacked; raise max_megabytes "
+        "(--max-megabytes) if it is to be read."
+    )
+
+
+def _check_parquet(content: bytes, name: str, megabytes: int) -> None:
+    """Refuse a file whose columns would take more memory than is allowed: a few bytes can say many rows."""
+    metadata = pq.ParquetFile(io.BytesIO(content)).metadata
+    groups = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if max(sum(groups), 8 * metadata.num_rows * metadata.num_columns) > megabytes * 2**20:
+        raise _too_large(name, megabytes)
 
 
 def _check_marks(decimal: str | None, thousands: str | None) -> tuple[str | None, str | None]:

@@ -1,7 +1,7 @@
 """The artefact of a fitted forecaster: a folder that any machine and version can read.
 
-``config.json`` says everything that is not a tensor; ``model.safetensors`` holds the network and the
-last rows of the history. Nothing is pickled, nothing in it is executed, and its checksum is verified.
+``config.json`` says everything that is not a tensor; ``model-<checksum>.safetensors`` holds the network and
+the last rows of the history. Nothing is pickled, nothing in it is executed, and checksums are verified.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,42 +17,73 @@ from stanhop_app.data.context import stamp, stamped_context
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError
-from stanhop_app.files import sha256, write_json
+from stanhop_app.files import find_hashed, hashed_name
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.checkpoint import (
     load_tensors,
     load_weights,
-    save_tensors,
+    save_hashed,
     with_prefix,
     without_prefix,
 )
-from stanhop_app.training.folder import CONFIG, FORMATS, RUN, read_config
+from stanhop_app.training.folder import (
+    CONFIG,
+    FORMATS,
+    RUN,
+    keep_only,
+    read_config,
+    write_config,
+    writing,
+)
 from stanhop_app.version import __version__
 
 WEIGHTS = "model.safetensors"
+READS = 5
+"""Times that a folder is read anew where another process replaces what is in it."""
 T = TypeVar("T")
 
 
 def save(fitted: Fitted, parameters: Mapping[str, Any], folder: Path, *, force: bool) -> None:
-    """Write a fit; ``config.json`` comes last, so that a folder with it is whole.
+    """Write a fit into a folder of its own.
 
     Args:
         fitted: what the fit found.
         parameters: what it was asked for, by the names of the estimator; JSON values.
         folder: made if need be.
-        force: overwrite an artefact.
+        force: overwrite an artefact. Until the new one is whole the old one is.
 
     Raises:
         ArtefactError: if there is an artefact already and ``force`` is False.
+        BusyError: if another process writes into the folder.
+        StorageError: if a file cannot be written.
     """
-    if (folder / CONFIG).exists() and not force:
-        raise ArtefactError(f"{folder}: there is an artefact already; use force=True (--force).")
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        if (folder / CONFIG).exists() and not force:
+            raise ArtefactError(
+                f"{folder}: there is an artefact already; use force=True (--force)."
+            )
+        write(fitted, parameters, folder)
+
+
+def write(
+    fitted: Fitted, parameters: Mapping[str, Any], folder: Path, *, beside: Mapping[str, str] = {}
+) -> None:
+    """Write a fit; the caller is the only one who writes there (`writing`).
+
+    The weights go into a file that is named after its content. ``config.json``, which names it, is
+    replaced last and in one step: before it the folder holds the old artefact, after it the new one.
+
+    Args:
+        fitted: what the fit found.
+        parameters: what it was asked for.
+        folder: the folder, which is there.
+        beside: further files that belong to this fit, and their SHA-256 (`hashed_name`).
+    """
     context = torch.from_numpy(fitted.context.to_numpy(dtype=np.float64).copy())
     tensors = {**with_prefix("network", fitted.network.state_dict()), "context": context}
-    save_tensors(folder / WEIGHTS, tensors, {"format": RUN})
+    weights = save_hashed(folder / WEIGHTS, tensors, {"format": RUN})
     combination = fitted.combination
     config = {
         "format": RUN,
@@ -76,9 +107,11 @@ def save(fitted: Fitted, parameters: Mapping[str, Any], folder: Path, *, force: 
         "history": fitted.history,
         "metrics": fitted.metrics,
         "source": dict(fitted.source) or None,
-        "weights_sha256": sha256(folder / WEIGHTS),
+        "weights_sha256": weights,
     }
-    write_json(folder / CONFIG, config)
+    write_config(folder, config)
+    files = {WEIGHTS: weights, **beside}
+    keep_only(folder, [hashed_name(name, digest) for name, digest in files.items()])
 
 
 def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
@@ -92,13 +125,16 @@ def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
     Raises:
         ArtefactError: if it is missing, damaged, foreign or newer than this package.
     """
-    config = read_config(folder)
-    path = folder / WEIGHTS
-    if not path.exists():
+    for _ in range(READS):
+        config = read_config(folder)
+        path = find_hashed(folder / WEIGHTS, str(config.get("weights_sha256")))
+        try:
+            tensors, _ = load_tensors(path, sha256=str(config.get("weights_sha256")))
+            break
+        except FileNotFoundError:  # replaced between the two reads
+            continue
+    else:
         raise ArtefactError(f"{path}: no such file; the artefact is not whole.")
-    if sha256(path) != config.get("weights_sha256"):
-        raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the artefact is damaged.")
-    tensors, _ = load_tensors(path)
     try:
         fitted = _fitted(config, tensors, str(path))
         return make(fitted, _with_clip(config["parameters"]))

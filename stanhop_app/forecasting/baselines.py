@@ -18,7 +18,7 @@ from stanhop_app.models.stanhop import LinearPart
 from stanhop_app.training.checkpoint import (
     load_tensors,
     load_weights,
-    save_tensors,
+    save_hashed,
     with_prefix,
     without_prefix,
 )
@@ -111,8 +111,12 @@ def fit_baselines(
     }
 
 
-def save_baselines(baselines: dict[str, Predictor], path: Path) -> None:
-    """Write the two fitted baselines as one safetensors file, so that later scores have them too."""
+def save_baselines(baselines: dict[str, Predictor], path: Path) -> str:
+    """Write the two fitted baselines as one safetensors file, so that later scores have them too.
+
+    Returns:
+        Its SHA-256, after which it is named (`stanhop_app.files.hashed_name`).
+    """
     ridge, dlinear = (baselines[name].predict for name in ("ridge", "DLinear"))
     assert isinstance(ridge, nn.Module)
     assert isinstance(dlinear, nn.Module)
@@ -120,7 +124,7 @@ def save_baselines(baselines: dict[str, Predictor], path: Path) -> None:
         **with_prefix("ridge", ridge.state_dict()),
         **with_prefix("dlinear", dlinear.state_dict()),
     }
-    save_tensors(path, tensors, {"notes": {name: b.note for name, b in baselines.items()}})
+    return save_hashed(path, tensors, {"notes": {name: b.note for name, b in baselines.items()}})
 
 
 def load_baselines(path: Path, *, horizon: int, season: int) -> dict[str, Predictor]:

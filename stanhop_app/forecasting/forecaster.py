@@ -326,16 +326,22 @@ class STanHopForecaster(BaseEstimator):
         return named
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the artefact: a folder with ``config.json`` and ``model.safetensors``, no pickle.
+        """Write the artefact: a folder with ``config.json`` and a file of tensors, no pickle.
 
         Raises:
             ArtefactError: if there is an artefact already and ``force`` is False.
+            BusyError: if another process writes into the folder.
+            StorageError: if a file cannot be written; an artefact that was there is kept.
         """
         check_is_fitted(self)
+        artefact.save(self.fitted_, self.kept_params(), Path(path), force=force)
+
+    def kept_params(self) -> dict[str, Any]:
+        """The parameters that an artefact keeps; JSON values."""
         kept = {k: v for k, v in self.get_params(deep=False).items() if k != "progress"}
         for name in ("network", "training"):
             kept[name] = dict(kept[name] or {}) or None
-        artefact.save(self.fitted_, kept, Path(path), force=force)
+        return kept
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "STanHopForecaster":

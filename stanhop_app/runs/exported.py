@@ -14,10 +14,9 @@ from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import sha256
 from stanhop_app.forecasting.rolling import Predict, forecast_after
 from stanhop_app.runs.config import EXPORTS
-from stanhop_app.training.folder import CONFIG, EXPORT, RUN, read_config
+from stanhop_app.training.folder import CONFIG, EXPORT, RUN, belonging, read_config
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
@@ -55,8 +54,13 @@ class ExportedForecaster:
         self.context_, self._predict_window = context, predict
 
     @classmethod
-    def load(cls, folder: str | Path) -> "ExportedForecaster":
+    def load(cls, folder: str | Path, *, trust: bool = False) -> "ExportedForecaster":
         """Read a folder that ``stanhop export`` wrote.
+
+        Args:
+            folder: the folder.
+            trust: whether a program of torch may be loaded. It can hold expressions that torch evaluates
+                and libraries that are loaded: whoever wrote it runs code here. ONNX cannot.
 
         Raises:
             ArtefactError: if it is missing, damaged, newer than this package, or what runs it is not
@@ -65,13 +69,16 @@ class ExportedForecaster:
         folder = Path(folder)
         config = read_config(folder, EXPORT)
         try:
-            path = folder / EXPORTS[config["kind"]]
-            for file in (path, folder / CONTEXT):
-                if not file.exists():
-                    raise ArtefactError(f"{file}: no such file; the export is not whole.")
-                if sha256(file) != config["sha256"][file.name]:
-                    raise ArtefactError(f"{file}: checksum does not match {CONFIG}; it is damaged.")
-            values = np.load(folder / CONTEXT, allow_pickle=False)
+            path, context_file = (
+                belonging(folder, name, config["sha256"][name])
+                for name in (EXPORTS[config["kind"]], CONTEXT)
+            )
+            if path.suffix != ".onnx" and not trust:
+                raise ArtefactError(
+                    f"{path}: a program of torch can run code of whoever wrote it; if that was you, say so "
+                    "with --trust (trust=True), or export the run again with --to onnx, which cannot."
+                )
+            values = np.load(context_file, allow_pickle=False)
             context = stamped_context(values, config)
             predict = onnx_session(path) if path.suffix == ".onnx" else _program(path)
             return cls(config, context, predict)
@@ -100,14 +107,20 @@ class ExportedForecaster:
         return self._predict_window(np.ascontiguousarray(windows, dtype=np.float32))
 
 
-def load_forecaster(folder: Path) -> "STanHopForecaster | ExportedForecaster":
+def load_forecaster(
+    folder: Path, *, trust: bool = False
+) -> "STanHopForecaster | ExportedForecaster":
     """Whatever can forecast in a folder: a run, or an exported model (then torch is not imported).
+
+    Args:
+        folder: the folder.
+        trust: of `ExportedForecaster.load`.
 
     Raises:
         ArtefactError: if the folder is neither, or damaged.
     """
     if read_config(folder, RUN, EXPORT)["format"] == EXPORT:
-        return ExportedForecaster.load(folder)
+        return ExportedForecaster.load(folder, trust=trust)
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
     return STanHopForecaster.load(folder)
@@ -125,8 +138,12 @@ def onnx_session(path: Path) -> Predict:
         raise ArtefactError(
             f"{path}: needs onnxruntime, which is not installed: pip install onnxruntime."
         ) from None
+    content = path.read_bytes()
+    # The key of a file beside the model: runtimes up to 1.23 read it wherever it lies.
+    if b"location" in content:
+        raise ArtefactError(f"{path}: names data outside of itself, which is not read.")
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         (given,) = session.get_inputs()
     except Exception as error:  # onnxruntime's errors have no common class of their own
         logging.getLogger(__name__).debug("onnxruntime", exc_info=True)

@@ -1,5 +1,6 @@
 """Export a fitted forecaster, checked against itself before it is accepted."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from torch import Tensor
 from stanhop_app.data.context import stamp
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import ConversionError, ExportError, OptionError
-from stanhop_app.files import sha256, write_atomic, write_json
+from stanhop_app.files import hashed_name, is_hashed, is_part, sha256, write_atomic
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.predictor import Predictor
@@ -29,13 +30,23 @@ from stanhop_app.runs.exported import (
 from stanhop_app.runs.measures import calibration_batches
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
 from stanhop_app.runs.run import Run
-from stanhop_app.training.folder import CONFIG, EXPORT, FORMATS
+from stanhop_app.training.folder import (
+    CONFIG,
+    EXPORT,
+    FORMATS,
+    WRITER,
+    keep_only,
+    write_config,
+    writing,
+)
 from stanhop_app.version import __version__
 
 LARGEST_DIFFERENCE = 1e-4
 """Largest difference of a float export from the network, relative to the largest value forecast."""
 LARGEST_LOSS = 0.01
 """Share by which the validation error of an int8 export may exceed that of the network."""
+SCRATCH = ".export-"
+"""Beginning of the name of the folder in which an export is made; a kill may leave one."""
 FLOAT = "float.onnx"
 """What int8 is made from; it is timed beside it, and not kept."""
 BATCHES = (1, 64)
@@ -80,10 +91,22 @@ def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> Expor
         )
     _check_folder(folder, force)
     parts = {} if run.panel is None else run.parts
+    made = not folder.exists()
+    try:
+        with writing(folder):
+            return _export(run, folder, to, parts)
+    except BaseException:
+        if made and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def _export(run: Run, folder: Path, to: str, parts: Mapping[str, Windows]) -> ExportReport:
+    """Make an export beside the one that may be there, judge it, and let it count."""
     fitted = run.fitted
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the folder, so that an earlier export stays whole until this one is accepted.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+    for left in folder.glob(f"{SCRATCH}*"):  # by a kill
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as name:
         scratch, window = Path(name), _window(fitted)
         layers = _convert(fitted.network, scratch, to, window, parts)
         exported = _finish(run, scratch, to)
@@ -127,22 +150,30 @@ def _convert(
 
 
 def _move(scratch: Path, folder: Path, to: str) -> None:
-    """Put the files of an accepted export in their place, ``config.json`` last."""
-    folder.mkdir(exist_ok=True)
-    for name in {CONFIG, CONTEXT, *EXPORTS.values()}:
-        (folder / name).unlink(missing_ok=True)
-    for name in (EXPORTS[to], CONTEXT, CONFIG):
+    """Put the files of an accepted export beside the old ones, then replace ``config.json``."""
+    names = [_hashed(scratch, name) for name in (EXPORTS[to], CONTEXT)]
+    for name in (*names, CONFIG):
         (scratch / name).replace(folder / name)
+    keep_only(folder, names)
+
+
+def _hashed(scratch: Path, name: str) -> str:
+    """Name a file after its content."""
+    hashed = hashed_name(name, sha256(scratch / name))
+    (scratch / name).replace(scratch / hashed)
+    return hashed
 
 
 def _check_folder(folder: Path, force: bool) -> None:
     if folder.is_file():
         raise OptionError(f"{folder}: is a file; choose another --output.")
-    known = {CONFIG, CONTEXT, *EXPORTS.values()}
     there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if there - known:
+    left = {e for e in there if is_part(e) or e.startswith(SCRATCH) or e == WRITER}
+    names = (CONTEXT, *EXPORTS.values())
+    known = {e for e in there if e in (CONFIG, *names) or any(is_hashed(e, n) for n in names)}
+    if there - known - left:
         raise OptionError(f"{folder}: holds other files; choose another --output.")
-    if there and not force:
+    if CONFIG in there and not force:
         raise OptionError(f"{folder}: exists; choose another --output, or --force.")
 
 
@@ -183,8 +214,8 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
         "source": dict(run.source) or None,
         "sha256": {name: sha256(folder / name) for name in (EXPORTS[to], CONTEXT)},
     }
-    write_json(folder / CONFIG, config)
-    return ExportedForecaster.load(folder)
+    write_config(folder, config)
+    return ExportedForecaster.load(folder, trust=True)  # it was made here
 
 
 def _difference(network: STanHopNet, exported: ExportedForecaster, window: Tensor) -> float:

@@ -1,12 +1,14 @@
 """Make a run: train, score beside the baselines, and keep everything in one folder."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stanhop_app.data.panel import Panel
-from stanhop_app.files import sha256
+from stanhop_app.files import write_hashed
+from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.baselines import save_baselines
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.config import RunConfig
@@ -16,12 +18,12 @@ from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import BASELINES, Report, choose_season, fit_and_score
 from stanhop_app.training.folder import (
     CHECKPOINT,
-    CONFIG,
     HISTORY,
     STEPS,
     check_folder,
     is_main_process,
     read_config,
+    writing,
 )
 from stanhop_app.training.outlier_log import OUTLIERS
 
@@ -58,30 +60,39 @@ def make_run(
     check_folder(folder, read_config, resume=resume, force=force)
     prepared = forecaster.prepare(panel)
     season = choose_season(panel, season)
-    if force and not resume and is_main_process():  # only now that nothing can be refused
-        for name in (CHECKPOINT, CONFIG, OUTLIERS, HISTORY, STEPS):
-            (folder / name).unlink(missing_ok=True)
-    if outlier_steps is None and is_main_process():
-        # Of an earlier training that was asked for them.
-        (folder / OUTLIERS).unlink(missing_ok=True)
-    forecaster.fit_prepared(prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps)
-    run = Run(forecaster=forecaster, folder=folder, panel=panel)
-    report, baselines = fit_and_score(run, season)
-    if is_main_process():
-        save_baselines(baselines, folder / BASELINES)
-        kept = {
-            **(source or {}),
-            "sha256": panel.fingerprint,
-            "season": season,
-            "baselines_sha256": sha256(folder / BASELINES),
-            "train_end": panel.train_end,
-        }
-        report = replace(report, warning=memorization_warning(run))
-        (folder / NOVELTY).unlink(missing_ok=True)
-        if novelty:
-            save_store(remember(run), folder / NOVELTY)
-            kept["novelty_sha256"] = sha256(folder / NOVELTY)
-        forecaster.fitted_ = replace(run.fitted, source=kept, metrics=report.as_json())
-        forecaster.save(folder, force=True)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+    with writing(folder) if is_main_process() else nullcontext():
+        # Again, now that no other process can change it.
+        check_folder(folder, read_config, resume=resume, force=force)
+        if is_main_process() and not resume:
+            for name in (
+                CHECKPOINT,
+                HISTORY,
+                STEPS,
+                OUTLIERS,
+            ):  # of a training that was not finished
+                (folder / name).unlink(missing_ok=True)
+        forecaster.fit_prepared(
+            prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
+        )
+        run = Run(forecaster=forecaster, folder=folder, panel=panel)
+        report, baselines = fit_and_score(run, season)
+        if is_main_process():
+            report = replace(report, warning=memorization_warning(run))
+            beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
+            if novelty:
+                beside[NOVELTY] = save_store(remember(run), folder / NOVELTY)
+            if outlier_steps is not None:
+                log = (folder / OUTLIERS).read_bytes()
+                beside[OUTLIERS] = write_hashed(folder / OUTLIERS, lambda f: f.write_bytes(log))
+            kept = {
+                **(source or {}),
+                "sha256": panel.fingerprint,
+                "season": season,
+                "train_end": panel.train_end,
+                **{f"{Path(name).stem}_sha256": digest for name, digest in beside.items()},
+            }
+            forecaster.fitted_ = replace(run.fitted, source=kept, metrics=report.as_json())
+            write(run.fitted, forecaster.kept_params(), folder, beside=beside)
+            for name in (CHECKPOINT, OUTLIERS):
+                (folder / name).unlink(missing_ok=True)
     return report

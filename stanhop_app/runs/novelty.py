@@ -16,13 +16,13 @@ from pandas.tseries.frequencies import to_offset
 from torch import Tensor
 
 from stanhop_app.errors import ArtefactError, DataError
-from stanhop_app.files import sha256
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.outliers import find_modules
 from stanhop_app.runs.run import Run
 from stanhop_app.theory.activations import activations
 from stanhop_app.theory.energy import distance_energy, scaled_beta
-from stanhop_app.training.checkpoint import load_tensors, save_tensors
+from stanhop_app.training.checkpoint import load_tensors, save_hashed
+from stanhop_app.training.folder import belonging
 
 NOVELTY = "novelty.safetensors"
 """Name of the file in a run folder."""
@@ -151,11 +151,11 @@ def explain(run: Run, store: NoveltyStore, table: pd.DataFrame | None = None) ->
     return Explanation(novelty=float(store.novelty(activation)[0]), nearest=nearest)
 
 
-def save_store(store: NoveltyStore, path: Path) -> None:
-    """Write a store, atomically, without pickle."""
+def save_store(store: NoveltyStore, path: Path) -> str:
+    """Write a store, without pickle; its SHA-256, after which the file is named."""
     names = ("patterns", "mean", "deviation", "origins", "energies")
     tensors = {name: getattr(store, name) for name in names}
-    save_tensors(path, tensors, {"beta": store.beta})
+    return save_hashed(path, tensors, {"beta": store.beta})
 
 
 def load_store(run: Run) -> NoveltyStore:
@@ -170,9 +170,7 @@ def load_store(run: Run) -> NoveltyStore:
             f"{run.folder}: keeps nothing of its training windows; train it with --novelty to explain "
             "forecasts."
         )
-    path = run.folder / NOVELTY
-    if not path.exists() or sha256(path) != wanted:
-        raise ArtefactError(f"{path}: is missing or does not match the run; train it again.")
+    path = belonging(run.folder, NOVELTY, wanted)
     tensors, header = load_tensors(path)
     return NoveltyStore(**tensors, beta=header["beta"])
 

@@ -11,14 +11,13 @@ from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import sha256
 from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
 from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.runs.run import Run
-from stanhop_app.training.folder import CONFIG
+from stanhop_app.training.folder import belonging
 
 BASELINES = "baselines.safetensors"
 """Name of the file in a run folder."""
@@ -89,14 +88,12 @@ def evaluate_run(run: Run) -> Report:
         DataError: if there is no table, or its rows are too few.
     """
     folder = run.folder
-    if folder is None or "season" not in run.source or not (folder / BASELINES).exists():
+    digest = run.source.get("baselines_sha256")
+    if folder is None or "season" not in run.source or digest is None:
         raise ArtefactError(f"{folder}: saved without baselines; make a run with `stanhop train`.")
     season = run.source["season"]
-    if sha256(folder / BASELINES) != run.source.get("baselines_sha256"):
-        raise ArtefactError(
-            f"{folder / BASELINES}: checksum does not match {CONFIG}; it is damaged."
-        )
-    baselines = load_baselines(folder / BASELINES, horizon=run.fitted.horizon, season=season)
+    path = belonging(folder, BASELINES, digest)
+    baselines = load_baselines(path, horizon=run.fitted.horizon, season=season)
     return score_run(run, baselines, season)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -51,7 +52,7 @@ def _memories(content: Mapping[str, Any]) -> Shown:
         title=f"{kind.title()}: {where}",
         verdict=capacity.claim(content),
         command=(
-            f"stanhop theory {kind} --data {options['data']} --beta {options['beta']:g} "
+            f"stanhop theory {kind} --data {quote(str(options['data']))} --beta {options['beta']:g} "
             f"--steps {options['steps']}"
             + (f" --stored {options['stored']}" if kind == "noise" else "")
             + (" --full" if options["repeats"] == REPEATS["full"] else "")
@@ -71,7 +72,7 @@ def _convergence(content: Mapping[str, Any]) -> Shown:
         title=f"Convergence: {where}",
         verdict=convergence.convergence_claim(content),
         command=(
-            f"stanhop theory convergence --data {options['data']} --dim {options['dim']} "
+            f"stanhop theory convergence --data {quote(str(options['data']))} --dim {options['dim']} "
             f"--max-steps {options['max_steps']} --associations {_listed(content, 'association')} "
             f"--sizes {_listed(content, 'samples')} --seeds {_listed(content, 'seed')}"
         ),
@@ -121,7 +122,7 @@ def _bound(content: Mapping[str, Any]) -> Shown:
     return Shown(
         title=title,
         verdict=result.verdict,
-        command=f"stanhop theory bound --data {result.data}"
+        command=f"stanhop theory bound --data {quote(result.data)}"
         + (" --full" if content["options"]["characters"] == TEXT["full"][0] else ""),
         table=table,
         figures=[
@@ -138,7 +139,8 @@ def _bound(content: Mapping[str, Any]) -> Shown:
 
 def _listed(content: Mapping[str, Any], name: str) -> str:
     """Values of the cells, once each, as an option takes them."""
-    return ",".join(str(v) for v in dict.fromkeys(cell[name] for cell in content["cells"].values()))
+    values = dict.fromkeys(cell[name] for cell in content["cells"].values())
+    return quote(",".join(map(str, values)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
 """``config.json`` of a run folder of the suite."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from stanhop_app.errors import ArtefactError
-from stanhop_app.training.folder import CONFIG
+from stanhop_app.training.folder import CONFIG, check_checksum, read_json
 from stanhop_app.version import __version__
 
-FORMAT, FORMAT_VERSION = "stanhop-suite", 1
+FORMAT, FORMAT_VERSION = "stanhop-suite", 2
 
 
 def is_suite_run(folder: Path) -> bool:
@@ -31,15 +30,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ArtefactError(
             f"{folder}: not a run of the suite; make one with `stanhop suite train`."
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: damaged ({error}).") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_json(path)
+    if content.get("format") != FORMAT:
         raise ArtefactError(f"{path}: not of a run of the suite.")
-    if content.get("format_version") != FORMAT_VERSION:
+    if content.get("format_version") not in (1, FORMAT_VERSION):
         raise ArtefactError(
-            f"{path}: format version {content.get('format_version')}, this package ({__version__}) reads "
-            f"{FORMAT_VERSION}."
+            f"{path}: format version {content.get('format_version')}, this package ({__version__}) reads 1 "
+            f"and {FORMAT_VERSION}."
         )
+    check_checksum(path, content, since=2)
     return content

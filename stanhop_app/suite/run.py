@@ -1,6 +1,7 @@
 """Runs of the suite: trained, kept in a folder, opened again, scored.
 
-A folder holds ``config.json``, ``model.safetensors`` and, of texts, ``tokenizer.json``; nothing is pickled.
+A folder holds ``config.json``, the weights and, of texts, the tokenizer, which are named after their content;
+nothing is pickled.
 """
 
 import json
@@ -13,15 +14,22 @@ import torch
 from torch import nn
 
 from stanhop_app.errors import ArtefactError, DataError, OptionError
-from stanhop_app.files import sha256, to_json, write_json, write_text
+from stanhop_app.files import hashed_name, to_json, write_hashed
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
 from stanhop_app.suite.tasks import SuiteTask, make_task
-from stanhop_app.training.checkpoint import load_tensors, load_weights, save_tensors
-from stanhop_app.training.folder import CHECKPOINT, CONFIG
+from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed
+from stanhop_app.training.folder import (
+    CHECKPOINT,
+    CONFIG,
+    belonging,
+    keep_only,
+    write_config,
+    writing,
+)
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 from stanhop_app.version import __version__
@@ -154,14 +162,29 @@ def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
 
 
 def save_run(run: SuiteRun, folder: Path) -> None:
-    """Write a run; ``config.json`` comes last, so that a folder with it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_tensors(folder / WEIGHTS, run.network.state_dict(), {"format": FORMAT})
-    (folder / TOKENIZER).unlink(missing_ok=True)
+    """Write a run into a folder of its own.
+
+    Raises:
+        BusyError: if another process writes into the folder.
+    """
+    with writing(folder):
+        write_run(run, folder)
+
+
+def write_run(run: SuiteRun, folder: Path) -> None:
+    """Write a run; the caller is the only one who writes there (`writing`).
+
+    ``config.json``, which names the other files, is replaced last and in one step.
+    """
+    weights = save_hashed(folder / WEIGHTS, run.network.state_dict(), {"format": FORMAT})
+    files = {WEIGHTS: weights}
     if run.tokenizer is not None:
-        write_text(folder / TOKENIZER, run.tokenizer)
-    write_json(
-        folder / CONFIG,
+        text = run.tokenizer
+        files[TOKENIZER] = write_hashed(
+            folder / TOKENIZER, lambda file: file.write_text(text, encoding="utf-8")
+        )
+    write_config(
+        folder,
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -172,10 +195,11 @@ def save_run(run: SuiteRun, folder: Path) -> None:
             "metrics": dict(run.metrics),
             "history": run.history,
             "steps": dict(run.steps),
-            "weights_sha256": sha256(folder / WEIGHTS),
-            "tokenizer_sha256": sha256(folder / TOKENIZER) if run.tokenizer else None,
+            "weights_sha256": weights,
+            "tokenizer_sha256": files.get(TOKENIZER),
         },
     )
+    keep_only(folder, [hashed_name(name, digest) for name, digest in files.items()])
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -186,11 +210,7 @@ def load_run(folder: Path) -> SuiteRun:
         ArtefactError: saying what is wrong with the folder.
     """
     content = read_config(folder)
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise ArtefactError(f"{path}: no such file; the run is not whole.")
-    if sha256(path) != content.get("weights_sha256"):
-        raise ArtefactError(f"{path}: checksum does not match {CONFIG}; the run is damaged.")
+    path = belonging(folder, WEIGHTS, content.get("weights_sha256"))
     tensors, _ = load_tensors(path)
     tokenizer = _read_tokenizer(folder, content.get("tokenizer_sha256"))
     try:
@@ -213,12 +233,9 @@ def load_run(folder: Path) -> SuiteRun:
 
 
 def _read_tokenizer(folder: Path, wanted: str | None) -> str | None:
-    path = folder / TOKENIZER
-    if wanted is None:
-        return None
-    if not path.exists() or sha256(path) != wanted:
-        raise ArtefactError(f"{path}: is missing or does not match {CONFIG}; the run is damaged.")
-    return path.read_text(encoding="utf-8")
+    return (
+        None if wanted is None else belonging(folder, TOKENIZER, wanted).read_text(encoding="utf-8")
+    )
 
 
 def read_suite_config(content: Mapping[str, Any]) -> SuiteConfig:

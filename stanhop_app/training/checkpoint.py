@@ -3,42 +3,103 @@
 A checkpoint and an artefact both hold their tensors as safetensors, whose header carries JSON.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from stanhop_app.errors import ArtefactError
-from stanhop_app.files import to_json, write_atomic
+from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.files import to_json, write_atomic, write_hashed
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header as one safetensors file, atomically."""
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"header": to_json(header)}
-    write_atomic(path, lambda file: save_file(content, file, metadata=metadata))
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote, onto the CPU.
+    """Write tensors and a JSON header as one safetensors file, atomically, with their checksum in it.
 
     Raises:
+        StorageError: if it cannot be written; what was there is kept.
+    """
+    write_atomic(path, _writer(tensors, header))
+
+
+def save_hashed(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """As `save_tensors`, under a name that says what is in it (`write_hashed`); its SHA-256."""
+    return write_hashed(path, _writer(tensors, header))
+
+
+def _writer(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Callable[[Path], None]:
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = to_json(header)
+    # One key: the order of several is left to chance, and a seed fixes files to the bit.
+    metadata = {"header": to_json({"content": header, "sha256": _digest(content, text)})}
+
+    def write(file: Path) -> None:
+        try:
+            save_file(content, file, metadata=metadata)
+        except safetensors.SafetensorError as error:  # a full disk, too
+            raise OSError(str(error)) from error
+
+    return write
+
+
+def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
+    """SHA-256 of names, types, shapes and values, and of the header."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_tensors(
+    path: Path, *, sha256: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote, onto the CPU.
+
+    Args:
+        path: the file.
+        sha256: what its checksum must be; None: only the one that it holds is compared.
+
+    Raises:
+        FileNotFoundError: if there is no such file and ``sha256`` is given, so that a caller can look again.
         ArtefactError: if the file is missing or damaged.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("header", "{}"))
+        content = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise ArtefactError(f"{path}: checksum does not match config.json; it is damaged.")
+        metadata = _metadata(content)
         # In memory of their own: where in a file a tensor lies must not change the last bit of a product.
-        return {name: tensor.clone() for name, tensor in load_file(path).items()}, header
+        tensors = {name: tensor.clone() for name, tensor in load(content).items()}
+        header = json.loads(metadata.get("header", "{}"))
+        if header.keys() != {"content", "sha256"}:  # of an older version, without a checksum
+            return tensors, header
+        if _digest(tensors, to_json(header["content"])) != header["sha256"]:
+            raise ArtefactError(f"{path}: damaged (its checksum does not match its content).")
+        return tensors, header["content"]
+    except ArtefactError:
+        raise
     except FileNotFoundError:
+        if sha256 is not None:
+            raise
         raise ArtefactError(f"{path}: no such file.") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, AttributeError) as error:
         raise ArtefactError(f"{path}: damaged ({error}).") from None
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """What stands beside the tensors in a safetensors file: its first 8 bytes say how long its header is."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = header.get("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise OptionError("its metadata is no mapping")
+    return metadata
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

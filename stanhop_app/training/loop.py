@@ -68,6 +68,8 @@ def train(
             loop.load()
             if watch is not None and loop.position.step:
                 watch.load()
+        if loop.position.step == 0:
+            loop.save()  # before any log: what a kill leaves can be gone on with
         if loop.watch is not None and loop.position.step == 0:
             loop.watch(model, 0)
         bar = tqdm(

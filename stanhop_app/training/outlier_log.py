@@ -1,7 +1,9 @@
 """Outliers while a model trains: the papers' figure of maximum infinity norms over steps."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import write_csv
 from stanhop_app.outliers import Modules, record
+from stanhop_app.training.folder import CHECKPOINT, belonging
 
 OUTLIERS = "outliers.csv"
 """Name of the file in a run folder."""
@@ -81,6 +84,22 @@ class OutlierLog:
             "max_inf_norm": by_step["max_inf_norm"].max().round(4).tolist(),
             "kurtosis": by_step["kurtosis"].mean().round(4).tolist(),
         }
+
+
+def find_outliers(folder: Path, source: Mapping[str, Any]) -> Path | None:
+    """The log that belongs to a run, or None.
+
+    Args:
+        folder: of the run.
+        source: what it keeps of its making; of an older version nothing of the log.
+
+    Raises:
+        ArtefactError: if it was changed since.
+    """
+    if "outliers_sha256" in source:
+        return belonging(folder, OUTLIERS, source["outliers_sha256"])
+    path = folder / OUTLIERS
+    return path if path.exists() and not (folder / CHECKPOINT).exists() else None
 
 
 def read_outliers(file: Path) -> pd.DataFrame:

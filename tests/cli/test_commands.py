@@ -272,7 +272,9 @@ def whole(csv, tmp_path_factory):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(stanhop, csv, tmp_path, whole, how):
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+    stanhop, csv, tmp_path, whole, how, stored
+):
     cut = tmp_path / "cut"
     command, process = train_in_the_background(csv, cut)
     wait_for(cut / "checkpoint.safetensors", process)
@@ -289,7 +291,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(stanhop, csv, tmp_path,
     assert "holds an unfinished run; go on with --resume, or --force" in err
     code, _, err = stanhop(*words, "--resume")
     assert code == 0, err
-    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, cut)]
+    weights = [stored(folder, "model.safetensors").read_bytes() for folder in (whole, cut)]
     assert weights[0] == weights[1]
     code, _, err = stanhop(*words, "--resume")
     assert code == 0
@@ -413,15 +415,15 @@ def test_bad_input_is_one_line_with_its_exit_code(
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
-def test_a_damaged_artefact_is_exit_code_4(stanhop, trained, tmp_path):
+def test_a_damaged_artefact_is_exit_code_4(stanhop, trained, tmp_path, stored):
     import shutil
 
     shutil.copytree(trained, tmp_path / "run")
-    path = tmp_path / "run" / "model.safetensors"
+    path = stored(tmp_path / "run", "model.safetensors")
     path.write_bytes(path.read_bytes()[:-7])
     code, _, err = stanhop("forecast", tmp_path / "run")
     assert code == 4
-    assert_one_line(err, "checksum does not match config.json; the artefact is damaged")
+    assert_one_line(err, "checksum does not match config.json; it is damaged")
 
 
 def test_an_output_that_exists_is_kept(stanhop, trained, tmp_path):
@@ -497,7 +499,7 @@ def test_every_error_of_ours_has_one_base():
     from stanhop_app import errors
 
     found = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
-    assert len(found) == 8
+    assert len(found) == 10
     assert all(issubclass(c, errors.StanhopError) for c in found)
 
 

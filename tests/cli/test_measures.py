@@ -46,8 +46,8 @@ def test_the_page_shows_modules_histograms_and_the_training(stanhop, trained, cs
     assert (code, "exists; choose another name, or --force" in err) == (2, True)
 
 
-def test_training_kept_the_outliers_of_its_steps(trained):
-    steps = pd.read_csv(trained / "outliers.csv")
+def test_training_kept_the_outliers_of_its_steps(trained, stored):
+    steps = pd.read_csv(stored(trained, "outliers.csv"))
     assert sorted(set(steps["step"])) == [0, 2]
     assert {"(model)", "blocks.0", "readers.0.feed"} <= set(steps["module"])
 

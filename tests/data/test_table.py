@@ -1,7 +1,10 @@
 """Files of every dialect."""
 
+import gzip
 import io
+import tracemalloc
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -115,3 +118,44 @@ def test_parquet_is_told_by_its_content():
     buffer = io.BytesIO()
     pd.DataFrame({"a": [1.5]}).to_parquet(buffer)
     assert read_table(io.BytesIO(buffer.getvalue()))["a"].tolist() == [1.5]
+
+
+def bomb(kind):
+    """A small file that says much."""
+    file = io.BytesIO()
+    if kind == "parquet":
+        pd.DataFrame({f"c{i}": np.zeros(400_000) for i in range(2)}).to_parquet(file)
+        return file.getvalue()
+    content = b"time,a\n" + b"2024-01-01,1\n" * 250_000
+    return gzip.compress(content) if kind == "gz" else content
+
+
+@pytest.mark.parametrize("kind", ["csv", "gz", "parquet"])
+def test_a_table_that_is_too_large_is_refused_before_it_is_there(tmp_path, kind):
+    content = bomb(kind)
+    assert kind == "csv" or len(content) < 50_000
+    (tmp_path / "a").write_bytes(content)
+    for source in (tmp_path / "a", io.BytesIO(content)):
+        with pytest.raises(DataError, match="has more than 1 MB .*max_megabytes"):
+            read_table(source, max_megabytes=1)
+    assert len(read_table(tmp_path / "a", max_megabytes=64)) >= 250_000
+
+
+def test_what_is_unpacked_of_a_bomb_is_bounded(tmp_path):
+    """A thousand times as much as the file: no more of it is in memory than is allowed."""
+    path = tmp_path / "a.csv.gz"
+    with gzip.open(path, "wb", compresslevel=9) as file:
+        for _ in range(64):
+            file.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="more than 2 MB"):
+        read_table(path, max_megabytes=2)
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    tracemalloc.stop()
+
+
+def test_the_limit_is_a_flag(stanhop, tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(bomb("gz"))
+    code, _, err = stanhop("train", tmp_path / "a.csv.gz", "--max-megabytes", 1)
+    assert code == 3
+    assert "--max-megabytes" in err

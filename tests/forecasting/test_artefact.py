@@ -10,6 +10,8 @@ import torch
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import sha256
+from stanhop_app.training.folder import write_config
 
 
 @pytest.fixture
@@ -43,19 +45,21 @@ def test_a_forecaster_with_memory_layers_is_saved_whole(small, weather, tmp_path
 
 def test_saving_what_was_loaded_gives_the_same_files(folder, tmp_path):
     STanHopForecaster.load(folder).save(tmp_path / "again")
-    for name in ("config.json", "model.safetensors"):
-        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()} == files
 
 
-def test_the_folder_holds_two_files_and_says_everything(fitted, folder):
-    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+def test_the_folder_holds_two_files_and_says_everything(fitted, folder, stored):
+    weights = stored(folder, "model.safetensors")
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", weights.name]
+    assert sha256(weights).startswith(weights.stem.removeprefix("model-"))
     config = json.loads((folder / "config.json").read_text())
     for name in ("format_version", "package_version", "split", "seed", "columns", "frequency"):
         assert config[name] is not None, name
     assert config["network"]["association"] == "softmax1"
     assert config["scaler"]["mean"] == list(fitted.scaler_.mean)
     # Not a pickle: the first bytes are the length of a JSON header.
-    head = (folder / "model.safetensors").read_bytes()
+    head = weights.read_bytes()
     assert head[8:9] == b"{"
 
 
@@ -101,12 +105,16 @@ def test_an_artefact_is_overwritten_only_by_force(fitted, folder):
 
 
 def edit(folder, **changes):
-    path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_config(folder, {**json.loads((folder / "config.json").read_text()), **changes})
+
+
+def weights_of(folder):
+    (path,) = folder.glob("model-*.safetensors")
+    return path
 
 
 def flip_a_byte(folder):
-    path = folder / "model.safetensors"
+    path = weights_of(folder)
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
@@ -115,19 +123,19 @@ def flip_a_byte(folder):
 BROKEN = {
     "no folder": (shutil.rmtree, "not a run .no such folder"),
     "no config": (lambda f: (f / "config.json").unlink(), "not a run .holds no config.json"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "artefact is not whole"),
+    "no weights": (lambda f: weights_of(f).unlink(), "artefact is not whole"),
     "half a config": (lambda f: (f / "config.json").write_text('{"format": '), "damaged"),
     "a list": (lambda f: (f / "config.json").write_text("[1]"), "not an artefact of stanhop"),
     "foreign": (lambda f: edit(f, format="prophet"), "not an artefact of stanhop"),
     "older": (
         lambda f: edit(f, format_version=1),
-        "format version 1, this package .* reads 2 and 3; train or export it again",
+        "format version 1, this package .* reads 2 and 3 and 4; train or export it again",
     ),
     "newer": (
         lambda f: edit(f, format_version=99),
-        "format version 99, this package .* reads 2 and 3; update",
+        "format version 99, this package .* reads 2 and 3 and 4; update",
     ),
-    "one byte": (flip_a_byte, "checksum does not match config.json; the artefact is damaged"),
+    "one byte": (flip_a_byte, "checksum does not match config.json; it is damaged"),
     "other network": (
         lambda f: edit(f, network={"num_variates": 3, "dim": 32, "clip": None}),
         "weights do not fit",
@@ -151,13 +159,13 @@ def test_what_is_damaged_or_foreign_is_named(folder, name):
     assert str(folder) in str(caught.value)
 
 
-def test_nothing_in_an_artefact_is_executed(folder):
+def test_nothing_in_an_artefact_is_executed(folder, forge, tmp_path):
     """A pickle in the place of the weights is refused by its checksum, then by its form."""
-    from stanhop_app.files import sha256
-
-    torch.save({"x": torch.ones(1)}, folder / "model.safetensors")
+    torch.save({"x": torch.ones(1)}, tmp_path / "pickle")
+    content = (tmp_path / "pickle").read_bytes()
+    weights_of(folder).write_bytes(content)
     with pytest.raises(ArtefactError, match="checksum"):
         STanHopForecaster.load(folder)
-    edit(folder, weights_sha256=sha256(folder / "model.safetensors"))
+    forge(folder, weights_sha256=forge.put(folder, "model.safetensors", content))
     with pytest.raises(ArtefactError, match="damaged"):
         STanHopForecaster.load(folder)

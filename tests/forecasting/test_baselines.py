@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import ArtefactError
+from stanhop_app.files import find_hashed
 from stanhop_app.forecasting.baselines import (
     DLinear,
     fit_baselines,
@@ -95,8 +96,8 @@ def test_saved_baselines_predict_the_same(tmp_path):
     train, validation = wave_windows(0, 600), wave_windows(600, 900)
     fitted = fit_baselines(train, validation, season=24)
     path = tmp_path / "baselines.safetensors"
-    save_baselines(fitted, path)
-    loaded = load_baselines(path, horizon=5, season=24)
+    digest = save_baselines(fitted, path)
+    loaded = load_baselines(find_hashed(path, digest), horizon=5, season=24)
     assert list(loaded) == list(fitted) == ["last value", "seasonal naive", "ridge", "DLinear"]
     x = torch.randn(3, 400, 2)
     with torch.no_grad():
@@ -105,7 +106,7 @@ def test_saved_baselines_predict_the_same(tmp_path):
             assert again.lookback == baseline.lookback
             recent = x[:, -baseline.lookback :]
             assert torch.equal(again.predict(recent), baseline.predict(recent))
-    path.write_bytes(path.read_bytes()[:50])
+    path.write_bytes(find_hashed(path, digest).read_bytes()[:50])
     with pytest.raises(ArtefactError, match="damaged"):
         load_baselines(path, horizon=5, season=24)
     save_tensors(path, {"x": torch.ones(1)}, {})

@@ -40,13 +40,10 @@ def test_after_a_plain_save_another_table_of_the_same_length_is_refused(fitted, 
         _ = run.on(weather + 1e-3).parts
 
 
-def test_a_folder_that_does_not_say_its_table_is_refused(fitted, weather, tmp_path):
+def test_a_folder_that_does_not_say_its_table_is_refused(fitted, weather, tmp_path, forge):
     """As version 2 of the format was written by a plain save."""
     fitted.save(tmp_path / "plain")
-    path = tmp_path / "plain" / "config.json"
-    config = json.loads(path.read_text())
-    del config["fingerprint"]
-    path.write_text(json.dumps({**config, "format_version": 2}))
+    forge(tmp_path / "plain", fingerprint=None, format_version=2)
     run = Run.open(tmp_path / "plain")
     pd.testing.assert_frame_equal(run.forecaster.predict(), fitted.predict())
     with pytest.raises(DataError, match="does not say which table it was trained on"):
@@ -56,14 +53,17 @@ def test_a_folder_that_does_not_say_its_table_is_refused(fitted, weather, tmp_pa
 def test_runs_of_version_2_open_with_their_table(folder, weather, tmp_path):
     old = shutil.copytree(folder, tmp_path / "old")
     config = json.loads((old / "config.json").read_text())
-    del config["fingerprint"]
+    for name in ("fingerprint", "checksum"):
+        del config[name]
     (old / "config.json").write_text(json.dumps({**config, "format_version": 2}))
+    for path in old.glob("*-*.safetensors"):  # files had no checksum in their names
+        path.rename(old / f"{path.stem.split('-')[0]}.safetensors")
     run = Run.open(old).on(weather)
     assert run.is_trained_table
     assert len(run.parts["test"]) > 0
     run.forecaster.save(tmp_path / "new")
     written = json.loads((tmp_path / "new" / "config.json").read_text())
-    assert (written["format_version"], written["fingerprint"]) == (3, config["source"]["sha256"])
+    assert (written["format_version"], written["fingerprint"]) == (4, config["source"]["sha256"])
 
 
 def test_options_that_change_after_a_fit_change_no_forecast(fitted, weather, small):

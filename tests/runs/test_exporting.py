@@ -17,7 +17,6 @@ from torch import nn
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import ArtefactError, ExportError
-from stanhop_app.files import sha256
 from stanhop_app.layers import Hopfield
 from stanhop_app.layers.association import ASSOCIATIONS, Association
 from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
@@ -94,20 +93,20 @@ def test_every_association_becomes_onnx(tmp_path, association):
 
 @pytest.mark.parametrize("kind", ["onnx", "torch-export"])
 def test_an_export_forecasts_what_the_run_does(forecaster, exports, weather, kind):
-    exported = load_forecaster(exports[0] / kind)
+    exported = load_forecaster(exports[0] / kind, trust=kind == "torch-export")
     assert isinstance(exported, ExportedForecaster)
     for arguments in ((), (weather.iloc[:200],), (weather.iloc[:200], 30)):
         wanted, found = forecaster.predict(*arguments), exported.predict(*arguments)
         pd.testing.assert_frame_equal(found, wanted, rtol=1e-4, atol=1e-4, check_freq=False)
 
 
-def test_int8_is_in_int8_and_close(forecaster, exports):
+def test_int8_is_in_int8_and_close(forecaster, exports, stored):
     root, reports = exports
     report = reports["onnx-int8"]
     assert report.errors["test"]["export"] == pytest.approx(
         report.errors["test"]["network"], rel=0.02
     )
-    model = onnx.load(root / "onnx-int8" / "model.onnx")
+    model = onnx.load(stored(root / "onnx-int8", "model.onnx"))
     kinds = {node.op_type for node in model.graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     linear = sum(isinstance(m, nn.Linear) for m in forecaster.network_.modules())
@@ -193,16 +192,24 @@ def test_the_onnx_folder_forecasts_without_torch(exports, trained, forecaster):
     assert [float(v) for v in lines[-1].split(",")[1:]] == pytest.approx(list(wanted), rel=1e-4)
 
 
-def test_no_file_holds_a_pickle(exports):
-    assert np.load(exports[0] / "onnx" / "context.npy", allow_pickle=False).shape == (36, 3)
-    with zipfile.ZipFile(exports[0] / "torch-export" / "model.pt2") as archive:
+def test_no_file_holds_a_pickle(exports, stored):
+    assert np.load(stored(exports[0] / "onnx", "context.npy"), allow_pickle=False).shape == (36, 3)
+    with zipfile.ZipFile(stored(exports[0] / "torch-export", "model.pt2")) as archive:
         pickles = [i for i in archive.infolist() if i.filename.endswith((".pt", ".pkl"))]
         assert all(i.file_size == 0 for i in pickles)
         assert not any("part" in name for name in archive.namelist())
 
 
+def forge_export(folder, forge, name, content):
+    """Another file in an export, all checksums right."""
+    told = json.loads((folder / "config.json").read_text())["sha256"]
+    forge(folder, sha256={**told, name: forge.put(folder, name, content)})
+
+
 @pytest.mark.parametrize("how", ["member", "flag", "object", "twice"])
-def test_an_archive_that_would_be_unpickled_is_refused(exports, tmp_path, how, recwarn):
+def test_an_archive_that_would_be_unpickled_is_refused(
+    exports, tmp_path, how, recwarn, stored, forge
+):
     """torch.export.load runs what such an archive holds; this one would write a file."""
 
     class Attack:
@@ -211,7 +218,7 @@ def test_an_archive_that_would_be_unpickled_is_refused(exports, tmp_path, how, r
 
     folder = tmp_path / "x"
     shutil.copytree(exports[0] / "torch-export", folder)
-    path = folder / "model.pt2"
+    path = stored(folder, "model.pt2")
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     payload = io.BytesIO()
@@ -233,12 +240,41 @@ def test_an_archive_that_would_be_unpickled_is_refused(exports, tmp_path, how, r
             archive.writestr(name, content)
         if how == "twice":
             archive.writestr(config, entries[config])
-    told = json.loads((folder / "config.json").read_text())
-    told["sha256"]["model.pt2"] = sha256(path)
-    (folder / "config.json").write_text(json.dumps(told))
+    forge_export(folder, forge, "model.pt2", path.read_bytes())
     with pytest.raises(ArtefactError, match="could run code|two entries of one name"):
-        ExportedForecaster.load(folder)
+        ExportedForecaster.load(folder, trust=True)
     assert not (tmp_path / "owned").exists()
+
+
+def test_a_program_of_torch_is_not_read_unless_it_is_trusted(exports, stanhop, monkeypatch):
+    """Its checksums say nothing: who wrote the program wrote them too."""
+    folder = exports[0] / "torch-export"
+    monkeypatch.setattr(torch.export, "load", lambda *a, **o: pytest.fail("torch saw it"))
+    with pytest.raises(ArtefactError, match="can run code of whoever wrote it.*trust=True"):
+        ExportedForecaster.load(folder)
+    code, out, err = stanhop("forecast", folder)
+    assert (code, out) == (4, "")
+    assert "--trust" in err
+    monkeypatch.undo()
+    code, out, _ = stanhop("forecast", folder, "--trust")
+    assert (code, len(out.splitlines())) == (0, 13)
+
+
+@pytest.mark.parametrize("where", ["../secret.bin", "beside.bin"])
+def test_data_outside_of_an_onnx_file_is_not_read(exports, tmp_path, where, stored, forge):
+    """Onnxruntime up to 1.23 read it wherever it lay."""
+    folder = tmp_path / "export"
+    shutil.copytree(exports[0] / "onnx", folder)
+    path = stored(folder, "model.onnx")
+    model = onnx.load(path)
+    tensor = next(t for t in model.graph.initializer if t.raw_data)
+    (folder / where).write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=where)
+    forge_export(folder, forge, "model.onnx", model.SerializeToString())
+    with pytest.raises(ArtefactError, match="names data outside of itself"):
+        ExportedForecaster.load(folder)
 
 
 def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monkeypatch):
@@ -256,7 +292,7 @@ def test_an_association_that_cannot_be_exported_is_named(weather, tmp_path, monk
         assert not (tmp_path / to / "config.json").exists()
 
 
-def test_damage_is_named(exports, tmp_path, stanhop):
+def test_damage_is_named(exports, tmp_path, stanhop, stored, forge):
     def fresh():
         shutil.rmtree(tmp_path / "x", ignore_errors=True)
         return shutil.copytree(exports[0] / "onnx", tmp_path / "x")
@@ -268,21 +304,18 @@ def test_damage_is_named(exports, tmp_path, stanhop):
         assert "Traceback" not in err
 
     folder = fresh()
-    content = bytearray((folder / "model.onnx").read_bytes())
+    path = stored(folder, "model.onnx")
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / "model.onnx").write_bytes(content)
+    path.write_bytes(content)
     assert_damaged(folder, "checksum does not match config.json")
-    (folder / "model.onnx").write_bytes(b"not a model")
-    config = json.loads((folder / "config.json").read_text())
-    config["sha256"]["model.onnx"] = sha256(folder / "model.onnx")
-    (folder / "config.json").write_text(json.dumps(config))
+    forge_export(folder, forge, "model.onnx", b"not a model")
     assert_damaged(folder, "onnxruntime cannot read it")
     folder = fresh()
-    (folder / "context.npy").unlink()
-    assert_damaged(folder, "no such file; the export is not whole")
+    stored(folder, "context.npy").unlink()
+    assert_damaged(folder, "context.npy: cannot be read (No such file")
     folder = fresh()
-    config["kind"] = "../../elsewhere"
-    (folder / "config.json").write_text(json.dumps(config))
+    forge(folder, kind="../../elsewhere")
     assert_damaged(folder, "damaged")
     folder = fresh()
     with pytest.raises(ArtefactError, match="is an exported model"):
@@ -350,5 +383,5 @@ def test_an_export_is_of_the_fit_and_not_of_options_that_were_changed_since(weat
     before = forecaster.predict()
     forecaster.set_params(lookback=24, horizon=3)
     export_run(Run(forecaster=forecaster), tmp_path / "x", to="torch-export")
-    exported = ExportedForecaster.load(tmp_path / "x")
+    exported = ExportedForecaster.load(tmp_path / "x", trust=True)
     pd.testing.assert_frame_equal(exported.predict(), before, rtol=1e-4)

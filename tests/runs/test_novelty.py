@@ -72,7 +72,7 @@ def test_too_few_windows_are_said(weather, small):
         remember(Run(forecaster=fitted).on(short))
 
 
-def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path):
+def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path, stored):
     run = tmp_path / "run"
     words = ["--horizon", "12", "--lookback", "48", "--patch-length", "12", "--dim", "16"]
     words += ["--num-heads", "2", "--max-steps", "2", "--novelty", "--quiet"]
@@ -86,7 +86,7 @@ def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path)
     code, out, err = stanhop("forecast", trained, "--explain")
     assert (code, out) == (4, "")
     assert "train it with --novelty" in err
-    (run / "novelty.safetensors").write_bytes(b"junk")
-    assert "does not match the run" in stanhop("forecast", run, "--explain")[2]
+    stored(run, "novelty.safetensors").write_bytes(b"junk")
+    assert "checksum does not match" in stanhop("forecast", run, "--explain")[2]
     with pytest.raises(ArtefactError, match="does not match"):
         load_store(Run.open(run))

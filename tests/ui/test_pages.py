@@ -278,7 +278,7 @@ def choose(app, **values):
 TINY = {"horizon": 12, "lookback": 48, "patch_length": 12, "dim": 16, "num_heads": 2}
 
 
-def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(page, tmp_path):
+def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(page, tmp_path, stored):
     root = tmp_path / "runs"
     app = page(train_page, root=root)
     assert errors(app) == []
@@ -316,8 +316,8 @@ def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(page, t
     (tmp_path / "same").mkdir()
     subprocess.run(words, cwd=tmp_path / "same", check=True, capture_output=True)
     for name in ("model.safetensors", "baselines.safetensors"):
-        same = tmp_path / "same" / "runs" / "mine" / name
-        assert same.read_bytes() == (root / "mine" / name).read_bytes()
+        same = stored(tmp_path / "same" / "runs" / "mine", name)
+        assert same.name == stored(root / "mine", name).name
     choose(again, data="sample", name="mine").run()
     again.button(key="train").click().run()
     assert errors(again) == [
@@ -418,6 +418,22 @@ def test_every_page_is_registered_once():
     assert all(page.title and page.icon.startswith(":material/") for page in PAGES)
 
 
+def handshake(port, host, origin):
+    """Status of the answer to a WebSocket's beginning: everything of a page goes through one."""
+    lines = [
+        "GET /_stcore/stream HTTP/1.1",
+        f"Host: {host}",
+        f"Origin: {origin}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return int(connection.recv(100).split()[1])
+
+
 def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -439,6 +455,10 @@ def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
                 time.sleep(0.2)
         else:
             pytest.fail("the server did not answer")
+        hosts = {"127.0.0.1": 101, "localhost": 101, "[::1]": 101, "rebound.example": 403}
+        for host, wanted in hosts.items():
+            assert handshake(port, f"{host}:{port}", f"http://{host}:{port}") == wanted
+        assert handshake(port, f"127.0.0.1:{port}", "http://rebound.example") == 403
     finally:
         process.terminate()
         process.wait(timeout=20)

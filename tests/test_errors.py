@@ -1,0 +1,38 @@
+"""Messages that hold names of somebody else's: on a terminal they move nothing and hide nothing."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanhop_app.errors import LONGEST, DataError, shown
+
+
+@given(st.text())
+def test_what_is_shown_can_be_printed(text):
+    clean = shown(text, longest=None)
+    kinds = {unicodedata.category(c) for c in clean if c not in "\n\t\u200c\u200d"}
+    assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    clean.encode("utf-8")
+    assert shown(clean, longest=None) == clean
+
+
+@pytest.mark.parametrize("text", ["Größe", "气温, °C", "a\tb\nc", "नम\u200dस्ते", ""])
+def test_names_of_any_language_stay_as_they_are(text):
+    assert shown(text) == text
+
+
+def test_long_messages_are_cut_in_the_middle():
+    message = str(DataError("first" + "x" * 10 * LONGEST + "last"))
+    assert len(message) < 1.1 * LONGEST
+    assert (message[:5], message[-4:]) == ("first", "last")
+
+
+def test_a_column_cannot_clear_the_terminal(stanhop, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("time,\x1b[2Jevil\n2024-01-01,1\n2024-01-02,x\n")
+    code, _, err = stanhop("train", file, "--output", tmp_path / "run")
+    assert code == 3
+    assert "\x1b" not in err
+    assert "evil" in err
