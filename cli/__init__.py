@@ -21,6 +21,7 @@ COMMANDS = {
     "outliers": "Measure the outliers of a run's activations.",
     "quantize": "Score a run in simulated low-bit arithmetic.",
     "export": "Write a run as ONNX, int8 ONNX or torch.export.",
+    "verify": "Check every file of a run against its checksum.",
     "compare": "Compare attention variants: errors, outliers, bits, speed.",
     "compare-memory": "Compare dense and memory layers, with ablations.",
     "suite": "Train, evaluate and compare BERT, OPT and ViT.",

@@ -13,6 +13,7 @@ from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
 
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import shown
+from stanhop_app.files import read_plain
 from stanhop_app.layers.names import MODULE_SETS
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
     if path is None:
         return
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(read_plain(path, 2**24).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise click.UsageError(f"{path}: not TOML ({error}).") from None
     known = {name: p for p in ctx.command.params for name in _spellings(p)}
     defaults = {}

@@ -1,22 +1,27 @@
 """Files that survive: atomic writes, plain JSON and CSV, checksums. Nothing here needs torch."""
 
+import contextlib
 import csv
+import errno
 import hashlib
 import json
 import math
 import os
 import re
+import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from stanhop_app.errors import StorageError
+from stanhop_app.errors import OptionError, StorageError
 
 PART = ".part"
 """Ending of temporary files."""
 DIGITS = 12
 """Digits of a SHA-256 in the name of a file."""
+LARGEST, LARGEST_JSON = 2**34, 2**28
+"""Bytes of the largest file of tensors, and of the largest one of JSON, that is read."""
 PIECE = 2**20
 """Bytes that are read at once."""
 
@@ -126,6 +131,54 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomic(path, write)
 
 
+@contextlib.contextmanager
+def open_plain(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of a folder that somebody else may have filled: no pipe, no device, which never end.
+
+    Raises:
+        OSError: if it is none, or cannot be opened.
+    """
+    # Without O_NONBLOCK to open a pipe is to wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        yield file
+
+
+def read_plain(path: Path, most: int = LARGEST) -> bytes:
+    """What a plain file holds.
+
+    Raises:
+        OSError: if it is no plain file, or larger.
+    """
+    with open_plain(path) as file:
+        content = read_up_to(file, most)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"has more than {most // 2**20:,} MB", str(path))
+    return content
+
+
+def read_mapping(path: Path, most: int = LARGEST_JSON) -> dict[str, Any]:
+    """The mapping that a JSON file holds.
+
+    Raises:
+        OSError: if it is no plain file, or too large.
+        OptionError: if it holds no mapping, is no JSON, or is nested too deeply.
+    """
+    try:
+        content = json.loads(read_plain(path, most), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise OptionError(" ".join(str(error).split()) or type(error).__name__) from None
+    if not isinstance(content, dict):
+        raise OptionError("it holds no JSON object")
+    return content
+
+
+def _no_number(name: str) -> Any:
+    raise OptionError(f"{name} is no number of JSON")
+
+
 class Readable(Protocol):
     """A file, a pipe or an answer."""
 
@@ -153,5 +206,5 @@ def read_up_to(file: Readable, most: int, *, seconds: float = math.inf) -> bytes
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ What is known of a job is kept in the run folder, in ``.jobs``: ``NAME.json`` an
 loaded anew, or another browser, finds it there; a job also outlives the dashboard.
 """
 
-import json
 import os
 import re
 import signal
@@ -20,7 +19,7 @@ import psutil
 from stanhop_app.ui import runs
 
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import write_json
+from stanhop_app.files import read_mapping, read_plain, write_json
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 """Processes that this server started, by number; asked after, or they would stay as zombies."""
@@ -51,8 +50,8 @@ class Job:
     def messages(self) -> list[str]:
         """Lines of its standard error."""
         try:
-            text = _file(self.name, "log").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+            text = read_plain(_file(self.name, "log")).decode(errors="replace")
+        except OSError:
             return []
         return [line for line in text.splitlines() if line.strip()]
 
@@ -125,9 +124,9 @@ def start(
 def find(name: str) -> Job | None:
     """The job of this name that was started last, or None."""
     try:
-        content = json.loads(_file(name, "json").read_text(encoding="utf-8"))
+        content = read_mapping(_file(name, "json"))
         return Job(**{**content, "command": tuple(content["command"])})
-    except (FileNotFoundError, ArtefactError, ValueError, KeyError, TypeError):
+    except (OSError, ArtefactError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -65,6 +65,8 @@ def _load(name: str, modified: float) -> Run:
 def choose_run() -> tuple[str, Run]:
     """A widget for the run; its name and the run. Stops the page with an error where it is damaged."""
     names = [*runs.run_names(), SAMPLE]
+    for strange in runs.strange_names():
+        st.sidebar.warning(f"{strange}: its name is not UTF-8; rename it to open it here.")
     asked = st.query_params.get("run")
     chosen = st.sidebar.selectbox(
         "Run", names, index=names.index(asked) if asked in names else 0, key="run"
@@ -86,8 +88,12 @@ def open_run(name: str) -> Run:
     """
     if name == SAMPLE:
         return sample_run()
-    path = runs.inside(name)
-    return _load(name, (path / "config.json").stat().st_mtime)
+    config = runs.inside(name) / "config.json"
+    try:
+        modified = config.stat().st_mtime
+    except OSError as error:
+        raise ArtefactError(f"{config}: cannot be read ({error.strerror}).") from None
+    return _load(name, modified)
 
 
 def version(name: str, run: Run) -> str:

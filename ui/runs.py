@@ -1,11 +1,11 @@
 """Which runs and results there are, and safe ways to open them."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, shown
+from stanhop_app.files import read_mapping
 from stanhop_app.studies.cells import read_head
 
 
@@ -33,10 +33,24 @@ def run_names() -> list[str]:
     return _latest(configs, lambda path: path.parent.name)
 
 
+def strange_names() -> list[str]:
+    """Entries of the run folder that no page can name, since their names are no text; safe to show."""
+    return [shown(path.name) for path in root().glob("*") if not _is_text(path.name)]
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8, as pages are; on a disk it can be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _of_suite(path: Path) -> bool:
     """Whether a configuration says that its run is one of the suite; a damaged one does not."""
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8"))["format"] == "stanhop-suite")
+        return bool(read_mapping(path)["format"] == "stanhop-suite")
     except (ValueError, KeyError, TypeError, OSError):
         return False
 
@@ -53,5 +67,19 @@ def result_names(*kinds: str) -> list[str]:
 
 def _latest(paths: Any, name: Any) -> list[str]:
     base = root()
-    mine = [path for path in paths if path.resolve().is_relative_to(base)]
-    return [name(path) for path in sorted(mine, key=lambda p: p.stat().st_mtime, reverse=True)]
+    mine = [path for path in paths if _is_text(str(path)) and _is_inside(path, base)]
+    return [name(path) for path in sorted(mine, key=_modified, reverse=True)]
+
+
+def _is_inside(path: Path, base: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(base)
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # a link to nothing, or removed meanwhile
+        return 0.0

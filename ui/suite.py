@@ -1,6 +1,5 @@
 """Suite: BERT, OPT and ViT, trained and compared; results of ``stanhop suite compare``."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from stanhop_app.studies.suite_report import suite_figures, suite_tables
 from stanhop_app.suite.config import MODELS, SuiteConfig, default_data
 from stanhop_app.suite.corpus import NAMES
 from stanhop_app.suite.folder import read_config
-from stanhop_app.training.folder import CONFIG, check_folder
+from stanhop_app.training.folder import check_folder
 
 COMMAND = "stanhop suite compare opt --data backcopy --output runs/suite.json --report suite.html"
 
@@ -112,9 +111,12 @@ def _run(name: str, job: str, command: list[str], writes: tuple[str, ...]) -> No
 
 def _scores(folder: Path) -> None:
     """Scores of a finished run."""
-    content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    st.dataframe(pd.DataFrame({"test": content["metrics"]}).round(4))
-    st.code(f"stanhop suite evaluate {runs.root().name}/{folder.name}", language="bash")
+    try:
+        st.dataframe(pd.DataFrame({"test": read_config(folder)["metrics"]}).round(4))
+    except (*parts.ERRORS, KeyError, TypeError, ValueError) as error:
+        st.error(f"{folder}: damaged ({error}).")
+        return
+    st.code(f"stanhop suite evaluate {parts.folder(folder.name)}", language="bash")
 
 
 def _python(model: str, data: str, association: str, numbers: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Train: choices in, ``stanhop train`` in a process of its own, its losses out while it runs."""
 
-import json
 import shlex
 from dataclasses import fields
 from pathlib import Path
@@ -20,7 +19,7 @@ from stanhop_app.models.config import STanHopConfig, default_clip
 from stanhop_app.options import defaults_of
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.training.config import TrainingConfig
-from stanhop_app.training.folder import CONFIG, check_folder, read_config
+from stanhop_app.training.folder import check_folder, read_config
 
 UPLOAD = "an upload"
 WIDGETS = (
@@ -134,11 +133,14 @@ def _start(name: str, command: list[str], table: bytes | None) -> None:
 def _scores(folder: Path) -> None:
     """Scores of a finished run, and the way to its forecast."""
     st.markdown(f"[Forecast with it](./?run={quote(folder.name)})")
-    metrics = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["metrics"]
-    if metrics["warning"]:
-        st.warning(metrics["warning"])
-    st.write(f"Scaled units, split {metrics['split']}")
-    st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
+    try:
+        metrics = read_config(folder)["metrics"]
+        if metrics["warning"]:
+            st.warning(metrics["warning"])
+        st.write(f"Scaled units, split {metrics['split']}")
+        st.dataframe(pd.DataFrame(metrics["scores"]).T.round(4))
+    except (*parts.ERRORS, KeyError, TypeError, ValueError) as error:
+        st.error(f"{folder}: damaged ({error}).")
 
 
 def _python(name: str, data: str, chosen: dict[str, Any]) -> str:

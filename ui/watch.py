@@ -9,6 +9,7 @@ import streamlit as st
 from stanhop_app.ui import jobs, parts, runs
 
 from stanhop_app.figures.curves import curves_figure
+from stanhop_app.files import read_plain
 from stanhop_app.training.folder import CHECKPOINT, CONFIG, HISTORY, STEPS
 
 SECONDS = 1.0
@@ -92,9 +93,7 @@ def _words(name: str, was_running: bool) -> None:
 def _rows(file: Path) -> pd.DataFrame:
     """A CSV that the training writes; empty while there is none."""
     try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            return pd.DataFrame(
-                [{k: float(v) for k, v in r.items()} for r in csv.DictReader(stream)]
-            )
-    except FileNotFoundError:
+        lines = read_plain(file).decode().splitlines()
+        return pd.DataFrame([{k: float(v) for k, v in r.items()} for r in csv.DictReader(lines)])
+    except (OSError, ValueError, TypeError, AttributeError):  # not there yet, or not ours
         return pd.DataFrame()

@@ -4,7 +4,6 @@
 Names of tensors are translated one to one, so that reading and writing again gives the same weights.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import write_atomic, write_json
+from stanhop_app.files import read_mapping, write_atomic, write_json
 from stanhop_app.models.bert import BERT, BERTConfig
 from stanhop_app.models.hugging_face_names import LAYERS, REST, TIED, UNUSED
 from stanhop_app.models.opt import OPT, OPTConfig
@@ -160,13 +159,11 @@ def _kind(model: nn.Module) -> str:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        content = read_mapping(folder / CONFIG)
     except FileNotFoundError:
         raise ArtefactError(f"{folder / CONFIG}: no such file.") from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ArtefactError(f"{folder / CONFIG}: damaged ({error}).") from None
-    if not isinstance(content, dict):
-        raise ArtefactError(f"{folder / CONFIG}: damaged (no object).")
     return content
 
 

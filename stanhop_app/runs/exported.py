@@ -14,6 +14,7 @@ from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.files import read_plain
 from stanhop_app.forecasting.rolling import Predict, forecast_after
 from stanhop_app.runs.config import EXPORTS
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, belonging, read_config
@@ -138,7 +139,7 @@ def onnx_session(path: Path) -> Predict:
         raise ArtefactError(
             f"{path}: needs onnxruntime, which is not installed: pip install onnxruntime."
         ) from None
-    content = path.read_bytes()
+    content = read_plain(path)
     # The key of a file beside the model: runtimes up to 1.23 read it wherever it lies.
     if b"location" in content:
         raise ArtefactError(f"{path}: names data outside of itself, which is not read.")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stanhop_app.errors import ArtefactError, CheckpointError, TrainingError
-from stanhop_app.files import to_json, write_json
+from stanhop_app.errors import ArtefactError, CheckpointError, OptionError, TrainingError
+from stanhop_app.files import open_plain, read_mapping, to_json, write_json
 from stanhop_app.version import __version__
 
 Cell = Mapping[str, Any]
@@ -33,7 +33,7 @@ NO_IDENTITY = ("cells", "package_version", "speed", "shared_by")
 def read_head(path: Path) -> tuple[str, int] | None:
     """Kind and version of a results file, from its first bytes; None if it is no results file."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             text = file.read(HEAD_BYTES).decode(errors="replace")
     except OSError:
         return None
@@ -53,8 +53,9 @@ def read_results(path: Path) -> dict[str, Any]:
         ArtefactError: if it is missing, damaged, or no results file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["cells"].keys()
+        content = read_mapping(path)
+        if any(not isinstance(cell, dict) for cell in content["cells"].values()):
+            raise OptionError("a cell is no JSON object")
         head = read_head(path)
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file.") from None
@@ -204,8 +205,7 @@ def _begin(folder: Path, identity: Mapping[str, Any]) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
+        return read_mapping(path)
     except ValueError:
         return {}
 

@@ -15,7 +15,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import to_json, write_atomic, write_hashed
+from stanhop_app.files import read_plain, to_json, write_atomic, write_hashed
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ def load_tensors(
         ArtefactError: if the file is missing or damaged.
     """
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise ArtefactError(f"{path}: checksum does not match config.json; it is damaged.")
         metadata = _metadata(content)

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
@@ -10,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.errors import ArtefactError, BusyError, OptionError, StorageError
-from stanhop_app.files import find_hashed, is_hashed, is_part, to_json, write_json
+from stanhop_app.files import (
+    find_hashed,
+    is_hashed,
+    is_part,
+    open_plain,
+    read_mapping,
+    sha256,
+    to_json,
+    write_json,
+)
 from stanhop_app.version import __version__
 
 try:
@@ -80,12 +88,11 @@ def read_json(path: Path) -> dict[str, Any]:
         ArtefactError: if it does not, or cannot be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return read_mapping(path)
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be read ({error.strerror}).") from None
+    except OptionError as error:
         raise ArtefactError(f"{path}: damaged ({error}).") from None
-    if not isinstance(content, dict):
-        raise ArtefactError(f"{path}: not an artefact of stanhop.")
-    return content
 
 
 def check_checksum(path: Path, content: dict[str, Any], *, since: int) -> None:
@@ -150,7 +157,7 @@ def writing(folder: Path) -> Iterator[None]:
 def _writer(folder: Path) -> str:
     """Who writes into a folder, as far as that can be read."""
     try:
-        note = json.loads((folder / WRITER).read_text(encoding="utf-8"))
+        note = read_mapping(folder / WRITER)
         return f"process {int(note['pid'])} (since {note['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
@@ -160,8 +167,8 @@ def is_of_a_run(path: Path) -> bool:
     """Whether an entry of a folder is one of a run; logs begin with the names of their columns."""
     if path.name in HEADS:
         try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                return file.read(HEAD).startswith(HEADS[path.name])
+            with open_plain(path) as file:
+                return file.read(HEAD).startswith(HEADS[path.name].encode())
         except OSError:
             return False
     known = path.name in OF_A_RUN or any(is_hashed(path.name, name) for name in OF_A_RUN)
@@ -182,24 +189,23 @@ def keep_only(folder: Path, names: Collection[str]) -> None:
                 (folder / entry).unlink(missing_ok=True)
 
 
-def belonging(folder: Path, name: str, sha256: object) -> Path:
+def belonging(folder: Path, name: str, wanted: object) -> Path:
     """The file of this name that belongs to a run.
 
     Args:
         folder: of the run.
         name: without the checksum.
-        sha256: of it, as ``config.json`` says.
+        wanted: its SHA-256, as ``config.json`` says.
 
     Raises:
         ArtefactError: if it is missing, or was changed since.
     """
-    path = find_hashed(folder / name, str(sha256))
+    path = find_hashed(folder / name, str(wanted))
     try:
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = sha256(path)
     except OSError as error:
         raise ArtefactError(f"{path}: cannot be read ({error.strerror}).") from None
-    if actual != sha256:
+    if actual != wanted:
         raise ArtefactError(f"{path}: checksum does not match {CONFIG}; it is damaged.")
     return path
 

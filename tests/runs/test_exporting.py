@@ -260,6 +260,13 @@ def test_a_program_of_torch_is_not_read_unless_it_is_trusted(exports, stanhop, m
     assert (code, len(out.splitlines())) == (0, 13)
 
 
+def test_exports_are_verified(exports, stanhop):
+    assert stanhop("verify", exports[0] / "onnx")[0] == 0
+    code, _, err = stanhop("verify", exports[0] / "torch-export")
+    assert (code, "--trust" in err) == (4, True)
+    assert stanhop("verify", exports[0] / "torch-export", "--trust")[0] == 0
+
+
 @pytest.mark.parametrize("where", ["../secret.bin", "beside.bin"])
 def test_data_outside_of_an_onnx_file_is_not_read(exports, tmp_path, where, stored, forge):
     """Onnxruntime up to 1.23 read it wherever it lay."""
