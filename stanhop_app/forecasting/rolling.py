@@ -12,6 +12,7 @@ from stanhop_app.data.frame import time_index
 from stanhop_app.data.frequency import future_index
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.models.config import LONGEST
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """(1, T, C) -> (1, L, C), float32, scaled units."""
@@ -36,8 +37,8 @@ def forecast_after(
         OptionError: if the horizon is below 1.
         DataError: if there are too few rows.
     """
-    if horizon < 1:
-        raise OptionError(f"horizon must be at least 1, got {horizon}.")
+    if not 1 <= horizon <= LONGEST:
+        raise OptionError(f"horizon must be in 1..{LONGEST:,} steps, got {horizon:,}.")
     if len(context) < lookback:
         raise DataError(
             f"too few rows: {len(context)}, but a forecast needs the last {lookback} (lookback)."

@@ -11,6 +11,10 @@ CLIPPED = 0.5
 """Share of a mean weight that clipping takes by default (`default_clip`)."""
 
 
+LONGEST = 100_000
+"""Steps at most, of horizon and lookback: a folder or a typing error must not ask for what never ends."""
+
+
 def default_clip(patterns: int) -> tuple[float, float]:
     """(gamma, zeta) of clipped retrieval where nothing is said: ``-0.5 / patterns`` and 1.
 
@@ -83,8 +87,8 @@ class STanHopConfig(HopfieldOptions):
     """Everything that fixes the architecture of `stanhop_app.models.stanhop.STanHopNet`."""
 
     num_variates: int = option(MISSING, "Variates C, the columns of the table.", least=1)
-    horizon: int = option(24, "Time steps forecast.", least=1)
-    lookback: int = option(512, "Time steps read.", least=1)
+    horizon: int = option(24, "Time steps forecast.", least=1, most=LONGEST)
+    lookback: int = option(512, "Time steps read.", least=1, most=LONGEST)
     deep_lookback: int = option(
         336,
         "Time steps that the deep part reads, the latest, at most; the linear part may read all.",

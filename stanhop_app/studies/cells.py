@@ -14,6 +14,7 @@ from typing import Any
 
 from stanhop_app.errors import ArtefactError, CheckpointError, OptionError, TrainingError
 from stanhop_app.files import open_plain, read_mapping, to_json, write_json
+from stanhop_app.training.folder import CHECKSUM, checksum
 from stanhop_app.version import __version__
 
 Cell = Mapping[str, Any]
@@ -57,6 +58,8 @@ def read_results(path: Path) -> dict[str, Any]:
         if any(not isinstance(cell, dict) for cell in content["cells"].values()):
             raise OptionError("a cell is no JSON object")
         head = read_head(path)
+        if CHECKSUM in content and content.pop(CHECKSUM) != checksum(content):
+            raise OptionError("its checksum does not match its content")
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -156,7 +159,8 @@ def keep(content: dict[str, Any], path: Path | None) -> None:
     """Write a content, with what another process has written into the file meanwhile; None: nowhere."""
     if path is not None:
         _merge(content, path)
-        write_json(path, content)
+        whole = {name: value for name, value in content.items() if name != CHECKSUM}
+        write_json(path, {**whole, CHECKSUM: checksum(whole)})
 
 
 def _made(

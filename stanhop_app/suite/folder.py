@@ -39,4 +39,8 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"and {FORMAT_VERSION}."
         )
     check_checksum(path, content, since=2)
+    from stanhop_app.suite.schema import SuiteFile  # needed here alone
+    from stanhop_app.training.schema import check_schema
+
+    check_schema(path, content, SuiteFile)
     return content

@@ -78,7 +78,7 @@ def is_main_process() -> bool:
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write ``config.json`` with a checksum of its own: the one step by which a new version counts."""
     content = {name: value for name, value in config.items() if name != CHECKSUM}
-    write_json(folder / CONFIG, {**content, CHECKSUM: _checksum(content)})
+    write_json(folder / CONFIG, {**content, CHECKSUM: checksum(content)})
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -108,11 +108,12 @@ def check_checksum(path: Path, content: dict[str, Any], *, since: int) -> None:
     """
     if CHECKSUM not in content and content["format_version"] < since:
         return
-    if content.pop(CHECKSUM, None) != _checksum(content):
+    if content.pop(CHECKSUM, None) != checksum(content):
         raise ArtefactError(f"{path}: damaged (its checksum does not match its content).")
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values, whatever the order of their keys."""
     text = to_json(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -238,6 +239,9 @@ def read_config(folder: Path, *formats: str) -> dict[str, Any]:
             + ("train or export it again." if old else "update stanhop-app.")
         )
     check_checksum(path, config, since=CHECKED[config["format"]])
+    from stanhop_app.training.schema import ExportFile, RunFile, check_schema  # needed here alone
+
+    check_schema(path, config, RunFile if config["format"] == RUN else ExportFile)
     return config
 
 

@@ -125,7 +125,7 @@ BROKEN = {
     "no config": (lambda f: (f / "config.json").unlink(), "not a run .holds no config.json"),
     "no weights": (lambda f: weights_of(f).unlink(), "artefact is not whole"),
     "half a config": (lambda f: (f / "config.json").write_text('{"format": '), "damaged"),
-    "a list": (lambda f: (f / "config.json").write_text("[1]"), "not an artefact of stanhop"),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), "holds no JSON object"),
     "foreign": (lambda f: edit(f, format="prophet"), "not an artefact of stanhop"),
     "older": (
         lambda f: edit(f, format_version=1),

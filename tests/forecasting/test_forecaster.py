@@ -252,7 +252,7 @@ def test_tables_that_do_not_fit_the_trained_one_are_named(fitted, weather):
         fitted.predict(weather.iloc[::2])
     with pytest.raises(DataError, match=r"too few rows: 30, but a forecast needs the last 48"):
         fitted.predict(weather.iloc[:30])
-    with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="horizon must be in 1..100,000 steps, got 0"):
         fitted.predict(horizon=0)
     with pytest.raises(ValueError, match="X has 2 features"):
         fitted.predict(weather.to_numpy()[:, :2])

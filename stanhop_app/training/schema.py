@@ -1,0 +1,160 @@
+"""What stands in the ``config.json`` of a folder: types, ranges and shapes, checked once, when it is read.
+
+A folder may come from anybody, with checksums that are right. What is checked here is what later code relies
+on; the options of networks and of reading are checked by the dataclasses that declare them.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import pydantic
+from pydantic import AllowInfNan, Field, StringConstraints
+
+from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.files import to_json
+from stanhop_app.models.config import LONGEST, STanHopConfig
+from stanhop_app.options import check_known, options_of
+
+Finite = Annotated[float, AllowInfNan(False)]
+Positive = Annotated[float, AllowInfNan(False), Field(gt=0)]
+Steps = Annotated[int, Field(ge=1, le=LONGEST)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+class Part(pydantic.BaseModel):
+    """A JSON object; keys that nothing reads are let through."""
+
+    model_config = pydantic.ConfigDict(strict=True, extra="ignore")
+
+
+class _Scaler(Part):
+    mean: list[Finite]
+    scale: list[Positive]
+
+
+class _Stamp(Part):
+    time: Text
+    zone: Text | None
+    unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
+    name: Text | None
+
+
+class _Split(Part):
+    train: Count
+    validation: Count
+    test: Count
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.train <= self.validation <= self.test:
+            raise OptionError("the parts of the split are not in order")
+        return self
+
+
+class _Source(Part):
+    data: Text | None = None
+    options: ReadingConfig | None = None
+    sha256: Digest | None = None
+    season: Steps | None = None
+    train_end: Text | None = None
+    baselines_sha256: Digest | None = None
+    novelty_sha256: Digest | None = None
+    outliers_sha256: Digest | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _known_options(cls, content: Any) -> Any:
+        options = content.get("options") if isinstance(content, dict) else None
+        if isinstance(options, dict):
+            check_known(options, options_of(ReadingConfig), "source.options")
+        return content
+
+
+class _Combination(Part):
+    rules: list[Text]
+    errors: dict[str, Finite]
+
+
+class _Metrics(Part):
+    split: Text
+    warning: Text | None = None
+    scores: dict[str, dict[str, Finite | None]]
+
+
+class _Forecaster(Part):
+    """What runs and exports have in common."""
+
+    columns: Annotated[list[Text], Field(min_length=1, max_length=LONGEST)]
+    frequency: Text | None
+    context_end: _Stamp | None
+    scaler: _Scaler
+    source: _Source | None
+
+    @pydantic.model_validator(mode="after")
+    def _one_entry_a_column(self) -> Self:
+        if len(set(self.columns)) < len(self.columns):
+            raise OptionError("two columns have one name")
+        for name in ("mean", "scale"):
+            if len(getattr(self.scaler, name)) != len(self.columns):
+                raise OptionError(f"the scaler's {name} is not one number a column")
+        if self.context_end is not None and self.frequency is None:
+            raise OptionError("there are time stamps and no frequency")
+        return self
+
+
+class RunFile(_Forecaster):
+    """``config.json`` of a run."""
+
+    split: Text
+    borders: _Split
+    rows: Count
+    fingerprint: Digest | None = None
+    parameters: dict[str, Any]
+    network: STanHopConfig
+    combination: _Combination | None
+    history: list[dict[str, Finite]]
+    metrics: _Metrics | None
+    weights_sha256: Digest
+
+    @pydantic.model_validator(mode="after")
+    def _sizes_are_those_of_the_network(self) -> Self:
+        network = self.network
+        if network.num_variates != len(self.columns):
+            raise OptionError("the network has another number of variates than there are columns")
+        if self.borders.test > self.rows:
+            raise OptionError("the split has more rows than the table")
+        return self
+
+
+class _ExportParameters(Part):
+    horizon: Steps
+    lookback: Steps
+    association: Text
+    split: Text
+    missing: Annotated[str, StringConstraints(pattern="^(error|interpolate|ffill)$")]
+
+
+class ExportFile(_Forecaster):
+    """``config.json`` of an export."""
+
+    kind: Text
+    parameters: _ExportParameters
+    sha256: dict[str, Digest]
+
+
+def check_schema(path: Path, content: Mapping[str, Any], schema: type[pydantic.BaseModel]) -> None:
+    """Raise ArtefactError unless a configuration is what its kind must be; the first fault is named."""
+    try:
+        schema.model_validate_json(to_json(content), strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        what = first["msg"].removeprefix("Value error, ")
+        raise ArtefactError(f"{path}: damaged ({f'{where}: ' if where else ''}{what}).") from None
+    except (ValueError, TypeError, RecursionError, json.JSONDecodeError) as error:
+        raise ArtefactError(f"{path}: damaged ({' '.join(str(error).split())}).") from None

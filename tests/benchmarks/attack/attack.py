@@ -1,0 +1,118 @@
+"""Attack the package, and count what holds.
+
+    python tests/benchmarks/attack/attack.py [NAME ...] [--rounds N] [--seed S] [--output attack.json]
+
+Every attack draws from its seed and runs the command line in processes of its own. What it counts stands in
+`attack.json` beside this file; `attack.md` there says what each count means. An attack that is there is
+not run again; give another ``--output`` for that.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import altered
+import bits
+import kills
+import tables
+from children import warm
+
+HERE = Path(__file__).parent
+Attack = Callable[[int, int, Path, Path], dict[str, int]]
+
+
+def _train(how: str) -> Attack:
+    return lambda rounds, seed, csv, scratch: kills.train(how, rounds, seed, csv, scratch)
+
+
+def _compare(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    from stanhop_app.studies.cells import read_results
+
+    small = [
+        "--horizons",
+        "12",
+        "--lookback",
+        "48",
+        "--patch-length",
+        "12",
+        "--dim",
+        "16",
+        "--num-heads",
+        "2",
+    ]
+    words = [
+        "compare",
+        csv,
+        *small,
+        "--variants",
+        "softmax,softmax1",
+        "--seeds",
+        "0",
+        "--max-steps",
+        "30",
+        "--quiet",
+    ]
+
+    def result(path: Path) -> object:
+        cells = read_results(path)["cells"]
+        return {key: (cell["modules"], cell.get("scores")) for key, cell in cells.items()}
+
+    return kills.again(lambda path: [*words, "--output", path], result, rounds, seed, scratch)
+
+
+ATTACKS: dict[str, tuple[Attack, int]] = {
+    "kill train": (_train("plain"), 100),
+    "kill train --resume": (_train("resume"), 100),
+    "kill train --force": (_train("force"), 100),
+    "kill save": (kills.save, 100),
+    "kill compare": (_compare, 100),
+    "flipped bits": (bits.flip, 1000),
+    "altered JSON": (altered.attack, 4000),
+    "random tables": (tables.attack, 10_000),
+}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[[], *ATTACKS], default=[])
+    parser.add_argument("--rounds", type=int, help="default: what the table asks for")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=HERE / "attack.json")
+    asked = parser.parse_args()
+    warm()
+    from stanhop_app.datasets import load
+
+    from stanhop_app.studies.cells import Cell, fill, open_results
+
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / "weather.csv"
+        load("sample").iloc[:600, :3].to_csv(csv)
+
+        def make(cell: Cell, _: Path | None) -> dict[str, Any]:
+            scratch = Path(tempfile.mkdtemp(dir=folder))
+            attack, _ = ATTACKS[str(cell["attack"])]
+            return {"counts": attack(int(cell["rounds"]), int(cell["seed"]), csv, scratch)}
+
+        names = asked.names or list(ATTACKS)
+        cells = [
+            {"attack": n, "rounds": asked.rounds or ATTACKS[n][1], "seed": asked.seed}
+            for n in names
+        ]
+        content = fill(
+            open_results(asked.output, "attack", 1, {}), asked.output, cells, make,
+            name=lambda cell: f"{cell['attack']}, {cell['rounds']} rounds, seed {cell['seed']}", say=print,
+        )  # fmt: skip
+    for key, cell in content["cells"].items():
+        print(f"{key}: {cell['counts']}")
+
+
+if __name__ == "__main__":
+    main()
