@@ -10,8 +10,8 @@ from kills import TINY
 
 TIMES = (
     "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M", "%Y%m%d%H",
-    "%Y-%m-%d %H:%M+01:00", "%b %d %Y %H:%M", "%H:%M", "%Y-%m-%d", "22%y-%m-%d %H:%M", "30%y-%m-%d %H:%M", "%s",
-    "", "nan", "%Y-13-%d", "%GW%V",
+    "%Y-%m-%d %H:%M+01:00", "%b %d %Y %H:%M", "%H:%M", "%Y-%m-%d", "22%y-%m-%d %H:%M", "30%y-%m-%d %H:%M",
+    "%s", "", "nan", "%Y-13-%d", "%GW%V",
 )  # fmt: skip
 """How time stamps are written."""
 STEPS = (timedelta(hours=1), timedelta(hours=1), timedelta(days=1), timedelta(minutes=15))
