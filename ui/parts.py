@@ -23,7 +23,7 @@ from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season
-from stanhop_app.studies.cells import read_results, trained_cells
+from stanhop_app.studies.cells import DAMAGED, read_results, trained_cells
 
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""
@@ -222,7 +222,7 @@ def comparison(
             raise ArtefactError(f"{name}: holds no cell that could be trained.")
         modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
         shown, drawn = tables(content, modules), figures(content, modules)
-    except (*ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+    except (*ERRORS, *DAMAGED, OSError) as error:
         st.error(f"{name}: damaged ({error!r}).")
         return None
     for heading, table in shown.items():

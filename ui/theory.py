@@ -12,7 +12,7 @@ from stanhop_app.figures.landscape import landscape_figure
 from stanhop_app.figures.theory import distance_figure, loss_figure, trace_figures
 from stanhop_app.runs.memorization import run_memorization, run_trace
 from stanhop_app.runs.run import Run
-from stanhop_app.studies.cells import read_results
+from stanhop_app.studies.cells import DAMAGED, read_results
 from stanhop_app.studies.present import EXPERIMENTS, PRESENTERS, present
 from stanhop_app.theory.energy import ENERGIES
 from stanhop_app.theory.landscape import landscape, parse_patterns
@@ -78,7 +78,7 @@ def _results() -> None:
     try:
         content = read_results(runs.inside(name))
         shown = present(content)
-    except (*parts.ERRORS, KeyError, TypeError, IndexError, OSError) as error:
+    except (*parts.ERRORS, *DAMAGED, OSError) as error:
         st.error(f"{name}: damaged or not begun ({error!r}).")
         return
     st.subheader(shown.title)

@@ -27,6 +27,8 @@ OLD_NUMBERS = {"1": "variants", "2": "memory", "4": "benchmark"}
 HEAD_BYTES = 200
 BEGUN = "begun.json"
 """The file in the folder of an unfinished cell that says what the cell is made from."""
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What tables and figures of a file raise that holds something else than its kind does."""
 NO_IDENTITY = ("cells", "package_version", "speed", "shared_by")
 """What a results file holds besides what all its cells are made from."""
 

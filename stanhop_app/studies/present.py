@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import ArtefactError, OptionError, StanhopError
 from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.theory import convergence_figures, memory_curves, scaling_figure
 from stanhop_app.studies import bound, capacity, convergence, scaling
+from stanhop_app.studies.cells import DAMAGED
 from stanhop_app.studies.sizes import REPEATS, TEXT, WIDTHS
 
 
@@ -33,11 +34,17 @@ def present(content: Mapping[str, Any]) -> Shown:
 
     Raises:
         OptionError: if it is of no experiment that is known.
+        ArtefactError: if it is damaged.
     """
     kind = content.get("kind")
     if kind not in PRESENTERS:
         raise OptionError(f"results of an unknown experiment ({kind!r}).")
-    return PRESENTERS[kind](content)
+    try:
+        return PRESENTERS[kind](content)
+    except DAMAGED as error:
+        if isinstance(error, StanhopError):
+            raise
+        raise ArtefactError(f"results of {kind} are damaged ({error!r}).") from error
 
 
 def _memories(content: Mapping[str, Any]) -> Shown:
