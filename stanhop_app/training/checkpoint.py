@@ -11,7 +11,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from stanhop_app.errors import ArtefactError, OptionError
@@ -32,19 +32,14 @@ def save_hashed(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
     return write_hashed(path, _writer(tensors, header))
 
 
-def _writer(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Callable[[Path], None]:
+def _writer(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Callable[[Path], object]:
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = to_json(header)
     # One key: the order of several is left to chance, and a seed fixes files to the bit.
     metadata = {"header": to_json({"content": header, "sha256": _digest(content, text)})}
 
-    def write(file: Path) -> None:
-        try:
-            save_file(content, file, metadata=metadata)
-        except safetensors.SafetensorError as error:  # a full disk, too
-            raise OSError(str(error)) from error
-
-    return write
+    # Not `save_file`, which has temporary files of its own that a kill leaves.
+    return lambda file: file.write_bytes(save(content, metadata=metadata))
 
 
 def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
