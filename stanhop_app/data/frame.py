@@ -7,7 +7,7 @@ column and row, and mended only when the caller says how.
 
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,10 @@ from stanhop_app.data.times import (
 )
 from stanhop_app.errors import DataError
 
+LARGEST = 1e150
+"""Values beyond it have squares that a 64-bit float does not hold."""
+YEARS = (1678, 2261)
+"""First and last year whose time stamps nanoseconds can tell."""
 ID_NAMES = ("unique_id", "id", "series", "series_id")
 
 
@@ -103,6 +107,13 @@ def to_frame(
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
     table, times, written = _take_times(table, name, time_column, day_first, frequency)
+    far = (times.year < YEARS[0]) | (times.year > YEARS[1])
+    if far.any():
+        row = int(np.flatnonzero(far)[0])
+        raise DataError(
+            f"{name}: {int(far.sum())} time stamps lie outside of the years {YEARS[0]} to {YEARS[1]}, "
+            f"first in row {row + 1}: {times[row]}."
+        )
     id_column = id_column or _guess_id_column(table, times)
     if id_column is not None:
         table, times = _widen(table, times, name, id_column, value_column)
@@ -219,7 +230,7 @@ def _numeric(column: pd.Series, name: str) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        numbers = pd.to_numeric(column, errors="coerce")
+        numbers = _to_numbers(column)
         text = (numbers.isna() & column.notna()).to_numpy()
         if text.any() or pd.api.types.is_datetime64_any_dtype(column):
             row = int(np.flatnonzero(text)[0]) if text.any() else 0
@@ -232,13 +243,33 @@ def _numeric(column: pd.Series, name: str) -> np.ndarray:
                 "other columns (--columns)."
             )
         values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise DataError(
-            f"{name}: column {column.name!r} has {int(infinite.sum())} infinite values, first in row "
-            f"{int(np.flatnonzero(infinite)[0]) + 1}."
-        )
+    for what, wrong in (
+        ("infinite values", np.isinf(values)),
+        (f"values beyond {LARGEST:g}, whose squares are no numbers", np.abs(values) > LARGEST),
+    ):
+        if wrong.any():
+            raise DataError(
+                f"{name}: column {column.name!r} has {int(wrong.sum())} {what}, first in row "
+                f"{int(np.flatnonzero(wrong)[0]) + 1}; mend them, or choose other columns (--columns)."
+            )
     return values
+
+
+def _to_numbers(column: pd.Series) -> pd.Series:
+    """Numbers of a column of anything; what is none becomes missing, whole numbers of 400 digits infinite."""
+    try:
+        return pd.to_numeric(column, errors="coerce").astype(np.float64)
+    except OverflowError:
+        return column.map(_to_number)
+
+
+def _to_number(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def time_index(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

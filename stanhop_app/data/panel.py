@@ -19,8 +19,11 @@ from torch import Tensor
 from stanhop_app.data.frame import frame_frequency, time_index
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import DataError, OptionError
 from stanhop_app.layers.names import PARTS
+
+FARTHEST = 1e15
+"""Deviations from the training rows whose squares, summed, a 32-bit float holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,15 +145,26 @@ class Panel:
 
     @cached_property
     def scaled(self) -> Tensor:
-        """(N, C) float32, every series by its own scaler."""
-        if len(self.ids) == 1:
-            return torch.from_numpy(self.scaler.transform(self.values))
+        """(N, C) float32, every series by its own scaler.
+
+        Raises:
+            DataError: if a value is so far from the training rows that its square is no number.
+        """
         spans = _spans(self.starts, len(self))
         parts = [
             scaler.transform(self.values[first:last])
             for scaler, (first, last) in zip(self.scalers, spans, strict=True)
         ]
-        return torch.from_numpy(np.concatenate(parts))
+        scaled = np.concatenate(parts)
+        far = np.argwhere(~(np.abs(scaled) <= FARTHEST))
+        if len(far):
+            row, column = far[0]
+            raise DataError(
+                f"column {self.columns[column]!r} has {len(far)} values more than {FARTHEST:g} deviations of "
+                f"the training rows away, first in row {row + 1}: {self.values[row, column]:g}; mend them, "
+                "or choose other columns (--columns)."
+            )
+        return torch.from_numpy(scaled)
 
     @cached_property
     def fingerprint(self) -> str:

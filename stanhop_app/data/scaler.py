@@ -23,9 +23,12 @@ class Scaler:
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """(..., C) original units -> (..., C) float32 scaled units."""
-        scaled: np.ndarray = ((values - np.array(self.mean)) / np.array(self.scale)).astype(
-            np.float32
-        )
+        with np.errstate(
+            over="ignore"
+        ):  # what is too large becomes infinite, as whoever calls finds
+            scaled: np.ndarray = ((values - np.array(self.mean)) / np.array(self.scale)).astype(
+                np.float32
+            )
         return scaled
 
     def inverse(self, values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ Every file takes batches of any size: dimension 0 is free. Parity is the caller'
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from ast import literal_eval
 from collections.abc import Iterable, Iterator
@@ -68,10 +67,10 @@ def export_program(model: nn.Module, example: Tensor, path: Path) -> None:
         except Exception as error:
             raise ConversionError(f"cannot be exported by torch ({_first_line(error)})") from error
         program._example_inputs = None
-        # The archive holds the name of its file, so that this is the final one from the start.
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            torch.export.save(program, Path(scratch) / path.name)
-            (Path(scratch) / path.name).replace(path)
+        # In memory first: where a disk is full, torch's own writer ends in a trace or ends the process.
+        archive = io.BytesIO()
+        torch.export.save(program, archive)
+        write_atomic(path, lambda file: file.write_bytes(archive.getvalue()))
 
 
 def quantize_onnx(source: Path, target: Path, calibration: Iterable[np.ndarray]) -> int:

@@ -320,3 +320,44 @@ SEASONS |= {"QS-OCT": 4, "YS-JAN": 1, "7h": 1, "2D": 1, "ms": 86_400_000}
 @pytest.mark.parametrize(("frequency", "season"), SEASONS.items())
 def test_seasons_of_frequencies(frequency, season):
     assert season_length(frequency) == season
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("9" * 400, "column 'a' has 1 infinite values, first in row 61"),
+        ("1e200", r"column 'a' has 1 values beyond 1e\+150, .* first in row 61"),
+        ("-1e160", "first in row 61; mend them, or choose other columns"),
+        ("1e400", "infinite values, first in row 61"),
+    ],
+)
+def test_values_without_a_square_are_refused(tmp_path, cell, message):
+    times = pd.date_range("2024-01-01", periods=120, freq="h")
+    lines = [f"{t},{cell if n == 60 else n}" for n, t in enumerate(times)]
+    (tmp_path / "a.csv").write_text("time,a\n" + "\n".join(lines))
+    with pytest.raises(DataError, match=message):
+        read_frame(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("year", [1677, 2262, 3024])
+def test_times_that_nanoseconds_cannot_tell_are_refused(tmp_path, year):
+    lines = [f"{year}-01-{1 + n // 24:02d} {n % 24:02d}:00,{n}" for n in range(100)]
+    (tmp_path / "a.csv").write_text("time,a\n" + "\n".join(lines))
+    with pytest.raises(
+        DataError, match=f"100 time stamps lie outside of the years 1678 .* row 1: {year}"
+    ):
+        read_frame(tmp_path / "a.csv")
+
+
+def test_what_is_far_from_the_training_rows_is_refused_before_training(stanhop, tmp_path):
+    """A slip of the keyboard in the last rows gave a loss that is no number, after the training."""
+    times = pd.date_range("2024-01-01", periods=200, freq="h")
+    values = np.sin(np.arange(200.0))
+    values[190] = 1e40
+    pd.DataFrame({"a": values}, index=times.rename("time")).to_csv(tmp_path / "a.csv")
+    words = ["--horizon", 2, "--lookback", 24, "--patch-length", 12]
+    code, _, err = stanhop("train", tmp_path / "a.csv", *words, "--output", tmp_path / "run")
+    assert code == 3
+    assert "column 'a' has 1 values more than 1e+15 deviations" in err
+    assert "first in row 191: 1e+40" in err
+    assert not (tmp_path / "run" / "steps.csv").exists()

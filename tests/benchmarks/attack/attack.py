@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import altered
 import bits
+import full
 import kills
 import tables
 from children import warm
@@ -71,6 +72,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill train --force": (_train("force"), 100),
     "kill save": (kills.save, 100),
     "kill compare": (_compare, 100),
+    "full disk": (full.attack, 200),
     "flipped bits": (bits.flip, 1000),
     "altered JSON": (altered.attack, 4000),
     "random tables": (tables.attack, 10_000),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -32,8 +33,14 @@ class Ended:
         return "ok" if self.code == 0 else "refused"
 
 
-def start(words: Sequence[object], out: Path) -> int:
-    """Fork a process that runs ``stanhop WORDS``; its number."""
+def start(words: Sequence[object], out: Path, most: int | None = None) -> int:
+    """Fork a process that runs ``stanhop WORDS``; its number.
+
+    Args:
+        words: of the command.
+        out: folder in which what it says is kept.
+        most: bytes that no file may exceed, as on a disk that is full; None: no limit.
+    """
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -47,6 +54,9 @@ def start(words: Sequence[object], out: Path) -> int:
         sys.stderr = os.fdopen(2, "w", closefd=False)
         from stanhop_app.cli import run
 
+        if most is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         code = run([str(word) for word in words])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -69,9 +79,11 @@ def wait(pid: int, out: Path, seconds: float = ENDLESS) -> Ended:
     return Ended(code, (out / "out").read_bytes(), (out / "err").read_text(errors="replace"))
 
 
-def call(words: Sequence[object], out: Path, seconds: float = ENDLESS) -> Ended:
+def call(
+    words: Sequence[object], out: Path, seconds: float = ENDLESS, most: int | None = None
+) -> Ended:
     """Run ``stanhop WORDS`` to its end."""
-    return wait(start(words, out), out, seconds)
+    return wait(start(words, out, most), out, seconds)
 
 
 def warm() -> None:
