@@ -261,6 +261,20 @@ def timing(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda content: markdown(content[name]["header"], content[name]["rows"])
 
 
+def attacks(content: Mapping[str, Any]) -> str:
+    """What every attack counted."""
+    rows = [
+        [
+            str(cell["attack"]),
+            f"{cell['rounds']:,}",
+            str(cell["seed"]),
+            ", ".join(f"{name}: {count:,}" for name, count in cell["counts"].items()),
+        ]
+        for cell in content["cells"].values()
+    ]
+    return markdown(["attack", "rounds", "seed", "counts"], rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "results": ("etth1.json", results),
     "etth1": ("etth1.json", etth1),
@@ -270,6 +284,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "pairs": ("suite.json", pairs),
     "memory": ("memory.json", memory),
     "ablations": ("memory.json", ablations),
+    "attacks": ("attack/attack.json", attacks),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
     },
@@ -277,7 +292,10 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
 """Every table by name: the file that it is written from, and how."""
 FILES = (
     "README.md",
-    *(f"tests/benchmarks/{n}.md" for n in ("etth1", "variants", "suite", "memory", "speed")),
+    *(
+        f"tests/benchmarks/{n}.md"
+        for n in ("etth1", "variants", "suite", "memory", "speed", "attack")
+    ),
 )
 BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -339,7 +339,7 @@ def test_values_without_a_square_are_refused(tmp_path, cell, message):
         read_frame(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("year", [1677, 2262, 3024])
+@pytest.mark.parametrize("year", [2262, 3024])
 def test_times_that_nanoseconds_cannot_tell_are_refused(tmp_path, year):
     lines = [f"{year}-01-{1 + n // 24:02d} {n % 24:02d}:00,{n}" for n in range(100)]
     (tmp_path / "a.csv").write_text("time,a\n" + "\n".join(lines))

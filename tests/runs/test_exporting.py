@@ -261,6 +261,13 @@ def test_a_program_of_torch_is_not_read_unless_it_is_trusted(exports, stanhop, m
 
 
 def test_exports_are_verified(exports, stanhop):
+    modes = {
+        p.stat().st_mode & 0o777
+        for to in ("onnx", "torch-export")
+        for p in (exports[0] / to).iterdir()
+    }
+    assert len(modes) == 1  # the umask's
+    assert modes != {0o600}
     assert stanhop("verify", exports[0] / "onnx")[0] == 0
     code, _, err = stanhop("verify", exports[0] / "torch-export")
     assert (code, "--trust" in err) == (4, True)

@@ -261,3 +261,14 @@ def test_no_flipped_bit_of_a_configuration_changes_what_is_read(tmp_path, two):
         except ArtefactError:
             continue
         assert read == whole, bit  # a space between two values
+
+
+def test_files_are_the_user_s_to_share(two, trained, tmp_path):
+    """What is written has the umask's permissions; weights had those of a secret."""
+    mask = os.umask(0o027)
+    try:
+        two[0].save(tmp_path / "run")
+    finally:
+        os.umask(mask)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "run").iterdir()} == {0o640}
+    assert {path.stat().st_mode & 0o777 for path in trained.iterdir()} == {0o666 & ~mask}

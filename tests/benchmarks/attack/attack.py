@@ -20,7 +20,7 @@ import altered
 import bits
 import full
 import kills
-import tables
+import messy
 from children import warm
 
 HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "full disk": (full.attack, 200),
     "flipped bits": (bits.flip, 1000),
     "altered JSON": (altered.attack, 4000),
-    "random tables": (tables.attack, 10_000),
+    "random tables": (messy.attack, 10_000),
 }
 
 
