@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
+import psutil
 from stanhop_app.datasets.checksum import verify
 
 from stanhop_app.errors import DataError
-from stanhop_app.files import read_up_to
+from stanhop_app.files import read_up_to, write_atomic
 
 LARGEST = 2**28
 """Bytes that a fetched file may have."""
@@ -47,6 +48,20 @@ def locate(name: str, sha256: str, sources: Sequence[Callable[[], bytes]]) -> Pa
     return path
 
 
+def _keep(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    write_atomic(path, lambda file: file.write_bytes(content))
+
+
+def _sweep(path: Path) -> None:
+    """Remove what fetches of this file that were killed have left; others may be at it now."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        number = left.name.split(".")[-2]
+        if not (number.isdecimal() and psutil.pid_exists(int(number))):
+            left.unlink(missing_ok=True)
+
+
 def read_answer(answer: IO[bytes]) -> bytes:
     """What a server sends, within a size and a total time.
 
@@ -72,10 +87,7 @@ def _fetch(path: Path, sha256: str, sources: Sequence[Callable[[], bytes]]) -> N
         if hashlib.sha256(content).hexdigest() != sha256:
             failures.append(f"{name}: checksum does not match")
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        _keep(path, content)
         return
     raise DataError(
         f"{path.name} could not be fetched ({'; '.join(failures)}); put the file into {path.parent} "

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import urllib.error
 
 import pytest
@@ -119,3 +120,13 @@ def test_a_file_in_the_data_folder_goes_before_the_cache_and_nothing_is_written_
     assert list(own.iterdir()) == []
     (own / "ETTh1.csv").write_bytes(CONTENT)
     assert etth1.locate() == own / "ETTh1.csv"
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next(cache, monkeypatch):
+    cache.parent.mkdir(parents=True)
+    left, busy = (cache.parent / f".ETTh1.csv.{pid}.part" for pid in (2**22 + 7, os.getppid()))
+    left.write_bytes(b"half")
+    busy.write_bytes(b"another process is at it")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **o: io.BytesIO(CONTENT))
+    etth1.locate()
+    assert sorted(cache.parent.iterdir()) == sorted([busy, cache])
