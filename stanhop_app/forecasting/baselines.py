@@ -23,6 +23,7 @@ from stanhop_app.training.checkpoint import (
     without_prefix,
 )
 from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 
 
@@ -91,8 +92,7 @@ class DLinear(nn.Module):
 
 def fit_dlinear(windows: Windows, validation: Windows, *, seed: int = 0) -> Predictor:
     """DLinear trained by gradient with early stopping on validation."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawing(seed):
         model = DLinear(windows.lookback, windows.horizon)
         config = TrainingConfig(max_epochs=10, learning_rate=2e-3, seed=seed, device="cpu")
         train(model, ForecastTask(windows, validation), config, progress=False)

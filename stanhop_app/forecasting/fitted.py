@@ -19,6 +19,7 @@ from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
@@ -98,8 +99,7 @@ def prepare(panel: Panel, network: STanHopConfig, training: TrainingConfig) -> P
         OptionError: for an architecture that cannot be.
     """
     windows = panel.windows(network.lookback, network.horizon)
-    with torch.random.fork_rng():
-        torch.manual_seed(training.seed)
+    with drawing(training.seed):
         untrained = STanHopNet(network)
     return Prepared(panel=panel, windows=windows, network=untrained, training=training)
 

@@ -16,6 +16,7 @@ from stanhop_app.theory.memorization import (
     memorization_report,
 )
 from stanhop_app.theory.trace import Trace, energy_trace
+from stanhop_app.training.draws import drawing
 
 MOST = 500
 """Windows of a part, evenly spaced."""
@@ -44,8 +45,7 @@ def run_memorization(
         DataError: if the table is another one, or a part has fewer than two windows.
     """
     parts, deep = run.parts, run.fitted.network.deep
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 1)
+    with drawing(seed + 1):
         untrained = DeepPart(deep.config)
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     zone = run.fitted.lookback + run.fitted.horizon

@@ -25,6 +25,7 @@ from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.suite.corpus import Corpus, encode, pack, train_tokenizer
 from stanhop_app.suite.tasks import make_task
+from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 
 KIND, VERSION = "bound", 1
@@ -121,8 +122,7 @@ def overfit(data: str = "python-docs", *, characters: int = 6000, max_steps: int
         model="opt", length=LENGTH, max_steps=max_steps, learning_rate=3e-3, network=NETWORK
     )
     task = make_task("opt", corpus)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with drawing(0):
         network = config.make_network(corpus)
     history = train(network, task, config.make_training(task.train_size))
     return Bound(

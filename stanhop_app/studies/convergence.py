@@ -31,6 +31,7 @@ from stanhop_app.models.vit import ViT, ViTConfig
 from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.studies.config import ConvergenceExperiment
 from stanhop_app.studies.steps import train_steps
+from stanhop_app.training.draws import drawing
 
 KIND, VERSION = "convergence", 1
 """Kind and version of the results file."""
@@ -68,8 +69,7 @@ def learning_curve(
         curve["test_error"].append((network(test_x).argmax(1) != test_y).float().mean().item())
         network.train()
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawing(seed):
         network = make_network(association, x, experiment)
         look(0)
         steps = train_steps(

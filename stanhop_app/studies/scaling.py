@@ -28,6 +28,7 @@ from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.studies.config import ScalingExperiment
 from stanhop_app.studies.steps import train_steps
 from stanhop_app.theory.exponent import Fit
+from stanhop_app.training.draws import drawing
 
 KIND, VERSION = "scaling", 1
 """Kind and version of the results file."""
@@ -81,8 +82,7 @@ def random_windows(count: int, seed: int) -> tuple[Float[Tensor, "N T C"], Int[T
 def learn(dim: int, count: int, seed: int, experiment: ScalingExperiment) -> float:
     """Share of the labels of so many windows that a network still gets wrong."""
     x, y = random_windows(count, seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawing(seed):
         network = Learner(dim)
     wrong = 1.0
     for step in train_steps(

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training.draws import drawing
 
 
 class Study:
@@ -38,6 +37,5 @@ class Study:
             lookback=self.lookback,
             **options,
         )
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with drawing(seed):
             return STanHopNet(config)

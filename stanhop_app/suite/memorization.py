@@ -7,6 +7,7 @@ from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import SuiteRun
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.theory.memorization import Group, MemorizationReport, memorization_report
+from stanhop_app.training.draws import drawing
 
 MOST = 500
 """Samples of a part, evenly spaced."""
@@ -20,8 +21,7 @@ def suite_memorization(
     The naive losses are those of an untrained network.
     """
     task = make_task(run.config.model, corpus)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with drawing(seed):
         parts = {part: task.samples(run.network, part, most) for part in ("train", "test")}
         torch.manual_seed(run.config.seed + 1)
         untrained = run.config.make_network(corpus).eval()

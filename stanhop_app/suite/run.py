@@ -22,6 +22,7 @@ from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed
+from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import (
     CHECKPOINT,
     CONFIG,
@@ -88,13 +89,9 @@ def train_run(
     """
     task = make_task(config.model, corpus)
     training = config.make_training(task.train_size)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
+    with drawing(config.seed):
         network = config.make_network(corpus)
-    with (
-        torch.random.fork_rng()
-    ):  # what is hidden of the tokens that are looked at is no part of the run
-        torch.manual_seed(0)
+    with drawing(0):  # what is hidden of the tokens that are looked at is no part of the run
         (looked_at, *_) = task.batches("validation", config.batch_size)
     log = OutlierLog(
         looked_at,
@@ -138,8 +135,7 @@ def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, floa
     weights by squared error, which `stanhop_app.quantization.quantize` offers.
     """
     weights, activations = parse_bits(bits)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with drawing(0):
         samples = CALIBRATION_BATCHES * CALIBRATION_SIZE
         batches = [
             part for b in task.batches("train", samples) for part in b.split(CALIBRATION_SIZE)

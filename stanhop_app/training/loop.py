@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from tqdm import tqdm
 
 from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import is_main_process
 from stanhop_app.training.state import State
 from stanhop_app.training.task import Task, Watch
@@ -61,7 +61,7 @@ def train(
         ArtefactError: if the checkpoint to resume is damaged or of another configuration.
         KeyboardInterrupt: on interrupt, after a checkpoint was written.
     """
-    with torch.random.fork_rng(), _interruptible() as interrupted:
+    with drawing(), _interruptible() as interrupted:
         loop = State(model, task, config, folder, dict(identity or {}))
         loop.watch = watch if loop.fabric.is_global_zero else None
         if resume:

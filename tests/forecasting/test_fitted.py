@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -100,3 +101,17 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
     code, _, err = stanhop("train", csv, *words, "--novelty", "--output", tmp_path / "run")
     assert code == 0, err
     assert counts == dict.fromkeys(counts, 1)
+
+
+def test_fits_in_threads_are_those_of_their_seeds(weather, small):
+    """As a grid search over threads makes them: they drew from one random state in turn."""
+
+    def fit(seed):
+        return STanHopForecaster(**small, seed=seed).fit(weather.iloc[:400]).predict()
+
+    seeds = [0, 1, 0, 2]
+    alone = {seed: fit(seed) for seed in set(seeds)}
+    with ThreadPoolExecutor(len(seeds)) as threads:
+        together = list(threads.map(fit, seeds))
+    for seed, forecast in zip(seeds, together, strict=True):
+        pd.testing.assert_frame_equal(forecast, alone[seed], check_exact=True)
