@@ -195,7 +195,7 @@ def test_the_papers_size_is_reachable():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"horizon": 0}, "horizon must be at least 1, got 0"),
+        ({"horizon": 0}, "horizon must be in 1..100000, got 0"),
         ({"bits": 0}, "bits must be in 1..16"),
         ({"bits": 14, "expand_bits": 3}, "got bits=14, expand_bits=3"),
         ({"projection": "hash"}, "projection must be one of dense, memory, got 'hash'"),

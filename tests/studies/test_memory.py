@@ -12,6 +12,7 @@ from stanhop_app.errors import ArtefactError, DataError, TrainingError
 from stanhop_app.layers.memory_cost import feed_forward_cost, memory_block_cost
 from stanhop_app.models.stanhop import DeepPart, STanHopConfig
 from stanhop_app.studies import memory as memory_comparison
+from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.memory import ABLATIONS, KINDS, MEMORY, compare_memory, remove_norms
 from stanhop_app.studies.memory_report import ablation_table, comparison_table, memory_figures
 
@@ -54,7 +55,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(compared):
     path, content, said, weather = compared
     keys = ["speed", *content["cells"]]
     assert said == [*keys[:3], *keys[2:]]
-    assert json.loads(path.read_text()) == content
+    assert read_results(path) == content
     with pytest.raises(ArtefactError, match="results of other options or data"):
         compare_memory(weather, **{**OPTIONS, "lookback": 60}, results=path)
 
