@@ -34,30 +34,8 @@ def _train(how: str) -> Attack:
 def _compare(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     from stanhop_app.studies.cells import read_results
 
-    small = [
-        "--horizons",
-        "12",
-        "--lookback",
-        "48",
-        "--patch-length",
-        "12",
-        "--dim",
-        "16",
-        "--num-heads",
-        "2",
-    ]
-    words = [
-        "compare",
-        csv,
-        *small,
-        "--variants",
-        "softmax,softmax1",
-        "--seeds",
-        "0",
-        "--max-steps",
-        "30",
-        "--quiet",
-    ]
+    options = ["--horizons", "12", *kills.TINY[2:], "--max-steps", "30", "--quiet"]
+    words = ["compare", csv, *options, "--variants", "softmax,softmax1", "--seeds", "0"]
 
     def result(path: Path) -> object:
         cells = read_results(path)["cells"]
