@@ -1,5 +1,6 @@
 """Fixtures that many tests share: small, real, seeded."""
 
+import gc
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from collections.abc import Callable
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,10 @@ from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("suite")
+
+# Exporters and pages make millions of objects that live long; to look through all of them every 700 new
+# ones took a tenth of the suite's time.
+gc.set_threshold(50_000, 20, 20)
 
 SMALL = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16, "num_prototypes": 2}
 """A network that trains in a second."""
@@ -51,6 +57,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=rank)
+
+
+SHAPES_UNCHECKED = {"studies", "suite", "runs", "ui", "cli"}
+"""Folders whose tests call layers that the tests of lower floors call with every shape checked: to check
+them again took a fifth of their time (and an exporter's sizes are symbols, which a check would fix)."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Check shapes at run time where layers, models and what trains them are tested."""
+    jaxtyping.config.update("jaxtyping_disable", item.path.parent.name in SHAPES_UNCHECKED)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 
-import jaxtyping
 import numpy as np
 import onnx
 import pandas as pd
@@ -36,14 +35,6 @@ def fitted(weather, network=None, **options):
         training={"max_steps": 2},
         **options,
     ).fit(weather)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_shape_checks():
-    """The suite checks shapes at run time; an exporter's sizes are symbols, which that would fix."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,9 @@ import bits
 import full
 import kills
 import messy
+import signals
+import visitors
+import writers
 from children import warm
 
 HERE = Path(__file__).parent
@@ -28,7 +31,15 @@ Attack = Callable[[int, int, Path, Path], dict[str, int]]
 
 
 def _train(how: str) -> Attack:
-    return lambda rounds, seed, csv, scratch: kills.train(how, rounds, seed, csv, scratch)
+    return lambda rounds, seed, csv, scratch: kills.chains(
+        ["train", csv, *kills.TRAIN], how, rounds, seed, scratch
+    )
+
+
+def _suite(how: str) -> Attack:
+    words = ["suite", "train", "vit", *kills.TINY[6:], "--num-layers", "1", "--hidden-dim", "16"]
+    words += ["--max-steps", "40", "--quiet"]
+    return lambda rounds, seed, _, scratch: kills.chains(words, how, rounds, seed, scratch)
 
 
 def _compare(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
@@ -49,7 +60,14 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill train --resume": (_train("resume"), 100),
     "kill train --force": (_train("force"), 100),
     "kill save": (kills.save, 100),
+    "kill export": (kills.export, 100),
+    "kill suite train": (_suite("plain"), 100),
+    "kill suite train --resume": (_suite("resume"), 100),
+    "kill suite train --force": (_suite("force"), 100),
     "kill compare": (_compare, 100),
+    "SIGINT and SIGTERM": (signals.attack, 300),
+    "two writers": (writers.attack, 200),
+    "visitors": (visitors.attack, 1000),
     "full disk": (full.attack, 200),
     "flipped bits": (bits.flip, 1000),
     "altered JSON": (altered.attack, 4000),

@@ -48,11 +48,19 @@ def timed(words: list[object], scratch: Path) -> float:
     return time.monotonic() - started
 
 
-def train(how: str, rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """Kill trainings: fresh ones ("plain"), such as go on ("resume"), or such as replace a run ("force")."""
+def chains(words: list[object], how: str, rounds: int, seed: int, scratch: Path) -> dict[str, int]:
+    """Kill trainings: fresh ones ("plain"), such as go on ("resume"), or such as replace a run ("force").
+
+    Args:
+        words: of the command, without its folder.
+        how: which of the three.
+        rounds: number of them.
+        seed: of the moments.
+        scratch: folder for all of it.
+    """
     chance, counts = random.Random(seed), Counter[str]()
     whole, old, run = scratch / "whole", scratch / "old", scratch / "run"
-    command = ["train", csv, *TRAIN, "--output"]
+    command = [*words, "--output"]
     longest = timed([*command, whole], scratch)
     wanted, before = files(whole), []
     if how == "force":
@@ -78,6 +86,34 @@ def train(how: str, rounds: int, seed: int, csv: Path, scratch: Path) -> dict[st
         counts["ended before the kill" if ended else "killed"] += 1
         counts["equal to the bit" if same else "other"] += 1
         counts["stuck"] += last.code != 0
+    return dict(counts)
+
+
+def export(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """Kill ``export --force`` over another export: one of the two is there, whole."""
+    chance, counts = random.Random(seed), Counter[str]()
+    folders = []
+    for number in (0, 1):
+        run = scratch / f"run{number}"
+        timed(
+            ["train", csv, *TRAIN, "--max-steps", "1", "--seed", number, "--output", run], scratch
+        )
+        folders.append(scratch / f"onnx{number}")
+        longest = timed(["export", run, "--output", folders[-1]], scratch)
+    forecasts = [call(["forecast", folder], scratch).out for folder in folders]
+    assert forecasts[0] != forecasts[1]
+    target = scratch / "cut"
+    shutil.copytree(folders[0], target)
+    for number in range(rounds):
+        words: list[object] = ["export", scratch / f"run{(number + 1) % 2}", "--output", target]
+        ended = cut([*words, "--force"], scratch, longest, chance)
+        counts["ended before the kill" if ended else "killed"] += 1
+        read = call(["forecast", target], scratch)
+        verified = call(["verify", target], scratch).code == 0
+        counts["whole" if verified and read.out in forecasts else "lost"] += 1
+    last = call([*words, "--force"], scratch)
+    counts["stuck"] += last.code != 0
+    counts["files at the end"] = len(list(target.iterdir()))
     return dict(counts)
 
 
