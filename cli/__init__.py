@@ -1,147 +1,16 @@
-"""stanhop: the command line. One file a command; commands are imported when they are named."""
+"""stanhop: the command line. One file a command; `stanhop_app.cli.group` names them all."""
 
-import importlib
-import io
-import os
 import sys
-import traceback
-from dataclasses import dataclass
-from typing import Any
 
-import click
-
-from stanhop_app.errors import shown
-from stanhop_app.version import __version__
-
-COMMANDS = {
-    "train": "Train a forecaster and score it beside the baselines.",
-    "forecast": "Forecast the steps after the last row.",
-    "evaluate": "Score a trained run, beside the baselines.",
-    "benchmark": "Train and score horizons and splits; write one table.",
-    "outliers": "Measure the outliers of a run's activations.",
-    "quantize": "Score a run in simulated low-bit arithmetic.",
-    "export": "Write a run as ONNX, int8 ONNX or torch.export.",
-    "verify": "Check every file of a run against its checksum.",
-    "compare": "Compare attention variants: errors, outliers, bits, speed.",
-    "compare-memory": "Compare dense and memory layers, with ablations.",
-    "suite": "Train, evaluate and compare BERT, OPT and ViT.",
-    "theory": "Associative memories: energies, capacity, noise.",
-    "dashboard": "Open the dashboard in a browser.",
-    "data": "List, fetch and describe data.",
-    "completion": "Print the completion script of a shell.",
-}
-EXIT_FAILURE, EXIT_USAGE, EXIT_DATA, EXIT_ARTEFACT, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
-
-
-@dataclass
-class Settings:
-    """What is said before the command."""
-
-    debug: bool = False
-
-
-class Lazy(click.Group):
-    """A group that imports a command only to run it, so that --help answers at once."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of use."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"stanhop_app.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write names and summaries without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(
-    cls=Lazy,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": "STANHOP",
-        "max_content_width": 100,
-    },
-    epilog="Start with: stanhop train etth1",
-)
-@click.version_option(__version__, "-V", "--version", package_name="stanhop-app")
-@click.option("--debug", is_flag=True, help="Show where an error came from.")
-@click.pass_obj
-def group(settings: "Settings | None", debug: bool) -> None:
-    """Forecast multivariate time series with STanHop-Net on outlier-efficient Hopfield layers.
-
-    Data go to standard output, messages to standard error. Exit codes: 0 done, 1 failed, 2 usage, 3
-    data, 4 run folder, 130 interrupted.
-    """
-    if settings is not None:
-        settings.debug = debug
+from stanhop_app.cli import interrupts
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    """Run the command line and exit with its code; from here on SIGINT and SIGTERM leave no trace."""
+    interrupts.leave_at_once()
+    from stanhop_app.cli.group import run  # click and all that it needs
 
-
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; errors that a user can mend become one line and an exit code."""
-    settings = Settings()
-    try:
-        result: Any = group.main(
-            arguments, prog_name="stanhop", standalone_mode=False, obj=settings
-        )
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        _show(error)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("stanhop: interrupted.", err=True)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader left; nothing more can be written, not even by the interpreter on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        if settings.debug:
-            traceback.print_exc()
-        code = exit_code(error)
-        if code is not None:
-            click.echo(f"stanhop: {error}", err=True)
-            return code
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(
-            f"stanhop: this is a defect of stanhop, please report it ({what}); "
-            "`stanhop --debug COMMAND ...` shows where it happened.",
-            err=True,
-        )
-        return EXIT_FAILURE
-
-
-def _show(error: click.ClickException) -> None:
-    """As click does, with names of somebody else's in it made safe to show."""
-    text = io.StringIO()
-    error.show(file=text)
-    click.echo(shown(text.getvalue(), longest=None), err=True, nl=False)
-
-
-def exit_code(error: Exception) -> int | None:
-    """Exit code of an error that a user can mend, or None for a defect of ours."""
-    from stanhop_app.errors import ArtefactError, DataError, OptionError, StanhopError
-
-    for kind, code in (
-        (OptionError, EXIT_USAGE),
-        (DataError, EXIT_DATA),
-        (ArtefactError, EXIT_ARTEFACT),
-        (StanhopError, EXIT_FAILURE),
-        (OSError, EXIT_FAILURE),  # a full disk, a folder that may not be written
-    ):
-        if isinstance(error, kind):
-            return code
-    return None
+    interrupts.raise_first()
+    code = run(arguments)
+    interrupts.leave_at_once()
+    sys.exit(code)

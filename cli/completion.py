@@ -14,7 +14,7 @@ def command(shell: str) -> None:
     \b
     For bash: stanhop completion bash >> ~/.bashrc
     """
-    from stanhop_app.cli import group
+    from stanhop_app.cli.group import group
 
     completer = get_completion_class(shell)
     assert completer is not None

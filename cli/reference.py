@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from inspect import cleandoc
 
 import click
-from stanhop_app.cli import group
+from stanhop_app.cli.group import group
 
 HEAD = """# Commands
 
 One file a command: what it is told, one call of the library, what it prints. Options that are fields of
 a dataclass are made from it (`flags.py`); what several commands share is in `options.py`. One more
-command is a file with a function `command`, and its line in `COMMANDS` (`__init__.py`).
+command is a file with a function `command`, and its line in `COMMANDS` (`group.py`).
 
 This page is written by `python -m stanhop_app.cli.reference > cli/README.md`, and a test holds it to
 the commands. Every option can also stand in a TOML file (`--config`, without dashes, `_` for `-`) and in

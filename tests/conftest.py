@@ -154,7 +154,7 @@ def forge() -> Callable[..., None]:
 @pytest.fixture
 def stanhop(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line; returns exit code, standard output, standard error."""
-    from stanhop_app.cli import run
+    from stanhop_app.cli.group import run
 
     def call(*arguments: object) -> tuple[int, str, str]:
         code = run([str(a) for a in arguments])
@@ -175,7 +175,7 @@ def csv(weather: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def trained(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the command line on it."""
-    from stanhop_app.cli import run
+    from stanhop_app.cli.group import run
 
     folder = tmp_path_factory.mktemp("runs") / "weather"
     small = [w for name, v in SMALL.items() for w in (f"--{name.replace('_', '-')}", str(v))]

@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from stanhop_app.cli import run
+from stanhop_app.cli.group import run
 
 FOLDERS = (
     "data",

@@ -11,7 +11,8 @@ import tomllib
 
 import pandas as pd
 import pytest
-from stanhop_app.cli import COMMANDS
+from stanhop_app.cli import interrupts
+from stanhop_app.cli.group import COMMANDS, run
 from stanhop_app.cli.train import NETWORK, TRAINING, command
 
 from stanhop_app import STanHopForecaster
@@ -202,7 +203,9 @@ def test_help_lists_every_command_and_imports_none(stanhop):
     assert code == 0
     for name in COMMANDS:
         assert f"\n  {name} " in out
-    script = "import sys, stanhop_app.cli as c; c.run(['--help']); print('torch' in sys.modules)"
+    script = (
+        "import sys, stanhop_app.cli.group as c; c.run(['--help']); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "False"
 
@@ -508,3 +511,33 @@ def test_no_bare_value_error_is_raised(project):
     for top in ("stanhop_app", "cli", "ui", "datasets"):
         for path in (project / top).rglob("*.py"):
             assert "raise ValueError" not in path.read_text(), path
+
+
+INTERRUPTING = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), int(sys.argv[2]))
+sys.meta_path.insert(0, Finder())
+from stanhop_app.cli import main
+main(["train", "sample", "-o", sys.argv[3]])
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "pandas", "torch._C", "torch.nn", "lightning_fabric"])
+def test_a_signal_while_libraries_are_imported_leaves_one_line(tmp_path, module):
+    """Imports take long, and what is raised in one comes out in many forms."""
+    number = signal.SIGTERM if module == "torch.nn" else signal.SIGINT
+    words = [sys.executable, "-c", INTERRUPTING, module, str(int(number)), str(tmp_path / "x")]
+    ended = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (130, b"")
+    assert ended.stderr.decode().splitlines()[-1] == "stanhop: interrupted."
+    assert b"Traceback" not in ended.stderr
+
+
+def test_an_error_that_a_library_makes_of_an_interrupt_is_none_of_ours(monkeypatch, capsys):
+    monkeypatch.setattr(interrupts, "_came", True)
+    monkeypatch.setattr("stanhop_app.cli.group.group.main", lambda *a, **k: 1 / 0)
+    assert run(["data", "list"]) == 130
+    assert capsys.readouterr().err == "stanhop: interrupted.\n"

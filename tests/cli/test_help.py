@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 import pytest
-from stanhop_app.cli import COMMANDS, group
 from stanhop_app.cli import train as train_module
+from stanhop_app.cli.group import COMMANDS, group
 from stanhop_app.cli.reference import commands, reference
 
 from stanhop_app import STanHopForecaster
@@ -136,7 +136,7 @@ def test_train_shows_what_people_use_first_and_then_groups(stanhop):
 def seconds_of_help(words):
     """CPU seconds that a process takes from its start to the end of its help; it imports nothing heavy."""
     script = (
-        "import sys, time\nfrom stanhop_app.cli import run\n"
+        "import sys, time\nfrom stanhop_app.cli.group import run\n"
         f"code = run([*{list(words)}, '--help'])\n"
         "heavy = [m for m in ('torch', 'pandas', 'numpy', 'streamlit') if m in sys.modules]\n"
         "print(time.process_time(), file=sys.stderr)\n"

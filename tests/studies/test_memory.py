@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from stanhop_app.cli import run
+from stanhop_app.cli.group import run
 from torch import nn
 
 from stanhop_app.errors import ArtefactError, DataError, TrainingError

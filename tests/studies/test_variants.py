@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from stanhop_app.cli import run
 from stanhop_app.cli.compare import SIX
+from stanhop_app.cli.group import run
 
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.models.variants import VARIANTS, parse_variant

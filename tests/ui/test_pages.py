@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pages import errors, figures, open_page
-from stanhop_app.cli import run
+from stanhop_app.cli.group import run
 from stanhop_app.ui import jobs, runs
 from stanhop_app.ui.pages import PAGES
 

@@ -52,7 +52,7 @@ def start(words: Sequence[object], out: Path, most: int | None = None) -> int:
             os.dup2(os.open(out / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        from stanhop_app.cli import run
+        from stanhop_app.cli.group import run
 
         if most is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

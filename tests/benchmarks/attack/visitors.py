@@ -46,7 +46,7 @@ async def _all(port: int, visitors: int) -> Counter[str]:
 
 
 def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """Send 200 visitors at once, as often as it takes for so many rounds; the memory of the server is told."""
+    """Send 200 visitors at once, as often as it takes for so many; the memory of the server is told."""
     timed(["train", csv, *TRAIN, "--max-steps", "2", "--output", scratch / "runs" / "one"], scratch)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,0 +1,58 @@
+"""SIGINT and SIGTERM: exit code 130 and one line, whatever is being imported.
+
+What a command writes is whole or not there (`stanhop_app.files`), so that a process may end at any moment. It
+still unwinds where it can: a training leaves its checkpoint, a fetch removes what it had begun.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+INTERRUPTED, EXIT_INTERRUPTED = "stanhop: interrupted.", 130
+_came = False
+
+
+def came() -> bool:
+    """Whether this process was asked to stop."""
+    return _came
+
+
+def leave_at_once() -> None:
+    """End the process at the next signal, as before a command begins and after it has ended."""
+    _take(_leave)
+
+
+def raise_first() -> None:
+    """Let the next signal raise KeyboardInterrupt, and the one after it end the process.
+
+    Where nobody would see that (in what Python calls by itself, a destructor say), the process ends too.
+    """
+    _take(_raise)
+    before = sys.unraisablehook
+
+    def hook(seen: Any) -> None:
+        if issubclass(seen.exc_type, KeyboardInterrupt):
+            _leave()
+        before(seen)
+
+    sys.unraisablehook = hook
+
+
+def _take(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, handler)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    global _came
+    _came = True
+    leave_at_once()
+    raise KeyboardInterrupt
+
+
+def _leave(number: int = 0, frame: FrameType | None = None) -> None:
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(EXIT_INTERRUPTED)
