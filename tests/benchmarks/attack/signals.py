@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from kills import TRAIN
+from kills import TINY, TRAIN
 
 STARTED = 0.06
 """Seconds after which Python itself has started; before that no line of this package has run."""
@@ -20,18 +21,19 @@ def _commands(csv: Path, scratch: Path) -> list[list[object]]:
     """Every command, small; those that need a run take one that is there."""
     run, new = scratch / "run", scratch / "new"
     small = ["--dim", "16", "--num-heads", "2", "--num-layers", "1", "--hidden-dim", "16"]
-    study = ["--horizons", "12", *TRAIN[2:-1], "--max-steps", "4"]
+    study = ["--horizons", "12", *TINY[2:], "--max-steps", "4"]
     return [
         ["train", csv, *TRAIN, "--force", "--output", new],
         ["forecast", run],
         ["evaluate", run, csv],
-        ["benchmark", csv, "--horizons", "12", "--lookback", "48", "--max-steps", "4", "--force",
+        ["benchmark", csv, "--horizons", "12", "--lookback", "48", "--max-epochs", "1",
+         "--splits", "14/5/5",
          "--output", scratch / "benchmark.json"],
         ["outliers", run, csv],
         ["quantize", run, csv],
         ["export", run, "--force", "--output", scratch / "onnx"],
         ["verify", run],
-        ["compare", csv, *study, "--variants", "softmax", "--force", "--output", scratch / "c.json"],
+        ["compare", csv, *study, "--variants", "softmax", "--output", scratch / "c.json"],
         ["suite", "train", "vit", *small, "--max-steps", "4", "--force", "--output", scratch / "vit"],
         ["theory", "capacity", "--force", "--output", scratch / "capacity.json"],
         ["data", "list"],
@@ -47,6 +49,8 @@ def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     environment = {**os.environ, "STANHOP_RUNS": str(scratch)}
 
     def begin(words: list[object]) -> "subprocess.Popen[bytes]":
+        for results in scratch.glob("*.json*"):  # a finished study would have nothing to do
+            results.unlink() if results.is_file() else shutil.rmtree(results)
         command = [sys.executable, "-m", "stanhop_app.cli", *map(str, words)]
         return subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=scratch, env=environment
