@@ -12,5 +12,5 @@ def main(arguments: list[str] | None = None) -> None:
 
     interrupts.raise_first()
     code = run(arguments)
-    interrupts.leave_at_once()
+    interrupts.finish(code)
     sys.exit(code)

@@ -82,8 +82,7 @@ def command(
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
     forecaster = load_forecaster(run, trust=trust)
-    options = as_trained(forecaster.source_, options)
-    table = None if data is None else read_data(data, options)
+    table = None if data is None else read_data(data, *as_trained(forecaster.source_, options))
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
     prediction = forecaster.predict(table, horizon)

@@ -4,6 +4,7 @@ What a command writes is whole or not there (`stanhop_app.files`), so that a pro
 still unwinds where it can: a training leaves its checkpoint, a fetch removes what it had begun.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -30,6 +31,9 @@ def raise_first() -> None:
     Where nobody would see that (in what Python calls by itself, a destructor say), the process ends too.
     """
     _take(_raise)
+    atexit.register(
+        _take, signal.SIG_IGN
+    )  # registered first, it is the last thing that Python does
     before = sys.unraisablehook
 
     def hook(seen: Any) -> None:
@@ -38,6 +42,16 @@ def raise_first() -> None:
         before(seen)
 
     sys.unraisablehook = hook
+
+
+def finish(code: int) -> None:
+    """End the process if it was asked to stop; if not, let it end, which no signal turns into another end."""
+    if _came:
+        # An interrupt that went through C code would make Python end as killed by SIGINT, caught or not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    leave_at_once()
 
 
 def _take(handler: Any) -> None:

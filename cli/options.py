@@ -127,8 +127,23 @@ results_option = output_option("JSON file; cells that it has are not made again.
 """Where a study keeps its cells."""
 
 
-def read_data(source: str, options: dict[str, Any]) -> "pd.DataFrame":
-    """A data set by name, a file by path, or standard input as ``-``."""
+def read_data(
+    source: str, options: dict[str, Any], hints: Mapping[str, Any] | None = None
+) -> "pd.DataFrame":
+    """A data set by name, a file by path, or standard input as ``-``; what was done to it is said.
+
+    Args:
+        source: as the user named it.
+        options: fields of `ReadingConfig`.
+        hints: what another table of the kind proved (`stanhop_app.data.frame.to_frame`).
+    """
+    frame = _read(source, options, hints)
+    for note in frame.attrs["notes"]:
+        echo(f"{'standard input' if source == '-' else source}: {note}")
+    return frame
+
+
+def _read(source: str, options: dict[str, Any], hints: Mapping[str, Any] | None) -> "pd.DataFrame":
     from stanhop_app.datasets import DATASETS
 
     from stanhop_app.data.frame import read_frame
@@ -136,10 +151,10 @@ def read_data(source: str, options: dict[str, Any]) -> "pd.DataFrame":
     if source == "-" and "LOCAL_RANK" in os.environ:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
-        return read_frame(io.BytesIO(sys.stdin.buffer.read()), **options)
+        return read_frame(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
     if source in DATASETS and not Path(source).exists():
-        return read_frame(DATASETS[source].locate(), **options)
-    return read_frame(source, **options)
+        return read_frame(DATASETS[source].locate(), hints=hints, **options)
+    return read_frame(source, hints=hints, **options)
 
 
 def open_run(
@@ -166,7 +181,7 @@ def open_run(
         data = run.source.get("data")
         if data not in DATASETS:
             raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
-    return run.on(read_data(data, as_trained(run.source, options)))
+    return run.on(read_data(data, *as_trained(run.source, options)))
 
 
 def check_outputs(*files: Path | None, force: bool) -> None:
@@ -178,10 +193,20 @@ def check_outputs(*files: Path | None, force: bool) -> None:
             raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
 
 
-def as_trained(source: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """How to read a table for a run: as the run's own was read, except where said otherwise."""
-    named = {name: value for name, value in given.items() if value not in (None, "error")}
-    return {**given, **source.get("options", {}), **named}
+def as_trained(
+    source: Mapping[str, Any], given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How to read a table for a run: as the run's own was read, except where said otherwise; and hints.
+
+    What was said for the training holds; what its table proved decides where this one proves nothing.
+    """
+    from stanhop_app.data.reading import reading_of
+
+    kept, hints = reading_of(source)
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    named = {n: v for n, v in given.items() if context.get_parameter_source(n) != default}
+    return {**given, **kept, **named}, hints
 
 
 def echo(text: str = "") -> None:

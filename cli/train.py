@@ -100,13 +100,13 @@ def command(
         return
     panel = Panel.of(read_data(data, read), forecaster.split)
     if is_main_process():
-        _describe(data, panel, read["missing"])
+        _describe(data, panel)
     try:
         report = make_run(
             forecaster,
             panel,
             output,
-            source={"data": data, "options": {**read, **panel.frame.attrs["reading"]}},
+            source={"data": data, "options": read, "proved": panel.frame.attrs["reading"]},
             **kept,
             resume=resume,
             force=force,
@@ -148,14 +148,14 @@ def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopF
     )
 
 
-def _describe(data: str, panel: "Panel", missing: str) -> None:
+def _describe(data: str, panel: "Panel") -> None:
     """Say what was read."""
     echo(
         f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
         f"{panel.index[-1]}, frequency {panel.frequency}"
     )
-    if filled := panel.frame.attrs["filled"]:
-        echo(f"{filled:,} values were filled by {missing}; scores include them")
+    if panel.frame.attrs["filled"]:
+        echo("scores include the values that were filled")
 
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:

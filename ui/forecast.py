@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import parts
 
+from stanhop_app.data.reading import reading_of
 from stanhop_app.figures.curves import curves_figure, heat_figure
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.runs.residuals import Residuals, residuals
@@ -19,7 +20,7 @@ def show() -> None:
     name, run = parts.choose_run()
     forecaster = run.forecaster
     table = parts.upload(
-        "Forecast another table (CSV or Parquet) with this run", run.source.get("options", {})
+        "Forecast another table (CSV or Parquet) with this run", *reading_of(run.source)
     )
     left, middle, right = st.columns(3)
     horizon = left.number_input(

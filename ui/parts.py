@@ -18,6 +18,7 @@ from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
+from stanhop_app.data.reading import reading_of
 from stanhop_app.errors import ArtefactError, StanhopError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
@@ -117,7 +118,7 @@ def with_table(run: Run) -> Run | None:
     """A run with the table of its training: by its name, or uploaded; None while it is not there, as said."""
     frame = own_frame(run)
     if frame is None:
-        frame = upload("The table that the run was trained on", run.source.get("options", {}))
+        frame = upload("The table that the run was trained on", *reading_of(run.source))
     if frame is None:
         st.info("Bring the table that the run was trained on.")
         return None
@@ -173,10 +174,12 @@ def dataset(name: str) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner="Reading the upload…", max_entries=4)
-def _parse(content: bytes, name: str, digest: str, options: dict[str, Any]) -> pd.DataFrame:
+def _parse(
+    content: bytes, name: str, digest: str, options: dict[str, Any], hints: dict[str, Any]
+) -> pd.DataFrame:
     stream = io.BytesIO(content)
     stream.name = name
-    return read_frame(stream, **options)
+    return read_frame(stream, hints=hints, **options)
 
 
 def upload_content(label: str) -> Any:
@@ -191,20 +194,28 @@ def upload_content(label: str) -> Any:
     return file
 
 
-def parse(file: Any, options: dict[str, Any]) -> pd.DataFrame | None:
-    """An uploaded table, read as asked; None where it cannot be, with the error shown."""
+def parse(
+    file: Any, options: dict[str, Any], hints: dict[str, Any] | None = None
+) -> pd.DataFrame | None:
+    """An uploaded table, read as asked, with what was done to it; None where it cannot be, with the error."""
     content = file.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
     try:
-        return _parse(content, file.name, hashlib.sha256(content).hexdigest(), options)
+        frame = _parse(content, file.name, digest, options, hints or {})
     except ERRORS as error:
         st.error(f"{file.name}: {error}")
         return None
+    for note in frame.attrs["notes"]:
+        st.caption(f"{file.name}: {note}")
+    return frame
 
 
-def upload(label: str, options: dict[str, Any]) -> pd.DataFrame | None:
+def upload(
+    label: str, options: dict[str, Any], hints: dict[str, Any] | None = None
+) -> pd.DataFrame | None:
     """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
     file = upload_content(label)
-    return None if file is None else parse(file, options)
+    return None if file is None else parse(file, options, hints)
 
 
 def comparison(

@@ -5,108 +5,100 @@ frequency, and float64 columns without missing values. What stands in the way of
 column and row, and mended only when the caller says how.
 """
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.columns import numeric
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
-from stanhop_app.data.reading import Missing, ReadingConfig
-from stanhop_app.data.table import read_table, source_name
-from stanhop_app.data.times import (
-    day_comes_first,
-    guess_time_column,
-    order_hint,
-    parse_times,
-)
+from stanhop_app.data.long import constant_ids, guess_id_column, is_summer, widen, zone_flag
+from stanhop_app.data.native import to_pandas
+from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.source import source_name
+from stanhop_app.data.stamps import Stamps, take_times
+from stanhop_app.data.table import read_table
+from stanhop_app.data.times import day_comes_first, order_hint
+from stanhop_app.data.zones import clock_hint, in_zone, with_known_zone
 from stanhop_app.errors import DataError
 
-LARGEST = 1e150
-"""Values beyond it have squares that a 64-bit float does not hold."""
 YEARS = (1678, 2261)
 """First and last year whose time stamps nanoseconds can tell."""
-ID_NAMES = ("unique_id", "id", "series", "series_id")
 
 
 def read_frame(
-    source: str | Path | IO[bytes],
-    *,
-    time_column: str | None = None,
-    id_column: str | None = None,
-    value_column: str | None = None,
-    columns: list[str] | None = None,
-    frequency: str | None = None,
-    missing: Missing = "error",
-    day_first: bool | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
-    max_megabytes: int = ReadingConfig.max_megabytes,
+    source: str | Path | IO[bytes], *, hints: Mapping[str, Any] | None = None, **options: Any
 ) -> pd.DataFrame:
     """Read a table and make it a regular frame: `read_table`, then `to_frame` (see there)."""
-    name = source_name(source)
-    return to_frame(
-        read_table(source, decimal=decimal, thousands=thousands, max_megabytes=max_megabytes),
-        name=name,
-        time_column=time_column,
-        id_column=id_column,
-        value_column=value_column,
-        columns=columns,
-        frequency=frequency,
-        missing=missing,
-        day_first=day_first,
-    )
+    table = read_table(source, hints=hints, **options)
+    return to_frame(table, name=source_name(source), hints=hints, **options)
 
 
 def to_frame(
-    table: pd.DataFrame,
-    *,
-    name: str = "frame",
-    time_column: str | None = None,
-    id_column: str | None = None,
-    value_column: str | None = None,
-    columns: list[str] | None = None,
-    frequency: str | None = None,
-    missing: Missing = "error",
-    day_first: bool | None = None,
+    table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
 ) -> pd.DataFrame:
     """Make a table a regular frame: sorted time index of known frequency, float64 columns.
 
     Args:
-        table: wide (a time column and numeric columns, or a time index) or long (id, time, value).
+        table: wide (a time column and numeric columns, or a time index) or long (id, time, value): a frame
+            or a series of pandas, polars, pyarrow or another library of dataframes.
         name: how messages call it, usually the file.
-        time_column: default: the time index, a column of dates, or one named like one.
-        id_column: column with the series' names; makes the table long. Default: a column named
-            unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
-            two columns, the one of text, if time stamps repeat.
-        value_column: value of a long table; default: its only other column.
-        columns: which columns (series) to keep, in this order; default all.
-        frequency: pandas alias such as "h", "15min", "D", "MS"; default: inferred.
-        missing: what to do about missing values and missing time stamps: "error" names them,
-            "interpolate" draws a straight line in time, "ffill" repeats the last value. A straight
-            line knows the value after the hole: scores on a table with many lines flatter.
-        day_first: whether 01/02/2024 is February 1; default: found (`parse_times`).
+        hints: what another table of the kind proved: "day_first". It decides where this one proves nothing.
+        **options: fields of `ReadingConfig`; those of CSV files play no part. Where they are left out: the
+            time column is the time index, a column of dates, or one named like one. The id column is one
+            named unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
+            two columns, the one of text, if time stamps repeat. Holes are an error; "interpolate" draws a
+            straight line in time, "ffill" repeats the last value, "zero" fills zeros. A straight line knows
+            the value after the hole: scores on a table with many lines flatter. It never goes on past the
+            last value.
 
     Returns:
         The frame; ``attrs["filled"]`` counts the values that were filled, ``attrs["reading"]`` holds what
-        was found of ``day_first`` and ``decimal``, for further tables of the kind.
+        was proved of ``day_first`` and ``decimal``, for further tables of the kind, ``attrs["notes"]``
+        sentences on what was done that a user should know.
 
     Raises:
         DataError: naming the column, the row (the first data row is 1) and the count.
-        OptionError: if ``missing`` is none of its values.
+        OptionError: for options that cannot be.
     """
-    ReadingConfig(missing=missing)
+    config = ReadingConfig(**options)
+    proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
+    notes = list(getattr(table, "attrs", {}).get("notes", []))
+    table = _checked(to_pandas(table), name)
+    stamps = take_times(table, name, config, hints or {})
+    notes += stamps.notes
+    table, times = stamps.table, stamps.times
+    _check_years(times, name)
+    table, times = _in_zone(table, times, name, config, notes)
+    table, times = _wide(table, times, name, config, notes)
+    if config.columns is not None:
+        table = _chosen(table, config.columns, name)
+    values = {column: numeric(table[column], name) for column in table.columns}
+    frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
+    frame.index = with_known_zone(pd.DatetimeIndex(frame.index), name)
+    filled = _regular(frame, name, config, stamps)
+    order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
+    filled.attrs["reading"] = proved | ({} if order is None else {"day_first": order})
+    filled.attrs["notes"] = notes + filled.attrs.pop("notes")
+    return filled
+
+
+def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A table with rows, columns and names that differ."""
     if len(table) == 0 or len(table.columns) == 0:
         raise DataError(
             f"{name}: the table has {len(table)} rows and {len(table.columns)} columns."
         )
-    decimal_found = {"decimal": table.attrs["decimal"]} if "decimal" in table.attrs else {}
     table = table.set_axis([str(column) for column in table.columns], axis=1)
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
-    table, times, written = _take_times(table, name, time_column, day_first, frequency)
+    return table
+
+
+def _check_years(times: pd.DatetimeIndex, name: str) -> None:
     far = (times.year < YEARS[0]) | (times.year > YEARS[1])
     if far.any():
         row = int(np.flatnonzero(far)[0])
@@ -114,162 +106,80 @@ def to_frame(
             f"{name}: {int(far.sum())} time stamps lie outside of the years {YEARS[0]} to {YEARS[1]}, "
             f"first in row {row + 1}: {times[row]}."
         )
-    id_column = id_column or _guess_id_column(table, times)
-    if id_column is not None:
-        table, times = _widen(table, times, name, id_column, value_column)
-    if columns is not None:
-        unknown = [c for c in columns if c not in table.columns]
-        if unknown:
-            raise DataError(
-                f"{name}: unknown column {unknown[0]!r}; the columns are: "
-                f"{', '.join(map(str, table.columns))}."
-            )
-        if len(set(columns)) < len(columns):
-            raise DataError(f"{name}: a column is chosen twice in {', '.join(columns)}.")
-        table = table[columns]
-    values = {column: _numeric(table[column], name) for column in table.columns}
-    frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
-    reject_duplicates(frame.index, name)
-    try:
-        regular = make_regular(frame, name, frequency, missing)
-    except DataError as error:
-        hint = order_hint(written, times) if written is not None and day_first is None else ""
-        raise DataError(f"{error}{hint}") from None
-    filled = fill(regular, name, missing)
-    filled.attrs["filled"] = int(regular.isna().to_numpy().sum())
-    order = None if written is None else day_comes_first(written, times)
-    filled.attrs["reading"] = decimal_found | ({} if order is None else {"day_first": order})
-    return filled
 
 
-def _take_times(
-    table: pd.DataFrame,
-    name: str,
-    time_column: str | None,
-    day_first: bool | None,
-    frequency: str | None,
-) -> tuple[pd.DataFrame, pd.DatetimeIndex, pd.Series | None]:
-    """Split a table into its data columns, its time stamps, and the column these were written in."""
-    if time_column is None and isinstance(table.index, pd.PeriodIndex):
-        table = table.set_axis(table.index.to_timestamp(), axis=0)
-    if time_column is None and isinstance(table.index, pd.DatetimeIndex):
-        if table.index.hasnans:
-            row = int(np.flatnonzero(table.index.isna())[0]) + 1
-            raise DataError(f"{name}: the time index is empty (NaT) in row {row}.")
-        return table, table.index, None
-    if time_column is None:
-        time_column = guess_time_column(table, name)
-    if time_column not in table.columns:
-        raise DataError(
-            f"{name}: no time column {time_column!r}; the columns are: "
-            f"{', '.join(map(str, table.columns))}."
-        )
-    times = parse_times(table[time_column], name, day_first, frequency)
-    rest = table.drop(columns=time_column)
-    if len(rest.columns) == 0:
-        raise DataError(f"{name}: there is no column besides the time column {time_column!r}.")
-    return rest, times, table[time_column]
-
-
-def _guess_id_column(table: pd.DataFrame, times: pd.DatetimeIndex) -> str | None:
-    """The column that makes a table long, if one does."""
-    named = next((c for c in ID_NAMES if c in table.columns), None)
-    if named is not None and (times.has_duplicates or table[named].nunique() == 1):
-        return named
-    text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if len(text) == 1 and len(table.columns) == 2:
-        repeats = pd.DataFrame({"time": times, "id": table[text[0]].to_numpy()}).duplicated()
-        if times.has_duplicates and not repeats.any() and table[text[0]].nunique() < len(table) / 2:
-            return str(text[0])
-    return None
-
-
-def _widen(
+def _in_zone(
     table: pd.DataFrame,
     times: pd.DatetimeIndex,
     name: str,
-    id_column: str,
-    value_column: str | None,
+    config: ReadingConfig,
+    notes: list[str],
 ) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
-    """Turn a long table (id, time, value) into one column a series."""
-    for column in (id_column, value_column):
-        if column is not None and column not in table.columns:
-            raise DataError(
-                f"{name}: unknown column {column!r}; the columns are: "
-                f"{', '.join(map(str, table.columns))}."
-            )
-    if value_column is None:
-        others = [c for c in table.columns if c != id_column]
-        if len(others) != 1:
-            raise DataError(
-                f"{name}: a long table (id column {id_column!r}) needs value_column "
-                f"(--value-column), one of: {', '.join(map(str, others))}."
-            )
-        value_column = str(others[0])
-    long = pd.DataFrame(
-        {
-            "time": times,
-            "id": table[id_column].astype(str).to_numpy(),
-            "value": _numeric(table[value_column], name),
-        }
-    )
-    twice = long.duplicated(["time", "id"])
-    if twice.any():
-        row = int(np.flatnonzero(twice)[0])
+    """Time stamps in the zone that was asked for; a column of CET and CEST is used up by that."""
+    if config.time_zone is None:
+        return table, times
+    flag = zone_flag(table) if config.id_column is None else None
+    summer = None if flag is None or times.tz is not None else is_summer(table[flag])
+    if flag is not None:
+        table = table.drop(columns=flag)
+        notes.append(f"column {flag!r} was read as daylight saving time, which tells hours apart")
+    return table, in_zone(times, config.time_zone, name, summer)
+
+
+def _wide(
+    table: pd.DataFrame,
+    times: pd.DatetimeIndex,
+    name: str,
+    config: ReadingConfig,
+    notes: list[str],
+) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
+    """A table with one column a series."""
+    id_column = config.id_column
+    if id_column is None and config.long is not False:
+        id_column = guess_id_column(table, times, config.columns)
+    if id_column is not None:
+        if config.id_column is None:
+            notes.append(f"column {id_column!r} names the series; if it does not, say --no-id")
+        return widen(table, times, name, id_column, config.value_column)
+    if config.columns is None and config.long is not False:
+        constant = constant_ids(table)
+        notes += [f"column {c!r}, which is the same in all rows, was left out" for c in constant]
+        table = table.drop(columns=constant)
+    return table, times
+
+
+def _chosen(table: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
+    unknown = [c for c in columns if c not in table.columns]
+    if unknown:
         raise DataError(
-            f"{name}: {int(twice.sum())} rows repeat a time stamp of the same series, first in row "
-            f"{row + 1} ({long['id'][row]!r}, {long['time'][row]})."
+            f"{name}: unknown column {unknown[0]!r}; the columns are: "
+            f"{', '.join(map(str, table.columns))}."
         )
-    wide = long.pivot(index="time", columns="id", values="value")
-    wide.columns.name = None
-    return wide, pd.DatetimeIndex(wide.index)
+    if len(set(columns)) < len(columns):
+        raise DataError(f"{name}: a column is chosen twice in {', '.join(columns)}.")
+    return table[columns]
 
 
-def _numeric(column: pd.Series, name: str) -> np.ndarray:
-    """Float64 values of a column; text is an error that names its first row."""
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        numbers = _to_numbers(column)
-        text = (numbers.isna() & column.notna()).to_numpy()
-        if text.any() or pd.api.types.is_datetime64_any_dtype(column):
-            row = int(np.flatnonzero(text)[0]) if text.any() else 0
-            first = str(column.iloc[row])
-            marks = re.fullmatch(r"[-+]?\d[\d., ]*", first) and any(mark in first for mark in "., ")
-            hint = "say decimal or thousands (--decimal, --thousands)" if marks else "mend them"
-            raise DataError(
-                f"{name}: column {column.name!r} has {max(int(text.sum()), 1)} values that are not "
-                f"numbers, first in row {row + 1}: {first!r}; {hint}, or choose "
-                "other columns (--columns)."
-            )
-        values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    for what, wrong in (
-        ("infinite values", np.isinf(values)),
-        (f"values beyond {LARGEST:g}, whose squares are no numbers", np.abs(values) > LARGEST),
-    ):
-        if wrong.any():
-            raise DataError(
-                f"{name}: column {column.name!r} has {int(wrong.sum())} {what}, first in row "
-                f"{int(np.flatnonzero(wrong)[0]) + 1}; mend them, or choose other columns (--columns)."
-            )
-    return values
-
-
-def _to_numbers(column: pd.Series) -> pd.Series:
-    """Numbers of a column of anything; what is none becomes missing, whole numbers of 400 digits infinite."""
+def _regular(frame: pd.DataFrame, name: str, config: ReadingConfig, stamps: Stamps) -> pd.DataFrame:
+    """The frame without gaps and holes; ``attrs`` say what was filled."""
+    written, asked = stamps.written, config.day_first
     try:
-        return pd.to_numeric(column, errors="coerce").astype(np.float64)
-    except OverflowError:
-        return column.map(_to_number)
-
-
-def _to_number(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf")
-    except (TypeError, ValueError):
-        return float("nan")
+        reject_duplicates(frame.index, name)
+        regular = make_regular(frame, name, config.frequency, config.missing)
+    except DataError as error:
+        hint = order_hint(written, stamps.times) if written is not None and asked is None else ""
+        raise DataError(f"{error}{clock_hint(pd.DatetimeIndex(frame.index))}{hint}") from None
+    filled = fill(regular, name, config.missing)
+    holes = regular.isna()
+    filled.attrs["filled"] = int(holes.to_numpy().sum())
+    filled.attrs["notes"] = []
+    if filled.attrs["filled"]:
+        columns = int(holes.any().sum())
+        filled.attrs["notes"].append(
+            f"{filled.attrs['filled']:,} values in {columns} of {len(frame.columns)} columns were filled by "
+            f"{config.missing}"
+        )
+    return filled
 
 
 def time_index(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

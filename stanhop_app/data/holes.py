@@ -6,6 +6,9 @@ import pandas as pd
 from stanhop_app.data.frequency import regular_grid
 from stanhop_app.errors import DataError
 
+CHOICES = "'interpolate', 'ffill' or 'zero'"
+"""What to say of filling: zero where no row means that nothing was sold."""
+
 
 def reject_duplicates(index: pd.Index, name: str) -> None:
     twice = index.duplicated()
@@ -29,7 +32,7 @@ def make_regular(
             raise DataError(
                 f"{name}: {absent} time stamps are missing at frequency {grid.freqstr}, first "
                 f"{grid[position]} (after {index[position - 1]} comes {index[position]}); fill them "
-                "with missing='interpolate' or 'ffill' (--missing)."
+                f"with missing={CHOICES} (--missing)."
             )
         return frame.reindex(grid)
     return frame.set_axis(grid, axis=0)
@@ -49,9 +52,11 @@ def fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:
         more = f" ({others} more columns have some)" if others else ""
         raise DataError(
             f"{name}: {where} (row {first + 1} in time order){more}; fill them with "
-            "missing='interpolate' or 'ffill' (--missing)."
+            f"missing={CHOICES} (--missing)."
         )
-    filled = frame.interpolate("time") if missing == "interpolate" else frame.ffill()
+    if missing == "zero":
+        return frame.fillna(0.0)
+    filled = frame.ffill() if missing == "ffill" else frame.interpolate("time", limit_area="inside")
     still = filled.isna()
     if still.to_numpy().any():
         column = next(c for c in frame.columns if still[c].any())
@@ -59,8 +64,13 @@ def fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:
             raise DataError(
                 f"{name}: column {column!r} is empty; choose other columns (--columns)."
             )
+        begins = bool(still[column].iloc[0])
+        ends = still[column] if begins else still[column][::-1]
+        count = int(ends.cumprod().sum())
+        first = frame.index[0] if begins else frame.index[-count]
         raise DataError(
-            f"{name}: column {column!r} begins with {int(still[column].sum())} missing values, which "
-            f"{missing!r} cannot fill; drop these rows."
+            f"{name}: column {column!r} {'begins' if begins else 'ends'} with {count} missing values, from "
+            f"{first} on, which {missing!r} cannot fill; drop these rows, or choose other columns "
+            "(--columns)."
         )
     return filled

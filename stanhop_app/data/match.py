@@ -24,6 +24,29 @@ def match_columns(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     )
 
 
+def match_zone(frame: pd.DataFrame, context: pd.DataFrame) -> None:
+    """Refuse a table with a time zone for a forecaster that was trained without one, and the reverse.
+
+    Raises:
+        DataError: saying what to do.
+    """
+    given, trained = (getattr(table.index, "tz", None) for table in (frame, context))
+    timed = isinstance(frame.index, pd.DatetimeIndex) and isinstance(
+        context.index, pd.DatetimeIndex
+    )
+    if not timed or (given is None) == (trained is None):
+        return
+    if given is None:
+        raise DataError(
+            f"the time stamps have no zone, but the forecaster was trained in {trained}; say time_zone "
+            "(--time-zone)."
+        )
+    raise DataError(
+        f"the time stamps are of {given}, but the forecaster was trained on stamps without a zone; leave the "
+        "offsets out, or train it with time_zone (--time-zone)."
+    )
+
+
 def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
     """Refuse a table of another frequency than the trained one.
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.forms import by_form, formatted, numbered, without_24
 from stanhop_app.data.frequency import infer, regular_grid
 from stanhop_app.errors import DataError
 
@@ -48,24 +49,30 @@ def _is_time(column: pd.Series) -> bool:
 
 
 def parse_times(
-    column: pd.Series, name: str, day_first: bool | None = None, frequency: str | None = None
+    column: pd.Series,
+    name: str,
+    day_first: bool | None = None,
+    frequency: str | None = None,
+    time_format: str | None = None,
 ) -> pd.DatetimeIndex:
     """Time stamps of a whole column, by one format.
+
+    Numbers are dates where they prove it: 20240131, a year, or seconds, milliseconds, microseconds or
+    nanoseconds since 1970, between 1990 and 2100. 24:00 is the midnight after; of a quarter (2024Q1) the
+    first day counts.
 
     Of 01/02/2024 ``day_first`` says whether 01 is the day. By default the order is the one in which all dates
     exist; if both are possible, the one in which they are regular (of this frequency, if it is
     given); and else month first, or day first with points (31.12.2024).
 
+    ``time_format`` is what `datetime.strptime` calls a format, or "unix", "unix-ms" or "excel".
+
     Raises:
         DataError: naming the first row that is empty or no date.
+        OptionError: for a format that cannot be.
     """
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    if pd.api.types.is_numeric_dtype(column):
-        raise DataError(
-            f"{name}: time column {column.name!r} holds numbers; write dates such as "
-            "2016-07-01 00:00:00 instead."
-        )
     missing = column.isna()
     if missing.any():
         row = int(np.flatnonzero(missing)[0]) + 1
@@ -73,7 +80,22 @@ def parse_times(
             f"{name}: time column {column.name!r} is empty in {int(missing.sum())} rows, "
             f"first in row {row}."
         )
+    if time_format is not None:
+        return formatted(column, name, time_format)
+    if pd.api.types.is_numeric_dtype(column):
+        return numbered(column, name)
+    if not _is_time(column):
+        column, days = without_24(column)
+    else:
+        days = None
     readings = _readings(column, day_first)
+    if not readings and not _readings(column.head(1), day_first):
+        raise DataError(
+            f"{name}: time column {column.name!r}, row 1: {str(column.iloc[0])!r} is not a date of a form "
+            "that is known; say it with time_format (--time-format), such as %d.%m.%Y."
+        )
+    if readings and days is not None:
+        readings = [reading + days for reading in readings]
     if not readings:
         row = _first_bad_row(column, day_first)
         raise DataError(
@@ -148,17 +170,35 @@ def _formats(text: str, day_first: bool) -> list[str]:
 def _read_text(column: pd.Series) -> pd.DatetimeIndex | None:
     """Dates that begin with the year or name the month, by one format; changing offsets become UTC."""
     first = column.iloc[0] if len(column) else None
-    if isinstance(first, str) and re.fullmatch(r"\d{1,2}:\d{2}.*", first.strip()):
-        return None  # a time of day without a date
+    if isinstance(first, str):
+        if re.fullmatch(r"\d{1,2}:\d{2}.*", first.strip()):
+            return None  # a time of day without a date
+        known, times = by_form(column)
+        if known:
+            return times
+        if not re.search(r"\d{4}|[A-Za-z]{3}", first):
+            return None  # no year and no name of a month: what Python would guess is not there
     for utc in (False, True):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
-                times = pd.DatetimeIndex(pd.to_datetime(column, utc=utc))
+                times = _to_times(column, utc)
         except (ValueError, TypeError, OverflowError):
             continue
         return times if len(times) and times.min().year >= EARLIEST else None
     return None
+
+
+def _to_times(column: pd.Series, utc: bool) -> pd.DatetimeIndex:
+    """As the first row is written; where rows leave out what is 0, by ISO 8601.
+
+    Raises:
+        ValueError: if both fail.
+    """
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(column, utc=utc))
+    except (ValueError, TypeError, OverflowError):
+        return pd.DatetimeIndex(pd.to_datetime(column, utc=utc, format="ISO8601"))
 
 
 def _first_bad_row(column: pd.Series, day_first: bool | None) -> int:

@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from stanhop_app.data.frame import to_frame
-from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.match import match_columns, match_frequency, match_zone
+from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import Missing
+from stanhop_app.data.reading import Missing, ReadingConfig, reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import OptionError
@@ -52,7 +53,10 @@ class STanHopForecaster(BaseEstimator):
         max_epochs: passes over the training windows.
         learning_rate: top of the one-cycle schedule.
         batch_size: windows in a step.
-        missing: "error", "interpolate" or "ffill" (`stanhop_app.data.frame.to_frame`).
+        missing: "error", "interpolate", "ffill" or "zero" (`stanhop_app.data.frame.to_frame`).
+        frequency: pandas alias of the rows; None: inferred.
+        reading: further fields of `ReadingConfig` by name, such as ``{"time_column": "when"}``: how
+            frames are read by ``fit`` and ``predict``.
         network: further fields of `STanHopConfig` by name, such as ``{"dim": 256, "num_layers": 11}``.
         training: further fields of `TrainingConfig` by name, such as ``{"max_steps": 100}``.
         seed: fixes the result, on CPU to the bit.
@@ -97,6 +101,8 @@ class STanHopForecaster(BaseEstimator):
         learning_rate: float = 3e-3,
         batch_size: int = 64,
         missing: Missing = "error",
+        frequency: str | None = None,
+        reading: Mapping[str, Any] | None = None,
         network: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -115,6 +121,8 @@ class STanHopForecaster(BaseEstimator):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.missing = missing
+        self.frequency = frequency
+        self.reading = reading
         self.network = network
         self.training = training
         self.seed = seed
@@ -134,7 +142,7 @@ class STanHopForecaster(BaseEstimator):
         Raises:
             OptionError: for a name that there is not.
         """
-        for outer in ("network", "training"):
+        for outer in ("network", "training", "reading"):
             inner = {k: params.pop(k) for k in list(params) if k.startswith(f"{outer}__")}
             if inner:
                 given = {name.partition("__")[2]: value for name, value in inner.items()}
@@ -148,6 +156,7 @@ class STanHopForecaster(BaseEstimator):
         return {
             "network": (STanHopConfig, own | {"num_variates"}),
             "training": (TrainingConfig, own),
+            "reading": (ReadingConfig, own),
         }
 
     def network_config(self, num_variates: int) -> STanHopConfig:
@@ -161,6 +170,11 @@ class STanHopForecaster(BaseEstimator):
         further = _checked(self.training, *self._groups()["training"], "training")
         return TrainingConfig(**_plain({**self._own(TrainingConfig), **further}))
 
+    def _reading(self) -> dict[str, Any]:
+        """How frames are read."""
+        further = _checked(self.reading, *self._groups()["reading"], "reading")
+        return {**self._own(ReadingConfig), **further}
+
     def _own(self, config: type) -> dict[str, Any]:
         """Parameters of the forecaster that are fields of a config."""
         names = set(self._get_param_names())
@@ -168,17 +182,18 @@ class STanHopForecaster(BaseEstimator):
 
     def fit(
         self,
-        X: Table | Panel,
+        X: Any,
         y: object = None,
         *,
         run_folder: Path | None = None,
         resume: bool = False,
         outlier_steps: int | None = None,
     ) -> Self:
-        """Fit on a frame (time index or time column, wide or long) or an array (N, C).
+        """Fit on a table (time index or time column, wide or long) or an array (N, C).
 
         Args:
-            X: the history; an array is a series without time stamps. A `Panel` is taken as it is, its
+            X: the history: a frame or series of pandas, polars, pyarrow or another library of dataframes,
+                or an array, which is a series without time stamps. A `Panel` is taken as it is, its
                 own split and scaler instead of the forecaster's.
             y: ignored, for pipelines.
             run_folder: where checkpoints and history are kept; None writes nothing.
@@ -195,10 +210,10 @@ class STanHopForecaster(BaseEstimator):
             run_folder=run_folder,
             resume=resume,
             outlier_steps=outlier_steps,
-            named=isinstance(X, pd.DataFrame | Panel),
+            named=isinstance(X, Panel) or is_table(X),
         )
 
-    def prepare(self, X: Table | Panel) -> Prepared:
+    def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
         panel = X if isinstance(X, Panel) else Panel.of(self._read(X, fitted=False), self.split)
@@ -283,7 +298,7 @@ class STanHopForecaster(BaseEstimator):
     def context_(self) -> pd.DataFrame:
         return self.fitted_.context
 
-    def predict(self, X: Table | None = None, horizon: int | None = None) -> Table:
+    def predict(self, X: Any = None, horizon: int | None = None) -> Table:
         """Forecast the steps after the last row.
 
         Args:
@@ -307,7 +322,7 @@ class STanHopForecaster(BaseEstimator):
             horizon=fitted.horizon if horizon is None else horizon,
         )
 
-    def score(self, X: Table, y: object = None) -> float:
+    def score(self, X: Any, y: object = None) -> float:
         """Negative mean squared error in scaled units over all stride-1 windows of a table."""
         check_is_fitted(self)
         fitted = self.fitted_
@@ -369,13 +384,15 @@ class STanHopForecaster(BaseEstimator):
         forecast: np.ndarray = self.network_(torch.from_numpy(window).clone()).numpy()
         return forecast
 
-    def _read(self, X: Table, *, fitted: bool) -> pd.DataFrame:
+    def _read(self, X: Any, *, fitted: bool) -> pd.DataFrame:
         """Check a table and return it with its columns in the network's order."""
-        if isinstance(X, pd.DataFrame):
-            frame = to_frame(X, missing=self.missing)
+        if is_table(X):
+            hints = reading_of(self.source_)[1] if fitted else {}
+            frame = to_frame(X, hints=hints, **self._reading())
             if fitted:
                 frame = match_columns(frame, self.columns_)
                 match_frequency(frame, self.frequency_)
+                match_zone(frame, self.context_)
             return frame
         if isinstance(X, str | Path):
             raise OptionError(
@@ -392,7 +409,7 @@ class STanHopForecaster(BaseEstimator):
         return pd.DataFrame(array, columns=names)
 
 
-def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataFrame:
+def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     """Fit a forecaster on all rows of a frame and forecast the steps after the last one.
 
     Args:
@@ -402,7 +419,8 @@ def forecast(frame: pd.DataFrame, horizon: int = 24, **options: Any) -> pd.DataF
             default lookback as much of 512 steps as the rows allow.
     """
     options.setdefault("split", "4/1/0")
-    frame = to_frame(frame, missing=options.get("missing", "error"))
+    reading = {name: options.pop(name) for name in ("missing", "frequency") if name in options}
+    frame = to_frame(frame, **reading, **(options.pop("reading", None) or {}))
     if "lookback" not in options:
         train_rows = len(frame) * 4 // 5
         options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 512))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stanhop_app.data.context import stamped_context
 from stanhop_app.data.frame import to_frame
-from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import read_plain
@@ -50,7 +50,11 @@ class ExportedForecaster:
         parameters = config["parameters"]
         self.horizon, self.lookback = int(parameters["horizon"]), int(parameters["lookback"])
         self.association, self.split = parameters["association"], parameters["split"]
-        self.missing = parameters["missing"]
+        self._reading = {
+            **(parameters.get("reading") or {}),
+            "missing": parameters["missing"],
+            "frequency": parameters.get("frequency"),
+        }
         self.scaler_ = Scaler(**{k: tuple(v) for k, v in config["scaler"].items()})
         self.context_, self._predict_window = context, predict
 
@@ -93,8 +97,9 @@ class ExportedForecaster:
         if X is None:
             table = self.context_
         else:
-            table = match_columns(to_frame(X, missing=self.missing), self.columns_)
+            table = match_columns(to_frame(X, **self._reading), self.columns_)
             match_frequency(table, self.frequency_)
+            match_zone(table, self.context_)
         return forecast_after(
             table,
             self._predict_window,

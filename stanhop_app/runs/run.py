@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
@@ -56,6 +56,7 @@ class Run:
         """
         frame = match_columns(frame, self.forecaster.columns_)
         match_frequency(frame, self.fitted.frequency)
+        match_zone(frame, self.fitted.context)
         return replace(self, panel=self.fitted.panel(frame))
 
     @property

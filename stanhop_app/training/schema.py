@@ -7,7 +7,7 @@ on; the options of networks and of reading are checked by the dataclasses that d
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import AllowInfNan, Field, StringConstraints
@@ -56,9 +56,17 @@ class _Split(Part):
         return self
 
 
+class _Proved(Part):
+    """What the table of the training proved of how tables of the kind are written."""
+
+    decimal: Literal[".", ","] | None = None
+    day_first: bool | None = None
+
+
 class _Source(Part):
     data: Text | None = None
     options: ReadingConfig | None = None
+    proved: _Proved | None = None
     sha256: Digest | None = None
     season: Steps | None = None
     train_end: Text | None = None

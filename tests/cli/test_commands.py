@@ -16,6 +16,7 @@ from stanhop_app.cli.group import COMMANDS, run
 from stanhop_app.cli.train import NETWORK, TRAINING, command
 
 from stanhop_app import STanHopForecaster
+from stanhop_app.data.reading import reading_of
 from stanhop_app.models.stanhop import STanHopConfig
 from stanhop_app.training.config import TrainingConfig
 
@@ -144,7 +145,8 @@ def test_filled_values_are_told(stanhop, weather, tmp_path):
     assert stanhop(*arguments)[0] == 3
     code, _, err = stanhop(*arguments, "--missing", "interpolate")
     assert code == 0
-    assert "6 values were filled by interpolate; scores include them" in err
+    assert "6 values in 3 of 3 columns were filled by interpolate" in err
+    assert "scores include the values that were filled" in err
 
 
 def test_a_run_reads_tables_as_its_own_was_read(stanhop, weather, tmp_path):
@@ -154,9 +156,15 @@ def test_a_run_reads_tables_as_its_own_was_read(stanhop, weather, tmp_path):
     run_folder = tmp_path / "run"
     assert stanhop("train", tmp_path / "holes.csv", *SMALL, *options, "-o", run_folder)[0] == 0
     code, out, err = stanhop("forecast", run_folder, tmp_path / "holes.csv")
-    assert (code, err) == (0, "")
+    filled = f"{tmp_path / 'holes.csv'}: 2 values in 1 of 1 columns were filled by ffill\n"
+    assert (code, err) == (0, filled)
     assert out.startswith("time,dew_point_f\n")
-    assert stanhop("evaluate", run_folder, tmp_path / "holes.csv")[0] == 0
+    code, _, err = stanhop("evaluate", run_folder, tmp_path / "holes.csv")
+    assert (code, err) == (0, filled)
+    for name in ("forecast", "evaluate"):  # what is said goes before what the run was told
+        code, _, err = stanhop(name, run_folder, tmp_path / "holes.csv", "--missing", "error")
+        assert code == 3
+        assert "2 time stamps are missing" in err
 
 
 def test_a_config_file_names_options_as_flags_do(stanhop, trained, tmp_path):
@@ -238,13 +246,29 @@ def test_a_newer_table_is_read_as_that_of_the_training_was_found_to_be(stanhop, 
     newer = [row.rsplit(";", 1)[0] + ";1.100" for row in rows[:60]]
     (tmp_path / "new.csv").write_text("time;load;wind\n" + "\n".join(newer) + "\n")
     assert stanhop("train", tmp_path / "old.csv", *SMALL, "-o", tmp_path / "run")[0] == 0
-    options = json.loads((tmp_path / "run" / "config.json").read_text())["source"]["options"]
-    assert (options["decimal"], options["day_first"]) == (",", True)
+    source = json.loads((tmp_path / "run" / "config.json").read_text())["source"]
+    assert source["proved"] == {"decimal": ",", "day_first": True}
+    assert source["options"]["decimal"] is None
     assert stanhop("data", "describe", tmp_path / "new.csv")[0] == 3
     code, out, _ = stanhop("forecast", tmp_path / "run", tmp_path / "new.csv")
     assert code == 0
     load = pd.read_csv(io.StringIO(out))["load"]
     assert load.between(500, 1500).all()
+
+    # A table that proves something else is read as it proves: points between commas, dates by year.
+    stamps = weather.index[:60].strftime("%Y-%m-%d %H:%M")
+    other = [f"{stamp},{1000 + i % 24}.001,{i % 7}.5" for i, stamp in enumerate(stamps)]
+    (tmp_path / "other.csv").write_text("time,load,wind\n" + "\n".join(other) + "\n")
+    code, out, _ = stanhop("forecast", tmp_path / "run", tmp_path / "other.csv")
+    assert code == 0
+    assert pd.read_csv(io.StringIO(out))["load"].between(500, 1500).all()
+
+
+def test_what_an_older_version_kept_of_reading_decides_doubts_only():
+    """It wrote a point for a table of whole numbers, as if they had proved one."""
+    source = {"data": "x.csv", "options": {"decimal": ".", "day_first": None, "missing": "ffill"}}
+    assert reading_of(source) == ({"missing": "ffill"}, {"decimal": "."})
+    assert reading_of({}) == ({}, {})
 
 
 def train_in_the_background(csv, folder, *more):

@@ -288,7 +288,7 @@ def test_what_is_wrong_is_named_in_one_line(name):
         (None, "no such file"),
         (b"", "the file is empty"),
         (b"\n \n", "the file is empty"),
-        (b"\xff\xfe\x00\x9d" * 9, "neither Parquet nor text"),
+        (b"\x00\x01\x02\x9d" * 9, "neither Parquet nor text"),
         (b"PAR1 and then nothing", "not a table that can be read"),
         (b"\x1f\x8b broken", "cannot be read"),
         (b'time,a\n"2024-01-01,1\n', "not a table that can be read"),
@@ -308,8 +308,8 @@ def test_files_that_are_no_tables_are_named(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_missing_has_three_values():
-    with pytest.raises(ValueError, match="error, interpolate, ffill, got 'drop'"):
+def test_missing_has_four_values():
+    with pytest.raises(ValueError, match="error, interpolate, ffill, zero, got 'drop'"):
         to_frame(wide(), missing="drop")
 
 

@@ -63,9 +63,13 @@ def test_grouped_digits_beside_decimal_commas():
 def test_grouped_digits_in_quotes_or_by_a_mark_that_is_named():
     text = 'time,a\nx,"1,234.5"\ny,950\n'
     assert values(text, thousands=",") == [1234.5, 950.0]
-    assert values(text) == ["1,234.5", "950"]  # not a number until it is said so
-    with pytest.raises(DataError, match=r"'1,234\.5'; say decimal or thousands \(--decimal"):
-        read_frame(io.BytesIO(text.replace("x", "2024-01-01").replace("y", "2024-01-02").encode()))
+    assert values(text) == [1234.5, 950.0]  # both marks prove what each of them is
+    assert values('time,a\nx,"1,5"\ny,2\n') == [1.5, 2.0]
+    assert values('time,a,b\nx,"1,234",0.5\ny,950,1\n') == [1234.0, 950.0]
+    with pytest.raises(DataError, match="1,234 may mean 1234, or 1234 thousandths; say decimal"):
+        values('time,a\nx,"1,234"\ny,950\n')
+    with pytest.raises(DataError, match="columns 'b' and 'a' write decimals differently"):
+        values('time,a,b\nx,"1,5",0.5\ny,2,1\n')
     for space in " \u00a0\u202f":
         assert values(f"time;a\nx;1{space}234,5\ny;7,5\n", thousands=" ") == [1234.5, 7.5]
         assert values(f"time;a\nx;1{space}234,5\n", thousands=" ") == [1234.5]
@@ -85,7 +89,9 @@ def test_missing_values_stay_missing_and_text_stays_text():
     assert column.isna().tolist() == [False, True, False]
     assert column.dropna().tolist() == [1234.5, 2.5]
     table = "time;a\n2024-01-01;1,5\n2024-01-02;x\n2024-01-03;2,5\n"
-    with pytest.raises(DataError, match="'a' has 1 values .* row 2: 'x'; mend them"):
+    with pytest.raises(
+        DataError, match="'a' has 1 values .* row 2: 'x'; if it means .*--na x.; else mend"
+    ):
         read_frame(io.BytesIO(table.encode()), decimal=",")
 
 
@@ -109,9 +115,20 @@ def test_rows_that_are_too_long_are_seen_under_a_header_of_any_length(width):
         read(f"{names}\n{'1,' * (width + 4)}1\n")
 
 
-def test_other_encodings_are_told_what_to_do():
-    with pytest.raises(DataError, match="save it as UTF-8"):
-        read_table(io.BytesIO("time,a\n2024-01-01,größe\n".encode("latin-1")))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+def test_encodings_are_found_and_a_guess_is_said(encoding):
+    table = read_table(io.BytesIO("time,größe\n2024-01-01,1\n".encode(encoding)))
+    assert list(table.columns) == ["time", "größe"]
+    guessed = [note for note in table.attrs["notes"] if "--encoding" in note]
+    assert len(guessed) == (encoding in ("cp1252", "latin-1"))
+
+
+def test_an_encoding_can_be_said_and_must_fit():
+    content = "time;wert_ё\nx;1,5\n".encode("cp1251")
+    assert list(read_table(io.BytesIO(content), encoding="cp1251").columns) == ["time", "wert_ё"]
+    for wrong in ("utf-8", "nonsense"):
+        with pytest.raises(DataError, match="does not fit"):
+            read_table(io.BytesIO(content), encoding=wrong)
 
 
 def test_parquet_is_told_by_its_content():

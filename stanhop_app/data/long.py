@@ -1,0 +1,121 @@
+"""Long tables (id, time, value): which column names the series, and one column a series."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.columns import numeric
+from stanhop_app.data.text import ID_NAMES
+from stanhop_app.errors import DataError
+
+ZONE = re.compile(r"[A-Z]{2,4}T|UTC|GMT|Z")
+"""Abbreviations of time zones, which tell the hours of an autumn night apart and name no series."""
+
+
+def zone_flag(table: pd.DataFrame) -> str | None:
+    """The column that says of each row whether clocks are put forward: EST, EDT; CET, CEST."""
+    for column in table.columns:
+        if pd.api.types.is_numeric_dtype(table[column]):
+            continue
+        words = table[column].dropna().unique()
+        if 1 <= len(words) <= 2 and all(ZONE.fullmatch(str(word)) for word in words):
+            return str(column)
+    return None
+
+
+def is_summer(column: pd.Series) -> np.ndarray:
+    """Whether each row of such a column says daylight saving time: EDT, CEST, BST."""
+    return (
+        column.astype(str).str.fullmatch(r"[A-Z]+[DS]T").to_numpy()
+        & ~column.astype(str).isin(["EST", "CST", "MST", "PST", "AST", "NST"]).to_numpy()
+    )
+
+
+def guess_id_column(
+    table: pd.DataFrame, times: pd.DatetimeIndex, columns: list[str] | None
+) -> str | None:
+    """The column that makes a table long, if one does.
+
+    Columns that are chosen by name and are there make it wide. A name that is the same in all rows beside
+    several other columns names nothing (`constant_ids`).
+    """
+    if columns is not None and all(column in table.columns for column in columns):
+        return None
+    named = next((c for c in ID_NAMES if c in table.columns), None)
+    if named is not None and times.has_duplicates:
+        return named
+    if named is not None and table[named].nunique() == 1 and len(table.columns) == 2:
+        return named
+    text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
+    if len(text) == 1 and len(table.columns) == 2 and zone_flag(table) is None:
+        repeats = pd.DataFrame({"time": times, "id": table[text[0]].to_numpy()}).duplicated()
+        if times.has_duplicates and not repeats.any() and table[text[0]].nunique() < len(table) / 2:
+            return str(text[0])
+    return None
+
+
+def constant_ids(table: pd.DataFrame) -> list[str]:
+    """Columns called as ids are that say the same in all rows, beside several others."""
+    if len(table.columns) < 3:
+        return []
+    return [c for c in ID_NAMES if c in table.columns and table[c].nunique(dropna=False) == 1]
+
+
+def widen(
+    table: pd.DataFrame,
+    times: pd.DatetimeIndex,
+    name: str,
+    id_column: str,
+    value_column: str | None,
+) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
+    """Turn a long table (id, time, value) into one column a series.
+
+    Raises:
+        DataError: for columns that are not there, ids that are empty, and rows that are there twice.
+    """
+    for column in (id_column, value_column):
+        if column is not None and column not in table.columns:
+            raise DataError(
+                f"{name}: unknown column {column!r}; the columns are: "
+                f"{', '.join(map(str, table.columns))}."
+            )
+    if value_column is None:
+        others = [c for c in table.columns if c != id_column]
+        if len(others) != 1:
+            raise DataError(
+                f"{name}: a long table (id column {id_column!r}) needs value_column "
+                f"(--value-column), one of: {', '.join(map(str, others))}."
+            )
+        value_column = str(others[0])
+    ids = _names(table[id_column], name)
+    values = numeric(table[value_column], name)
+    long = pd.DataFrame({"time": times, "id": ids, "value": values})
+    twice = long.duplicated(["time", "id"])
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise DataError(
+            f"{name}: {int(twice.sum())} rows repeat a time stamp of the same series, first in row "
+            f"{row + 1} ({long['id'][row]!r}, {long['time'][row]})."
+        )
+    wide = long.pivot(index="time", columns="id", values="value")
+    wide.columns.name = None
+    return wide, pd.DatetimeIndex(wide.index)
+
+
+def _names(column: pd.Series, name: str) -> np.ndarray:
+    """Names of the series, as text.
+
+    Raises:
+        DataError: naming the first row that has none.
+    """
+    empty = column.isna() | (column.astype(str).str.strip() == "")
+    if empty.any():
+        row = int(np.flatnonzero(empty)[0]) + 1
+        raise DataError(
+            f"{name}: id column {column.name!r} is empty in {int(empty.sum())} rows, first in row {row}; "
+            "name the series, or drop these rows."
+        )
+    if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
+        column = column.astype("int64")  # 1.0 is how a column with a hole once wrote 1
+    return column.astype(str).to_numpy()
