@@ -157,7 +157,9 @@ def _parse(content: bytes, dialect: Dialect, config: ReadingConfig) -> pd.DataFr
         warnings.simplefilter("ignore" if dialect.trailing else "error", pd.errors.ParserWarning)
         try:
             table: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
-        except pd.errors.ParserWarning:
+        except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
+            if "saw" not in str(error) and not isinstance(error, pd.errors.ParserWarning):
+                raise
             raise OptionError(
                 "rows have more fields than the header has names; if lines stand before the names, say "
                 "skip_rows (--skip-rows)"
