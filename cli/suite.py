@@ -80,12 +80,23 @@ def train(
     """
     from stanhop_app.suite.folder import read_config
     from stanhop_app.suite.run import load_data, train_run, write_run
-    from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, check_folder, writing
+    from stanhop_app.training.folder import (
+        CHECKPOINT,
+        CONFIG,
+        HISTORY,
+        STEPS,
+        check_folder,
+        writing,
+    )
     from stanhop_app.training.outlier_log import OUTLIERS
 
     variant = {name: options.pop(name) for name in VARIANT}
     config = _config(model, options, variant)
     output = output or Path("runs") / f"{model}-{Path(config.data).stem}"
+    if resume and (output / CONFIG).exists() and not (output / CHECKPOINT).exists():
+        _check_same(output, config)
+        echo(f"{output} is finished already. Next: stanhop suite evaluate {output}")
+        return
     check_folder(output, read_config, resume=resume, force=force)
     corpus = load_data(config)
     counts = {part: len(x) for part, x in corpus.inputs.items()}
@@ -201,6 +212,20 @@ def compare(
     tables = suite_tables(content, modules)
     write_page(report, lambda: suite_figures(content, modules), tables, "The suite")
     print_results(content, tables, as_json=as_json)
+
+
+def _check_same(output: Path, config: SuiteConfig) -> None:
+    """Refuse to take a finished run of other options for this one."""
+    from stanhop_app.files import to_json
+    from stanhop_app.suite.folder import read_config
+
+    saved, asked = read_config(output)["suite"], json.loads(to_json(config.as_json()))
+    for name, value in asked.items():
+        if saved.get(name) != value:
+            raise click.UsageError(
+                f"{output}: holds a finished run of other options ({name} was {saved.get(name)}, is "
+                f"{value}); choose another --output, or --force."
+            )
 
 
 def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
+from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
 from stanhop_app.data.long import constant_ids, guess_id_column, is_summer, widen, zone_flag
 from stanhop_app.data.native import to_pandas
@@ -78,6 +79,12 @@ def to_frame(
     values = {column: numeric(table[column], name) for column in table.columns}
     frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
     frame.index = with_known_zone(pd.DatetimeIndex(frame.index), name)
+    months = as_months(frame.index) if config.frequency is None else None
+    if months is not None:
+        notes.append(
+            f"months stamped such as {frame.index[0].date()} were read as from their first days"
+        )
+        frame.index = months
     filled = _regular(frame, name, config, stamps)
     order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
     filled.attrs["reading"] = proved | ({} if order is None else {"day_first": order})

@@ -8,8 +8,15 @@ from pandas.tseries.frequencies import to_offset
 
 from stanhop_app.errors import DataError
 
-CALENDAR = {"B": 1.4, "MS": 30.0, "ME": 30.0, "QS": 91.0, "QE": 91.0, "YS": 365.0, "YE": 365.0}
+CALENDAR = {
+    "B": 1.4, "MS": 30.0, "ME": 30.0, "QS": 91.0, "QE": 91.0, "YS": 365.0, "YE": 365.0,
+    "BMS": 30.0, "BME": 30.0, "BQS": 91.0, "BQE": 91.0, "BYS": 365.0, "BYE": 365.0,
+    "SMS": 15.0, "SME": 15.0,
+}  # fmt: skip
 """Frequencies tried, besides the commonest step, on time stamps with gaps; and their days."""
+ANCHORS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+RARE = {"CBMS": 30.0, "CBME": 30.0, "WOM": 30.0, "LWOM": 30.0, "RE": 365.0, "REQ": 91.0}
+"""Frequencies that are taken where they are said or found without a gap; and their days."""
 
 
 def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> pd.DatetimeIndex:
@@ -24,9 +31,15 @@ def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> p
                 f"{name}: {len(index)} time stamps are too few to infer the frequency; give it "
                 "(--frequency)."
             )
-        inferred = infer(index)
+        inferred = infer(index) or _own(index)
         step = pd.Series(index[1:] - index[:-1]).mode()[0]
-        candidates = [inferred] if inferred else [to_offset(step), *map(to_offset, CALENDAR)]
+        anchored = [
+            f"{name}-{index[0].strftime('%b').upper()}" for name in ("BQS", "BQE", "BYS", "BYE")
+        ]
+        last = [f"LWOM-{day}" for day in ANCHORS]
+        often = step < pd.Timedelta(days=20)
+        tried = [*(n for n in CALENDAR if often or not n.startswith("SM")), *anchored, *last]
+        candidates = [inferred] if inferred else [to_offset(step), *map(to_offset, tried)]
     else:
         candidates = [_offset(frequency, name)]
     grids = []
@@ -58,12 +71,41 @@ def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> p
     )
 
 
+def as_months(index: pd.DatetimeIndex) -> pd.DatetimeIndex | None:
+    """First days of months that are stamped on another day, always the same or the last before it; or None."""
+    if len(index) < 3 or infer(index) is not None or not (index == index.normalize()).all():
+        return None
+    wanted = index.days_in_month.to_series().clip(upper=int(index.day.max()))
+    if (index.day != wanted.to_numpy()).any() or index.day.max() < 2:
+        return None
+    months = index.tz_localize(None).to_period("M")
+    if months.has_duplicates:
+        return None
+    first = months.to_timestamp().as_unit(index.unit)
+    return pd.DatetimeIndex(first.tz_localize(index.tz), name=index.name)
+
+
+def _own(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
+    """The frequency that an index says it has, if it has an alias."""
+    if index.freq is None:
+        return None
+    try:
+        return to_offset(index.freq.freqstr)
+    except ValueError:
+        return None
+
+
 def infer(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
     """The frequency that fits without a gap, or None."""
     with warnings.catch_warnings():  # pandas 3.1 announces that it will return an offset
         warnings.simplefilter("ignore")
         inferred = pd.infer_freq(index)
-    return None if inferred is None else to_offset(inferred)
+    if inferred is None:
+        return None
+    offset = to_offset(inferred)
+    # Last Fridays are taken for fourth ones where no month of the table has five.
+    same = pd.date_range(index[0], periods=len(index), freq=offset, unit=index.unit)
+    return offset if same.equals(index) or index.is_monotonic_decreasing else None
 
 
 def _offset(frequency: str, name: str) -> pd.offsets.BaseOffset:
@@ -83,7 +125,7 @@ def _count(index: pd.DatetimeIndex, offset: pd.offsets.BaseOffset) -> int:
     try:
         step = pd.Timedelta(offset)  # type: ignore[arg-type]
     except ValueError:  # a calendar frequency
-        days = CALENDAR.get(str(offset.rule_code).split("-")[0], 7.0)
+        days = {**CALENDAR, **RARE}.get(str(offset.rule_code).split("-")[0], 7.0)
         step = pd.Timedelta(days=days * offset.n)
     return int((index[-1] - index[0]) / step) + 1
 
@@ -108,9 +150,12 @@ def season_length(frequency: str) -> int:
     """
     offset = to_offset(frequency)
     calendar = {"B": 5, "D": 7, "W": 52, "M": 12, "Q": 4, "Y": 1}
-    letter = str(offset.rule_code)[0]
-    if offset.n == 1 and letter in calendar and str(offset.rule_code) not in ("ms", "min"):
-        return calendar[letter]
+    rule = str(offset.rule_code).split("-")[0]
+    days = {**CALENDAR, **RARE}.get(rule)
+    if offset.n == 1 and days is not None and rule != "B":
+        return round(365 / days)
+    if offset.n == 1 and rule in calendar:
+        return calendar[rule]
     try:
         step = pd.Timedelta(offset)  # type: ignore[arg-type]
     except ValueError:

@@ -121,6 +121,16 @@ KINDS = [
     kind("fractions that come and go", days(lambda i, t: f"{t.isoformat()},{i}", "date,a", 8, "500ms"), values={"a": COUNT}, frequency="500ms"),
     kind("months such as Jan-24", stamped("%b-%y", 15, "MS"), values={"a": COUNT}, start="2024-01-01", frequency="MS"),
     kind("months such as 2024-01", stamped("%Y-%m", 15, "MS"), values={"a": COUNT}, frequency="MS"),
+    kind("months stamped on the 15th", days(lambda i, t: f"{t + pd.Timedelta('14D'):%Y-%m-%d},{i}", "date,a", 15, "MS"), values={"a": COUNT}, start="2024-01-01", frequency="MS", says="from their first days"),
+    kind("months stamped on the 30th", days(lambda i, t: f"{min(t + pd.Timedelta('29D'), t + pd.offsets.MonthEnd()):%Y-%m-%d},{i}", "date,a", 15, "MS"), values={"a": COUNT}, start="2024-01-01", frequency="MS"),
+    *(
+        kind(f"stamps of frequency {alias}", stamped("%Y-%m-%d", 30, alias), values={"a": COUNT}, frequency=pd.tseries.frequencies.to_offset(alias).freqstr)
+        for alias in ("BME", "BMS", "BQE-DEC", "BQS-JAN", "BYE-DEC", "BYS-JAN", "WOM-3FRI", "LWOM-FRI", "SME", "SMS")
+    ),
+    *(
+        kind(f"stamps of frequency {alias}, said", stamped("%Y-%m-%d", 30, alias), {"frequency": alias}, values={"a": COUNT}, frequency=alias)
+        for alias in ("RE-N-DEC-MON", "REQ-N-DEC-MON-1", "LWOM-FRI", "WOM-2TUE")
+    ),
     kind("quarters", days(lambda i, t: f"{t.year}Q{t.quarter},{i}", "quarter,a", 9, "QS"), {"time_column": "quarter"}, values={"a": COUNT}, frequency="QS-JAN"),
     kind("years", stamped("%Y", 9, "YS"), values={"a": COUNT}, frequency="YS-JAN", says="was read as time"),
     kind("seconds since 1970", days(lambda i, t: f"{int(t.timestamp())},{i}", "time,a", 9, "h"), values={"a": COUNT}, start="2024-01-01", frequency="h", says="was read as time"),

@@ -378,6 +378,13 @@ def test_commands_train_evaluate_and_compare(stanhop, tmp_path):
     code, out, err = stanhop("suite", "train", "bert", "--data", text, *small, "-o", run)
     assert (code, out) == (2, "")
     assert "holds a finished run" in err
+    again = ["suite", "train", "bert", "--data", text, *small, "-o", run, "--resume"]
+    code, out, err = stanhop(*again)
+    assert (code, out) == (0, "")
+    assert "is finished already" in err
+    code, _, err = stanhop(*again, "--seed", 1)
+    assert code == 2
+    assert "of other options (seed was 0, is 1)" in err
     code, out, err = stanhop("suite", "evaluate", run, "--bits", "W8A8")
     assert code == 2
     assert "say where the data of the run lie" in err

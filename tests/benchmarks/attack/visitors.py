@@ -72,5 +72,10 @@ def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
         counts["MB after the first 200"], counts["MB at the end"] = memory[0], memory[-1]
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            counts["still there after 60 s"] += 1
+            server.kill()
+            server.wait()
     return dict(counts)
