@@ -72,7 +72,7 @@ def regular_grid(index: pd.DatetimeIndex, name: str, frequency: str | None) -> p
 
 
 def as_months(index: pd.DatetimeIndex) -> pd.DatetimeIndex | None:
-    """First days of months that are stamped on another day, always the same or the last before it; or None."""
+    """First days of months stamped on another day, which is the same or the last before it; or None."""
     if len(index) < 3 or infer(index) is not None or not (index == index.normalize()).all():
         return None
     wanted = index.days_in_month.to_series().clip(upper=int(index.day.max()))
