@@ -73,7 +73,7 @@ def numbered(column: pd.Series, name: str) -> pd.DatetimeIndex:
     if _is_whole(column):
         whole = column.astype("int64")
         text = whole.astype(str)
-        for pattern, form in ((r"\d{8}", "%Y%m%d"), (r"\d{4}", "%Y")):
+        for pattern, form in ((r"\d{8}", "%Y%m%d"), (r"\d{12}", "%Y%m%d%H%M"), (r"\d{4}", "%Y")):
             if text.str.fullmatch(pattern).all():
                 times = pd.to_datetime(text, format=form, errors="coerce")
                 if times.dt.year.between(*YEARS).all():
@@ -90,6 +90,8 @@ def numbered(column: pd.Series, name: str) -> pd.DatetimeIndex:
 def without_24(column: pd.Series) -> tuple[pd.Series, pd.TimedeltaIndex | None]:
     """Text with 00:00 for 24:00, and the days that belong to it."""
     text = column.astype(str)
+    if not text.str.contains("24:00", regex=False).any():
+        return column, None
     late = text.str.contains(MIDNIGHT, regex=True)
     if not late.any():
         return column, None

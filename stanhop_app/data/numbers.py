@@ -170,7 +170,10 @@ def _any_number(values: pd.Series, na: Collection[str]) -> bool:
     """Whether some of the first values are numbers, with or without units, or words in their place."""
     values = values.dropna().str.strip()
     words = missing_words(values, na) | values.str.lower().isin(TRUTH)
-    return bool((words | values.str.match(rf"([-+]|{CURRENCY}|\s)*[\d.,]")).any()) or values.empty
+    numbers = values.str.fullmatch(
+        rf"([-+]|{CURRENCY}|\s)*[\d.,'_{SPACES}]+([eE][-+]?\d+)?({UNITS})?"
+    )
+    return values.empty or bool((words | numbers).any())
 
 
 def _without_unit(values: pd.Series) -> tuple[pd.Series, str | None]:

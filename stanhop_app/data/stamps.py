@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.reading import ReadingConfig
-from stanhop_app.data.times import day_comes_first, guess_time_column, parse_times
+from stanhop_app.data.times import guess_time_column, parse_times
 from stanhop_app.errors import DataError
 
 PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -77,23 +77,14 @@ def _read(
     written: pd.Series, name: str, config: ReadingConfig, hints: Mapping[str, Any]
 ) -> pd.DatetimeIndex:
     """The stamps of a column; where it proves no order of day and month, that of another table."""
-    options = {"frequency": config.frequency, "time_format": config.time_format}
-    times = parse_times(written, name, config.day_first, **options)
-    hint = hints.get("day_first")
-    if hint is None or config.day_first is not None or config.time_format is not None:
-        return times
-    if pd.api.types.is_numeric_dtype(written) or day_comes_first(written, times) in (None, hint):
-        return times
-    try:
-        other = parse_times(written, name, hint, config.frequency)
-    except DataError:
-        return times  # this table proves the other order
-    return other if _steps(other) <= _steps(times) else times
-
-
-def _steps(times: pd.DatetimeIndex) -> int:
-    """How many different steps there are between rows: 1 in a regular table."""
-    return len(set(times.unique().sort_values().diff()[1:]))
+    return parse_times(
+        written,
+        name,
+        config.day_first,
+        frequency=config.frequency,
+        time_format=config.time_format,
+        hint=hints.get("day_first"),
+    )
 
 
 def _joined(table: pd.DataFrame, columns: list[str], name: str, config: ReadingConfig) -> Stamps:

@@ -54,6 +54,7 @@ def parse_times(
     day_first: bool | None = None,
     frequency: str | None = None,
     time_format: str | None = None,
+    hint: bool | None = None,
 ) -> pd.DatetimeIndex:
     """Time stamps of a whole column, by one format.
 
@@ -62,8 +63,9 @@ def parse_times(
     first day counts.
 
     Of 01/02/2024 ``day_first`` says whether 01 is the day. By default the order is the one in which all dates
-    exist; if both are possible, the one in which they are regular (of this frequency, if it is
-    given); and else month first, or day first with points (31.12.2024).
+    exist; if both are possible, the one in which they are regular (of this frequency, if it is given), or
+    else ``hint``, the order of another table; without one, day first with points (31.12.2024), and month
+    first where neither is regular.
 
     ``time_format`` is what `datetime.strptime` calls a format, or "unix", "unix-ms" or "excel".
 
@@ -102,8 +104,38 @@ def parse_times(
             f"{name}: time column {column.name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a "
             "date of the same form as the others."
         )
-    regular = (r for r in readings if len(readings) > 1 and _is_regular(r, frequency))
-    return next(regular, readings[0])
+    return readings[0] if len(readings) == 1 else _ordered(readings, column, name, frequency, hint)
+
+
+def _ordered(
+    readings: list[pd.DatetimeIndex],
+    column: pd.Series,
+    name: str,
+    frequency: str | None,
+    hint: bool | None,
+) -> pd.DatetimeIndex:
+    """Of both orders of day and month the one that is regular, or else the one of another table.
+
+    Raises:
+        DataError: if both are regular, there is no other table, and no points say that the day comes first.
+    """
+    regular = [reading for reading in readings if _is_regular(reading, frequency)]
+    if len(regular) == 1:
+        return regular[0]
+    points = _has_points(column)
+    if hint is not None:
+        return readings[0 if hint == points else 1]
+    if regular and not points:
+        raise DataError(
+            f"{name}: dates such as {column.iloc[0]} may begin with the day or with the month, and the rows "
+            "are regular both ways; say day_first=True or False (--day-first, --month-first)."
+        )
+    return readings[0]
+
+
+def _has_points(column: pd.Series) -> bool:
+    """Whether dates are written with points, 31.12.2024, where the day comes first."""
+    return "." in str(column.iloc[0]).strip()[:3]
 
 
 def day_comes_first(column: pd.Series, times: pd.DatetimeIndex) -> bool | None:
@@ -143,7 +175,7 @@ def _readings(column: pd.Series, day_first: bool | None) -> list[pd.DatetimeInde
         reading = _read_text(column)
         return [] if reading is None else [reading]
     column = column.str.strip()
-    points = "." in column.iloc[0][:3]
+    points = _has_points(column)
     orders = (points, not points) if day_first is None else (day_first,)
     readings = []
     for order in orders:

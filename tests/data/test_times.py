@@ -102,7 +102,11 @@ def test_what_was_found_is_kept_for_further_tables():
     frame = to_frame(pd.DataFrame({"date": text, "a": 1.0}))
     assert frame.attrs["reading"] == {"day_first": True}
     text, _ = written("D", "%m/%d/%Y", start="2023-01-01")
-    assert day_comes_first(text, parse_times(text, "t")) is False
+    assert day_comes_first(text, parse_times(text, "t", frequency="D")) is False
+    with pytest.raises(
+        DataError, match="regular both ways"
+    ):  # days of January, or first days of months
+        parse_times(text, "t")
     iso, _ = written("D", "%Y-%m-%d")
     assert to_frame(pd.DataFrame({"date": iso, "a": 1.0})).attrs["reading"] == {}
 
