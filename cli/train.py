@@ -99,6 +99,7 @@ def command(
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
     panel = Panel.of(read_data(data, read), forecaster.split)
+    _shorten(forecaster, panel)
     if is_main_process():
         _describe(data, panel)
     try:
@@ -148,6 +149,35 @@ def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopF
     )
 
 
+def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
+    """Let lookback and patches follow the rows, where they are too few for a default that nobody chose."""
+    from stanhop_app.data.frequency import season_length
+    from stanhop_app.forecasting.short import longest_lookback, short_patches
+    from stanhop_app.training.folder import is_main_process
+
+    if not _is_default("lookback"):
+        return
+    rows, horizon = panel.borders.train, forecaster.horizon
+    season = season_length(str(panel.frequency))
+    lookback = min(forecaster.lookback, longest_lookback(rows, horizon, season))
+    if rows >= forecaster.lookback + horizon or lookback < 2:
+        return  # enough, or so few that the error says what is needed
+    forecaster.set_params(lookback=lookback)
+    patches = short_patches(lookback) if _is_default("patch_length") else {}
+    forecaster.set_params(network={**(forecaster.network or {}), **patches})
+    if is_main_process():
+        echo(
+            f"lookback {lookback}, patches of {forecaster.network['patch_length']}: all that {rows} training "
+            "rows allow (--lookback, --patch-length)"
+        )
+
+
+def _is_default(name: str) -> bool:
+    """Whether an option is what it is where nobody says anything."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source == click.core.ParameterSource.DEFAULT
+
+
 def _describe(data: str, panel: "Panel") -> None:
     """Say what was read."""
     echo(
@@ -166,6 +196,10 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
     config = read_config(output)
     saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}
     asked = json.loads(to_json({**forecaster.get_params(), "data": data}))
+    if _is_default("lookback") and saved["lookback"] < asked["lookback"]:
+        asked |= {
+            name: saved[name] for name in ("lookback", "network")
+        }  # what `_shorten` made of them
     for name, value in saved.items():
         if asked[name] != value:
             raise click.UsageError(

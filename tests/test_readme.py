@@ -26,7 +26,7 @@ PAGES = (
     *(f"{name}/README.md" for name in ("cli", "ui", "datasets", "tests", "tests/benchmarks")),
     *(
         f"tests/benchmarks/{name}.md"
-        for name in ("attack", "etth1", "memory", "speed", "suite", "theory", "variants")
+        for name in ("attack", "etth1", "memory", "speed", "suite", "tables", "theory", "variants")
     ),
 )
 

@@ -114,7 +114,7 @@ def _ordered(
     frequency: str | None,
     hint: bool | None,
 ) -> pd.DatetimeIndex:
-    """Of both orders of day and month the one that is regular, or else the one of another table.
+    """The reading whose order of day and month is regular, or else the order of another table.
 
     Raises:
         DataError: if both are regular, there is no other table, and no points say that the day comes first.

@@ -120,9 +120,12 @@ def split_windows(
                 if train is windows and fits > 0
                 else ""
             )
+            smaller = (
+                "a smaller lookback or" if name == "training" else "another split or a smaller"
+            )
             raise DataError(
                 f"too few rows: the {name} part has {windows.last - windows.first}, but lookback "
                 f"{lookback} and horizon {horizon} need at least {needed} there{hint}; bring more rows, "
-                "or choose a smaller lookback or horizon."
+                f"or choose {smaller} horizon."
             )
     return train, validation, test

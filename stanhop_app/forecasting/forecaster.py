@@ -11,7 +11,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from stanhop_app.data.frame import to_frame
+from stanhop_app.data.frame import frame_frequency, to_frame
+from stanhop_app.data.frequency import season_length
 from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
@@ -25,6 +26,7 @@ from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import forecast_after
+from stanhop_app.forecasting.short import suited
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.options import check_known
@@ -415,15 +417,19 @@ def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     Args:
         frame: history, as for `STanHopForecaster.fit`.
         horizon: steps.
-        **options: of `STanHopForecaster`; the default split here is 4/1/0, as nothing is scored, and the
-            default lookback as much of 512 steps as the rows allow.
+        **options: of `STanHopForecaster`. By default four fifths of the rows train and the rest, a horizon at
+            least, validates, as nothing is scored; lookback (512 steps at most) and patches follow the rows.
+
+    Raises:
+        DataError: for fewer rows than two horizons and two steps, and for what is wrong with the table.
     """
-    options.setdefault("split", "4/1/0")
     reading = {name: options.pop(name) for name in ("missing", "frequency") if name in options}
     frame = to_frame(frame, **reading, **(options.pop("reading", None) or {}))
-    if "lookback" not in options:
-        train_rows = len(frame) * 4 // 5
-        options["lookback"] = int(np.clip((train_rows - horizon) // 2, 24, 512))
+    if "lookback" not in options and "split" not in options:
+        chosen = suited(len(frame), horizon, season_length(str(frame_frequency(frame))))
+        network = {**chosen.pop("network"), **(options.pop("network", None) or {})}
+        options = {**chosen, **options, "network": network}
+    options.setdefault("split", "4/1/0")
     fitted = STanHopForecaster(horizon=horizon, **options).fit(frame)
     prediction = fitted.predict()
     assert isinstance(prediction, pd.DataFrame)

@@ -1,0 +1,57 @@
+"""Short series: as much lookback as the rows allow, and patches that fit into it."""
+
+from typing import Any
+
+from stanhop_app.errors import DataError
+from stanhop_app.models.config import STanHopConfig
+
+LONGEST = 512
+"""Steps of lookback where the rows allow them: the default of a forecaster."""
+PARTS = 4
+"""Parts of the rows that train, beside one that validates, where nothing is scored."""
+
+
+def longest_lookback(train_rows: int, horizon: int, season: int) -> int:
+    """Steps of lookback for so many training rows: half of them, and a season at least where that fits.
+
+    With ``n`` rows and horizon ``h`` there are ``n - h - lookback + 1`` windows: half of ``n - h`` steps
+    leave as many windows as a window has steps. Of a short series a whole season is worth more than several
+    windows. Below 1 there is no window.
+    """
+    free = train_rows - horizon
+    return min(LONGEST, max(free // 2, min(season, free)))
+
+
+def suited(rows: int, horizon: int, season: int) -> dict[str, Any]:
+    """Options of a forecaster that is fitted on all of a short table and scored on nothing.
+
+    Args:
+        rows: of the table.
+        horizon: steps to forecast.
+        season: steps of a season.
+
+    Returns:
+        "split" (in rows), "lookback" and, where the default is too long, "patch_length" in "network".
+
+    Raises:
+        DataError: saying how many rows are needed: those of a season or of two steps, and two horizons.
+    """
+    validation = max(rows // (PARTS + 1), horizon)
+    lookback = longest_lookback(rows - validation, horizon, season)
+    if lookback < 2:
+        raise DataError(
+            f"too few rows: the table has {rows}, and a forecast of {horizon} steps needs at least "
+            f"{2 * horizon + 2}, better {2 * horizon + season}; bring more rows, or choose a smaller horizon."
+        )
+    return {
+        "split": f"{rows - validation}/{validation}/0",
+        "lookback": lookback,
+        "network": short_patches(lookback),
+    }
+
+
+def short_patches(lookback: int) -> dict[str, int]:
+    """The patch length that so few steps of lookback need; nothing where the default fits twice."""
+    if lookback >= 2 * STanHopConfig.patch_length:
+        return {}
+    return {"patch_length": max(1, lookback // 2)}
