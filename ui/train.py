@@ -85,8 +85,15 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     with st.expander("How it is read"):
         for name, label in (
             ("time_column", "Column of time stamps"),
+            ("time_format", "How stamps are written, such as %d.%m.%y %H:%M"),
+            ("time_zone", "Time zone, such as Europe/Vienna"),
+            ("id_column", "Column that names series"),
+            ("value_column", "Column of values, where one names series"),
             ("columns", "Columns to use, by name: OT,HUFL"),
             ("frequency", "Frequency, such as h, 15min, D"),
+            ("encoding", "Encoding, such as cp1252"),
+            ("skip_rows", "Lines before the names"),
+            ("header_rows", "Rows of names"),
             ("decimal", "Decimal mark"),
             ("thousands", "Mark that groups digits"),
         ):
