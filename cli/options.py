@@ -204,8 +204,8 @@ def as_trained(
 
     kept, hints = reading_of(source)
     context = click.get_current_context()
-    default = click.core.ParameterSource.DEFAULT
-    named = {n: v for n, v in given.items() if context.get_parameter_source(n) != default}
+    unsaid = (None, click.core.ParameterSource.DEFAULT)  # None: the command has no such option
+    named = {n: v for n, v in given.items() if context.get_parameter_source(n) not in unsaid}
     return {**given, **kept, **named}, hints
 
 
