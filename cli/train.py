@@ -164,10 +164,11 @@ def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
         return  # enough, or so few that the error says what is needed
     forecaster.set_params(lookback=lookback)
     patches = short_patches(lookback) if _is_default("patch_length") else {}
-    forecaster.set_params(network={**(forecaster.network or {}), **patches})
+    network = {**(forecaster.network or {}), **patches}
+    forecaster.set_params(network=network)
     if is_main_process():
         echo(
-            f"lookback {lookback}, patches of {forecaster.network['patch_length']}: all that {rows} training "
+            f"lookback {lookback}, patches of {network['patch_length']}: all that {rows} training "
             "rows allow (--lookback, --patch-length)"
         )
 
