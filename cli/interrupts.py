@@ -8,10 +8,14 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
 INTERRUPTED, EXIT_INTERRUPTED = "stanhop: interrupted.", 130
+GRACE = 5.0
+"""Seconds for a command to unwind after a signal. Libraries that make another error of an interrupt, catch it
+and go on, as exporters do, end then; trainings, which take as long as a step, have a handler of their own."""
 _came = False
 
 
@@ -64,6 +68,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
     global _came
     _came = True
     leave_at_once()
+    timer = threading.Timer(GRACE, _leave)
+    timer.daemon = True
+    timer.start()
     raise KeyboardInterrupt
 
 

@@ -560,6 +560,24 @@ def test_a_signal_while_libraries_are_imported_leaves_one_line(tmp_path, module)
     assert b"Traceback" not in ended.stderr
 
 
+SWALLOWING = """
+import os, signal, time
+from stanhop_app.cli import interrupts
+interrupts.GRACE = 0.2
+interrupts.raise_first()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    time.sleep(60)
+"""
+
+
+def test_a_library_that_goes_on_after_an_interrupt_is_ended():
+    words = [sys.executable, "-c", SWALLOWING]
+    ended = subprocess.run(words, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"stanhop: interrupted.\n")
+
+
 def test_an_error_that_a_library_makes_of_an_interrupt_is_none_of_ours(monkeypatch, capsys):
     monkeypatch.setattr(interrupts, "_came", True)
     monkeypatch.setattr("stanhop_app.cli.group.group.main", lambda *a, **k: 1 / 0)
