@@ -59,9 +59,10 @@ def finish(code: int) -> None:
 
 
 def _take(handler: Any) -> None:
+    # Also where SIGINT is ignored, as it is in what scripts start in the background: a dashboard that was
+    # started so stops its jobs by it.
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
-            signal.signal(number, handler)
+        signal.signal(number, handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

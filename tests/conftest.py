@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+import signal
 
 # One thread a process, here and in what tests start: the suite runs in as many processes as there are
 # cores, and threads that wait for each other would cost more than they give. Before torch is imported.
@@ -58,6 +59,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=rank)
 
+
+# A shell that starts the suite in the background has SIGINT ignored, which all that tests start inherits.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHAPES_UNCHECKED = {"studies", "suite", "runs", "ui", "cli"}
 """Folders whose tests call layers that the tests of lower floors call with every shape checked: to check
