@@ -71,13 +71,9 @@ def numbered(column: pd.Series, name: str) -> pd.DatetimeIndex:
         DataError: if they prove nothing.
     """
     if _is_whole(column):
-        whole = column.astype("int64")
-        text = whole.astype(str)
-        for pattern, form in ((r"\d{8}", "%Y%m%d"), (r"\d{12}", "%Y%m%d%H%M"), (r"\d{4}", "%Y")):
-            if text.str.fullmatch(pattern).all():
-                times = pd.to_datetime(text, format=form, errors="coerce")
-                if times.dt.year.between(*YEARS).all():
-                    return pd.DatetimeIndex(times)
+        _, times = by_form(column.astype("int64").astype(str))
+        if times is not None and YEARS[0] <= times.year.min() and times.year.max() <= YEARS[1]:
+            return times
     for unit, about in EPOCHS.items():
         if column.between(0.63 * about, 4.1 * about).all():
             return pd.DatetimeIndex(pd.to_datetime(column, unit=unit))  # type: ignore[call-overload]

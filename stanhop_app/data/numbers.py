@@ -151,7 +151,7 @@ def _plain(values: pd.Series, na: Collection[str]) -> tuple[pd.Series, list[str]
     if not number.all():
         bare, unit = _without_unit(present)
         if unit is None:
-            # Of a few words among numbers the first is named where the values are needed (`frame.numeric`).
+            # Of a few words among numbers the first is named where the values are needed (`columns.numeric`).
             mostly = number.mean() > 0.5
             return (stripped.mask(words) if mostly else stripped), []
         notes.append(f"{unit!r} was taken off its numbers")
@@ -185,7 +185,7 @@ def _without_unit(values: pd.Series) -> tuple[pd.Series, str | None]:
     if parts["number"].isna().any():
         return values, None
     units = parts["before"].fillna("") + parts["after"].fillna("")
-    named = units[units != ""].unique()
+    named = units.unique()
     if len(named) != 1:
         return values, None
     return parts["sign"] + parts["number"], str(named[0])

@@ -51,7 +51,8 @@ def take_times(
             raise DataError(f"{name}: the time index is empty (NaT) in row {row}.")
         return Stamps(table=table, times=table.index, written=None)
     if column is not None and column not in table.columns and "," in column:
-        return _joined(table, [part.strip() for part in column.split(",")], name, config)
+        names = [part.strip() for part in column.split(",")]
+        return _joined(table, names, name, config, hints)
     if column is None:
         column = guess_time_column(table, name)
     if column not in table.columns:
@@ -87,7 +88,13 @@ def _read(
     )
 
 
-def _joined(table: pd.DataFrame, columns: list[str], name: str, config: ReadingConfig) -> Stamps:
+def _joined(
+    table: pd.DataFrame,
+    columns: list[str],
+    name: str,
+    config: ReadingConfig,
+    hints: Mapping[str, Any],
+) -> Stamps:
     """Time stamps of several columns: date and time, or year, month, day and hour."""
     unknown = [c for c in columns if c not in table.columns]
     if unknown:
@@ -114,7 +121,7 @@ def _joined(table: pd.DataFrame, columns: list[str], name: str, config: ReadingC
     for column in others:
         text = text + " " + _time_of_day(parts[column])
     written = text.rename(" ".join(columns))
-    return Stamps(table=rest, times=_read(written, name, config, {}), written=written)
+    return Stamps(table=rest, times=_read(written, name, config, hints), written=written)
 
 
 def _text(column: pd.Series) -> pd.Series:

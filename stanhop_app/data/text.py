@@ -74,7 +74,7 @@ def read_csv(content: bytes, config: ReadingConfig, hint: str | None) -> pd.Data
         kept=kept,
         commas=dialect.separator == ",",
     )
-    table, dropped = _without_row_numbers(table, dialect.names)
+    table, dropped = _without_row_numbers(table)
     table.attrs["notes"] = (notes if guessed else []) + remarks + dropped
     if proof is not None:
         table.attrs["decimal"] = proof
@@ -175,7 +175,7 @@ def _is_nameless(name: str) -> bool:
     return NAMELESS.fullmatch(name) is not None
 
 
-def _without_row_numbers(table: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, list[str]]:
+def _without_row_numbers(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """A table without the numbers of rows that a program left before its columns, and what was done.
 
     A first column without a name that holds text is called "time".

@@ -12,6 +12,7 @@ import pandas as pd
 from stanhop_app.data.context import stamped_context
 from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency, match_zone
+from stanhop_app.data.reading import reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import read_plain
@@ -97,7 +98,9 @@ class ExportedForecaster:
         if X is None:
             table = self.context_
         else:
-            table = match_columns(to_frame(X, **self._reading), self.columns_)
+            table = match_columns(
+                to_frame(X, hints=reading_of(self.source_)[1], **self._reading), self.columns_
+            )
             match_frequency(table, self.frequency_)
             match_zone(table, self.context_)
         return forecast_after(

@@ -89,6 +89,7 @@ KINDS = [
     kind("per cent", days(lambda i, t: f"{t:%Y-%m-%d},{i}.5 %", "date,a"), values={"a": [0.5, 1.5]}, says="'%' was taken off"),
     kind("a currency", days(lambda i, t: f"{t:%Y-%m-%d},${i}.25", "date,a"), values={"a": [0.25, 1.25]}, says="'$' was taken off"),
     kind("a unit behind decimal commas", days(lambda i, t: f"{t:%Y-%m-%d};{i},5 kWh", "date;a"), values={"a": [0.5, 1.5]}, says="'kWh' was taken off"),
+    kind("a unit behind some numbers only", days(lambda i, t: f"{t:%Y-%m-%d},{i}{' %' if i % 2 else ''}", "date,a"), error="values that are not numbers"),
     kind("two units in one column", days(lambda i, t: f"{t:%Y-%m-%d},{i} {'kWh' if i % 2 else 'MWh'}", "date,a"), error="values that are not numbers"),
     kind("True and False between commas", days(lambda i, t: f"{t:%Y-%m-%d},{i % 2 == 0}", "date,a"), values={"a": [1, 0]}),
     kind("true and false between semicolons", days(lambda i, t: f"{t:%Y-%m-%d};{str(i % 2 == 0).lower()}", "date;a"), values={"a": [1, 0]}),
