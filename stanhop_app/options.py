@@ -81,6 +81,8 @@ class Option:
     metavar: str | None
     flags: tuple[str, str] | None
     """Flags of a truth value that are not ``--NAME`` and ``--no-NAME``."""
+    suggested: tuple[str, ...] | None
+    """Values that a widget offers, where others are possible."""
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -99,6 +101,7 @@ def option(
     below: float | None = None,
     metavar: str | None = None,
     flags: tuple[str, str] | None = None,
+    suggested: tuple[str, ...] | None = None,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -112,6 +115,7 @@ def option(
         below: a value that it must stay under.
         metavar: what help calls its value.
         flags: of a truth value, for "on" and "off".
+        suggested: values that a widget offers, where others are possible.
     """
     bounds = Bounds(least=least, above=above, most=most, below=below)
     description = {
@@ -120,6 +124,7 @@ def option(
         "bounds": bounds,
         "metavar": metavar,
         "flags": flags,
+        "suggested": suggested,
     }
     return field(default=default, metadata={_KEY: description})
 

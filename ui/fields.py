@@ -27,6 +27,15 @@ def widget(config: type, name: str, label: str, where: DeltaGenerator | None = N
         return place.selectbox(
             label, names, names.index(known.default), key=name, help=known.sentence
         )
+    if known.suggested is not None:
+        return place.selectbox(
+            label,
+            known.suggested,
+            known.suggested.index(known.default),
+            key=name,
+            help=known.sentence,
+            accept_new_options=True,
+        )
     if known.kind is int:
         low, high = _whole(known)
         return place.number_input(label, low, high, known.default, key=name, help=known.sentence)

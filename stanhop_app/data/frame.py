@@ -17,7 +17,7 @@ from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
 from stanhop_app.data.long import constant_ids, guess_id_column, is_summer, widen, zone_flag
 from stanhop_app.data.native import to_pandas
-from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.stamps import Stamps, take_times
 from stanhop_app.data.table import read_table
@@ -172,11 +172,11 @@ def _regular(frame: pd.DataFrame, name: str, config: ReadingConfig, stamps: Stam
     written, asked = stamps.written, config.day_first
     try:
         reject_duplicates(frame.index, name)
-        regular = make_regular(frame, name, config.frequency, config.missing)
+        regular = make_regular(frame, name, config.frequency, filling(config.missing))
     except DataError as error:
         hint = order_hint(written, stamps.times) if written is not None and asked is None else ""
         raise DataError(f"{error}{clock_hint(pd.DatetimeIndex(frame.index))}{hint}") from None
-    filled = fill(regular, name, config.missing)
+    filled = fill(regular, name, filling(config.missing))
     holes = regular.isna()
     filled.attrs["filled"] = int(holes.to_numpy().sum())
     filled.attrs["notes"] = []

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.frequency import regular_grid
+from stanhop_app.data.reading import Filling
 from stanhop_app.errors import DataError
 
 CHOICES = "'interpolate', 'ffill' or 'zero'"
@@ -20,14 +21,14 @@ def reject_duplicates(index: pd.Index, name: str) -> None:
 
 
 def make_regular(
-    frame: pd.DataFrame, name: str, frequency: str | None, missing: str
+    frame: pd.DataFrame, name: str, frequency: str | None, filling: Filling
 ) -> pd.DataFrame:
     """Give the index its frequency; add the time stamps that are missing, as NaN, if allowed."""
     index = pd.DatetimeIndex(frame.index)
     grid = regular_grid(index, name, frequency)
     absent = len(grid) - len(index)
     if absent:
-        if missing == "error":
+        if not filling.allows_rows:
             position = int(np.flatnonzero(index != grid[: len(index)])[0])
             raise DataError(
                 f"{name}: {absent} time stamps are missing at frequency {grid.freqstr}, first "
@@ -38,39 +39,56 @@ def make_regular(
     return frame.set_axis(grid, axis=0)
 
 
-def fill(frame: pd.DataFrame, name: str, missing: str) -> pd.DataFrame:
-    """Handle missing values by the rule ``missing``."""
-    holes = frame.isna()
-    if not holes.to_numpy().any():
-        return frame
-    column = next(c for c in frame.columns if holes[c].any())
-    count = int(holes[column].sum())
-    first = int(np.flatnonzero(holes[column])[0])
-    where = f"column {column!r} has {count} missing values, first at {frame.index[first]}"
-    if missing == "error":
-        others = int(holes.any().sum()) - 1
-        more = f" ({others} more columns have some)" if others else ""
+def fill(frame: pd.DataFrame, name: str, filling: Filling) -> pd.DataFrame:
+    """Handle missing values by the rule of each column.
+
+    Raises:
+        DataError: naming the first column that has holes that its rule does not fill.
+    """
+    unknown = [column for column in filling.by_column if column not in frame.columns]
+    if unknown:
         raise DataError(
-            f"{name}: {where} (row {first + 1} in time order){more}; fill them with "
-            f"missing={CHOICES} (--missing)."
+            f"{name}: missing={unknown[0]}=... (--missing) names a column that is not there; the columns "
+            f"are: {', '.join(map(str, frame.columns))}."
         )
-    if missing == "zero":
-        return frame.fillna(0.0)
-    filled = frame.ffill() if missing == "ffill" else frame.interpolate("time", limit_area="inside")
+    holed = [column for column in frame.columns if frame[column].isna().any()]
+    refused = [column for column in holed if filling.of(column) == "error"]
+    if refused:
+        _refuse(frame[refused], name)
+    return frame.assign(**{c: _filled(frame[c], name, filling.of(c)) for c in holed})
+
+
+def _refuse(frame: pd.DataFrame, name: str) -> None:
+    """Name the first of some columns that have holes."""
+    column = frame.columns[0]
+    holes = frame[column].isna()
+    first = int(np.flatnonzero(holes)[0])
+    others = len(frame.columns) - 1
+    more = f" ({others} more columns have some)" if others else ""
+    raise DataError(
+        f"{name}: column {column!r} has {int(holes.sum())} missing values, first at {frame.index[first]} (row "
+        f"{first + 1} in time order){more}; fill them with missing={CHOICES} (--missing)."
+    )
+
+
+def _filled(column: pd.Series, name: str, rule: str) -> pd.Series:
+    """A column whose holes are filled by a rule."""
+    if rule == "zero":
+        return column.fillna(0.0)
+    filled = column.ffill() if rule == "ffill" else column.interpolate("time", limit_area="inside")
     still = filled.isna()
-    if still.to_numpy().any():
-        column = next(c for c in frame.columns if still[c].any())
-        if still[column].all():
-            raise DataError(
-                f"{name}: column {column!r} is empty; choose other columns (--columns)."
-            )
-        begins = bool(still[column].iloc[0])
-        ends = still[column] if begins else still[column][::-1]
-        count = int(ends.cumprod().sum())
-        first = frame.index[0] if begins else frame.index[-count]
+    if still.all():
         raise DataError(
-            f"{name}: column {column!r} {'begins' if begins else 'ends'} with {count} missing values, from "
-            f"{first} on, which {missing!r} cannot fill; drop these rows, or choose other columns "
+            f"{name}: column {column.name!r} is empty; choose other columns (--columns)."
+        )
+    if still.any():
+        begins = bool(still.iloc[0])
+        ends = still if begins else still[::-1]
+        count = int(ends.cumprod().sum())
+        first = column.index[0] if begins else column.index[-count]
+        raise DataError(
+            f"{name}: column {column.name!r} {'begins' if begins else 'ends'} with {count} missing values, "
+            f"from {first} on, which {rule!r} cannot fill; drop these rows, or choose other columns "
             "(--columns)."
         )
     return filled

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
+from stanhop_app.errors import OptionError
 from stanhop_app.options import check, option
 
-Missing = Literal["error", "interpolate", "ffill", "zero"]
+RULES = ("error", "interpolate", "ffill", "zero")
 """What can be done about missing values and time stamps."""
 
 
@@ -34,10 +35,12 @@ class ReadingConfig:
     frequency: str | None = option(
         None, "Frequency of the rows, a pandas alias such as h, 15min, D. Default: inferred."
     )
-    missing: Missing = option(
+    missing: str = option(
         "error",
-        "What to do about missing values and time stamps; zero: no row means nothing sold.",
-        choices=get_args(Missing),
+        "What to do about missing values and time stamps: error, interpolate, ffill, or zero (no row means "
+        "nothing sold). By column: sales=zero,price=ffill, or ffill,sales=zero.",
+        metavar="RULE",
+        suggested=RULES,
     )
     day_first: bool | None = option(
         None,
@@ -78,6 +81,58 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        filling(self.missing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filling:
+    """What is done about missing values, column by column."""
+
+    rule: str
+    """Of the columns that have none of their own."""
+    by_column: Mapping[str, str]
+
+    def of(self, column: str) -> str:
+        """The rule of one column."""
+        return self.by_column.get(column, self.rule)
+
+    @property
+    def allows_rows(self) -> bool:
+        """Whether rows may be added, since there is something to fill in at least one column."""
+        return self.rule != "error" or any(rule != "error" for rule in self.by_column.values())
+
+
+def filling(missing: str) -> Filling:
+    """The rules that an option such as ``ffill,sales=zero`` says.
+
+    Raises:
+        OptionError: for a rule that there is not, or two for one column.
+
+    Examples:
+        >>> filling("ffill,sales=zero").of("sales")
+        'zero'
+        >>> filling("sales=zero").rule
+        'error'
+    """
+    rule, by_column = "error", {}
+    for number, part in enumerate(str(missing).split(",")):
+        column, equals, named = part.strip().rpartition("=")
+        if named.strip() not in RULES:
+            raise OptionError(
+                f"missing must be one of {', '.join(RULES)}, or one a column such as sales=zero,price=ffill, "
+                f"got {missing!r}."
+            )
+        if equals:
+            if column.strip() in by_column:
+                raise OptionError(f"missing has two rules for column {column.strip()!r}.")
+            by_column[column.strip()] = named.strip()
+        elif number:
+            raise OptionError(
+                f"missing: write the rule of all other columns first, got {missing!r}."
+            )
+        else:
+            rule = named.strip()
+    return Filling(rule=rule, by_column=by_column)
 
 
 def reading_of(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,7 +16,7 @@ from stanhop_app.data.frequency import season_length
 from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import Missing, ReadingConfig, reading_of
+from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import OptionError
@@ -55,7 +55,8 @@ class STanHopForecaster(BaseEstimator):
         max_epochs: passes over the training windows.
         learning_rate: top of the one-cycle schedule.
         batch_size: windows in a step.
-        missing: "error", "interpolate", "ffill" or "zero" (`stanhop_app.data.frame.to_frame`).
+        missing: "error", "interpolate", "ffill" or "zero", or by column: "ffill,sales=zero"
+            (`stanhop_app.data.reading.filling`).
         frequency: pandas alias of the rows; None: inferred.
         reading: further fields of `ReadingConfig` by name, such as ``{"time_column": "when"}``: how
             frames are read by ``fit`` and ``predict``.
@@ -102,7 +103,7 @@ class STanHopForecaster(BaseEstimator):
         max_epochs: int = 6,
         learning_rate: float = 3e-3,
         batch_size: int = 64,
-        missing: Missing = "error",
+        missing: str = "error",
         frequency: str | None = None,
         reading: Mapping[str, Any] | None = None,
         network: Mapping[str, Any] | None = None,

@@ -308,9 +308,42 @@ def test_files_that_are_no_tables_are_named(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_missing_has_four_values():
-    with pytest.raises(ValueError, match="error, interpolate, ffill, zero, got 'drop'"):
+def test_missing_has_four_rules():
+    with pytest.raises(ValueError, match="error, interpolate, ffill, zero, .* got 'drop'"):
         to_frame(wide(), missing="drop")
+
+
+def shop():
+    """Sales without a row on one day, and a price that is not written on another."""
+    rows = pd.DataFrame({"sales": [3.0, 5.0, 0.0, 4.0], "price": [2.0, np.nan, 2.5, 3.0]})
+    days = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"], name="date")
+    return rows.set_axis(days, axis=0)
+
+
+@pytest.mark.parametrize("missing", ["sales=zero,price=ffill", "ffill, sales = zero"])
+def test_each_column_can_have_its_own_rule(missing):
+    filled = to_frame(shop(), missing=missing)
+    assert filled["sales"].tolist() == [3.0, 5.0, 0.0, 0.0, 4.0]
+    assert filled["price"].tolist() == [2.0, 2.0, 2.0, 2.5, 3.0]
+    assert filled.attrs["filled"] == 3
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("sales=zero", "column 'price' has 2 missing values, first at 2024-01-02"),
+        (
+            "ffill,amount=zero",
+            "missing=amount=.* names a column that is not there; .* sales, price",
+        ),
+        ("sales=drop", "missing must be one of .* got 'sales=drop'"),
+        ("sales=zero,sales=ffill", "two rules for column 'sales'"),
+        ("sales=zero,ffill", "write the rule of all other columns first"),
+    ],
+)
+def test_rules_of_columns_are_checked(missing, message):
+    with pytest.raises(ValueError, match=message):
+        to_frame(shop(), missing=missing)
 
 
 SEASONS = {"h": 24, "15min": 96, "min": 1440, "D": 7, "B": 5, "W-SUN": 52, "MS": 12, "ME": 12}
