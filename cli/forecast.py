@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Forecast the steps after the last row of DATA with the model in RUN, or in an exported folder.
 
-    DATA is a name, a CSV or Parquet file, or - for standard input; it is read as the table of the
+    DATA is a name, a CSV, Parquet or Excel file, or - for standard input; it is read as the table of the
     training was. Default: the last rows of that table, which RUN keeps.
 
     \b

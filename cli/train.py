@@ -75,7 +75,7 @@ def command(
 ) -> None:
     """Train a forecaster on DATA and score it beside the baselines.
 
-    DATA is a name (stanhop data list), a CSV or Parquet file, or - for standard input.
+    DATA is a name (stanhop data list), a CSV, Parquet or Excel file, or - for standard input.
 
     \b
     stanhop train etth1

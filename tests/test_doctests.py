@@ -7,6 +7,8 @@ import pytest
 
 MODULES = (
     "data.panel",
+    "data.reading",
+    "data.weekly",
     "errors",
     "forecasting.forecaster",
     "layers.association",

@@ -20,7 +20,7 @@ def show() -> None:
     name, run = parts.choose_run()
     forecaster = run.forecaster
     table = parts.upload(
-        "Forecast another table (CSV or Parquet) with this run", *reading_of(run.source)
+        "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
     )
     left, middle, right = st.columns(3)
     horizon = left.number_input(

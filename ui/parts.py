@@ -183,8 +183,8 @@ def _parse(
 
 
 def upload_content(label: str) -> Any:
-    """A widget for a CSV or Parquet file; the file, or None while there is none or it is too large."""
-    file = st.file_uploader(label, type=["csv", "parquet", "gz", "txt", "tsv"])
+    """A widget for a CSV, Parquet or Excel file; the file, or None while there is none or it is too large."""
+    file = st.file_uploader(label, type=["csv", "parquet", "xlsx", "gz", "txt", "tsv"])
     if file is not None and file.size > UPLOAD_MEGABYTES * 2**20:
         st.error(
             f"{file.name}: has {file.size / 2**20:,.0f} MB, more than the {UPLOAD_MEGABYTES} MB that the "
@@ -213,7 +213,7 @@ def parse(
 def upload(
     label: str, options: dict[str, Any], hints: dict[str, Any] | None = None
 ) -> pd.DataFrame | None:
-    """A widget for a CSV or Parquet file; None while there is none, or with the error shown."""
+    """A widget for a CSV, Parquet or Excel file; None while there is none, or with the error shown."""
     file = upload_content(label)
     return None if file is None else parse(file, options, hints)
 

@@ -103,7 +103,7 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     given = dict(reading)
     if "columns" in given:
         given["columns"] = [column.strip() for column in given["columns"].split(",")]
-    content = parts.upload_content("A table (CSV or Parquet)")
+    content = parts.upload_content("A table (CSV, Parquet or Excel)")
     if content is None:
         return None, reading
     frame = parts.parse(content, given)

@@ -1,4 +1,4 @@
-"""Tables from users: any CSV or Parquet, wide or long, becomes one regular numeric frame.
+"""Tables from users: any CSV, Parquet or Excel, wide or long, becomes one regular numeric frame.
 
 The result is always the same thing: a frame with a sorted, gap-free `DatetimeIndex` that knows its
 frequency, and float64 columns without missing values. What stands in the way of that is named, with
@@ -22,6 +22,7 @@ from stanhop_app.data.source import source_name
 from stanhop_app.data.stamps import Stamps, take_times
 from stanhop_app.data.table import read_table
 from stanhop_app.data.times import day_comes_first, order_hint
+from stanhop_app.data.weekly import Weekly, rows_hint
 from stanhop_app.data.zones import clock_hint, in_zone, with_known_zone
 from stanhop_app.errors import DataError
 
@@ -79,7 +80,8 @@ def to_frame(
     values = {column: numeric(table[column], name) for column in table.columns}
     frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
     frame.index = with_known_zone(pd.DatetimeIndex(frame.index), name)
-    months = as_months(frame.index) if config.frequency is None else None
+    inferred = config.frequency is None and config.calendar == "steps"
+    months = as_months(frame.index) if inferred else None
     if months is not None:
         notes.append(
             f"months stamped such as {frame.index[0].date()} were read as from their first days"
@@ -172,14 +174,23 @@ def _regular(frame: pd.DataFrame, name: str, config: ReadingConfig, stamps: Stam
     written, asked = stamps.written, config.day_first
     try:
         reject_duplicates(frame.index, name)
-        regular = make_regular(frame, name, config.frequency, filling(config.missing))
+        if config.calendar == "rows":
+            weekly = Weekly.of(pd.DatetimeIndex(frame.index), name)
+            regular = frame.set_axis(pd.DatetimeIndex(frame.index, freq=None), axis=0)
+        else:
+            weekly = None
+            regular = make_regular(frame, name, config.frequency, filling(config.missing))
     except DataError as error:
         hint = order_hint(written, stamps.times) if written is not None and asked is None else ""
-        raise DataError(f"{error}{clock_hint(pd.DatetimeIndex(frame.index))}{hint}") from None
+        index = pd.DatetimeIndex(frame.index)
+        regular_hint = "" if index.has_duplicates else rows_hint(index)
+        raise DataError(f"{error}{clock_hint(index)}{regular_hint}{hint}") from None
     filled = fill(regular, name, filling(config.missing))
     holes = regular.isna()
     filled.attrs["filled"] = int(holes.to_numpy().sum())
     filled.attrs["notes"] = []
+    if weekly is not None:
+        filled.attrs["notes"].append(f"the rows are the calendar: {weekly.name}")
     if filled.attrs["filled"]:
         columns = int(holes.any().sum())
         filled.attrs["notes"].append(
@@ -195,6 +206,8 @@ def time_index(frame: pd.DataFrame) -> pd.DatetimeIndex | None:
 
 
 def frame_frequency(frame: pd.DataFrame) -> str | None:
-    """Pandas alias of a frame's frequency, or None if it has none."""
+    """Pandas alias of a frame's frequency, or the name of its calendar of a week; None for numbered rows."""
     index = time_index(frame)
-    return None if index is None else index.freqstr
+    if index is None:
+        return None
+    return Weekly.of(index).name if index.freq is None else index.freqstr

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import DataError
 
 CALENDAR = {
@@ -136,18 +137,35 @@ def _canonical(grid: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return grid if inferred is None else pd.DatetimeIndex(grid, freq=inferred)
 
 
-def future_index(index: pd.DatetimeIndex, horizon: int) -> pd.DatetimeIndex:
-    """The ``horizon`` time stamps after the last one of a regular index."""
+def is_weekly(frequency: str | None) -> bool:
+    """Whether a frequency is the name of a calendar of a week (`Weekly`), and none of pandas."""
+    return frequency is not None and frequency.startswith("rows(")
+
+
+def future_index(
+    index: pd.DatetimeIndex, horizon: int, frequency: str | None = None
+) -> pd.DatetimeIndex:
+    """The ``horizon`` time stamps after the last one of an index.
+
+    Args:
+        index: regular, or of the rows of a calendar of a week.
+        horizon: how many.
+        frequency: of the calendar of a week; else the index knows its own.
+    """
+    if frequency is not None and is_weekly(frequency):
+        return Weekly.named(frequency).after(index[-1], horizon).rename(index.name)
     future = pd.date_range(index[-1], periods=horizon + 1, freq=index.freq, unit=index.unit)[1:]
     future.name = index.name
     return future
 
 
 def season_length(frequency: str) -> int:
-    """Steps in the natural season of a pandas frequency: a day, a week of days, a year of months.
+    """Steps in the natural season of a frequency: a day, a week of days, a year of months.
 
     1 where none is known. Used by seasonal naive and MASE.
     """
+    if is_weekly(frequency):
+        return Weekly.named(frequency).season
     offset = to_offset(frequency)
     calendar = {"B": 5, "D": 7, "W": 52, "M": 12, "Q": 4, "Y": 1}
     rule = str(offset.rule_code).split("-")[0]

@@ -48,8 +48,8 @@ def fill(frame: pd.DataFrame, name: str, filling: Filling) -> pd.DataFrame:
     unknown = [column for column in filling.by_column if column not in frame.columns]
     if unknown:
         raise DataError(
-            f"{name}: missing={unknown[0]}=... (--missing) names a column that is not there; the columns "
-            f"are: {', '.join(map(str, frame.columns))}."
+            f"{name}: missing={unknown[0]}=... (--missing) names a column that is not there; the "
+            f"columns are: {', '.join(map(str, frame.columns))}."
         )
     holed = [column for column in frame.columns if frame[column].isna().any()]
     refused = [column for column in holed if filling.of(column) == "error"]
@@ -66,8 +66,8 @@ def _refuse(frame: pd.DataFrame, name: str) -> None:
     others = len(frame.columns) - 1
     more = f" ({others} more columns have some)" if others else ""
     raise DataError(
-        f"{name}: column {column!r} has {int(holes.sum())} missing values, first at {frame.index[first]} (row "
-        f"{first + 1} in time order){more}; fill them with missing={CHOICES} (--missing)."
+        f"{name}: column {column!r} has {int(holes.sum())} missing values, first at {frame.index[first]} "
+        f"(row {first + 1} in time order){more}; fill them with missing={CHOICES} (--missing)."
     )
 
 

@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-from stanhop_app.data.frame import frame_frequency
+from stanhop_app.data.frame import frame_frequency, time_index
+from stanhop_app.data.frequency import is_weekly
+from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import DataError
 
 
@@ -53,6 +55,15 @@ def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
     Raises:
         DataError: naming both.
     """
+    index = time_index(frame)
+    if frequency is not None and is_weekly(frequency) and index is not None:
+        off = index[~Weekly.named(frequency).holds(index)]
+        if len(off):
+            raise DataError(
+                f"{len(off)} time stamps are not of the calendar that the forecaster was trained on, "
+                f"{frequency}, first {off[0]}."
+            )
+        return
     if frequency is not None and frame_frequency(frame) not in (None, frequency):
         raise DataError(
             f"the table has frequency {frame_frequency(frame)}, but the forecaster was trained on "

@@ -35,6 +35,11 @@ class ReadingConfig:
     frequency: str | None = option(
         None, "Frequency of the rows, a pandas alias such as h, 15min, D. Default: inferred."
     )
+    calendar: str = option(
+        "steps",
+        "Whether time goes in equal steps, or the rows that exist are a week's calendar (opening hours).",
+        choices=("steps", "rows"),
+    )
     missing: str = option(
         "error",
         "What to do about missing values and time stamps: error, interpolate, ffill, or zero (no row means "
@@ -66,6 +71,9 @@ class ReadingConfig:
         "Words or numbers that mean a missing value, besides the usual: -9999,closed.",
         metavar="WORDS",
     )
+    sheet: str | None = option(
+        None, "Sheet of an Excel file; the only one that holds rows, if left out."
+    )
     encoding: str | None = option(
         None, "Encoding of a CSV file, such as cp1252; found in the file if left out."
     )
@@ -89,7 +97,7 @@ class Filling:
     """What is done about missing values, column by column."""
 
     rule: str
-    """Of the columns that have none of their own."""
+    """The rule of all columns that ``by_column`` does not name."""
     by_column: Mapping[str, str]
 
     def of(self, column: str) -> str:

@@ -1,30 +1,32 @@
-"""Files from users become tables: CSV or Parquet, gzipped or not, from disk or a pipe."""
+"""Files from users become tables: CSV, Parquet or Excel, gzipped or not, from disk or a pipe."""
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from stanhop_app.data.excel import is_excel, sheet_as_csv
 from stanhop_app.data.numbers import check_marks
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.data.source import read_content, source_name, too_large
 from stanhop_app.data.text import read_csv
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 
 def read_table(
     source: str | Path | IO[bytes], *, hints: Mapping[str, Any] | None = None, **options: Any
 ) -> pd.DataFrame:
-    """Read CSV or Parquet, gzipped or not, from a path or an open binary file.
+    """Read CSV, Parquet or Excel (.xlsx), gzipped or not, from a path or an open binary file.
 
     The kind is told from the content, not from the name. CSV may be separated by comma, semicolon, tab or
     bar, be in UTF-8, UTF-16 or cp1252, and have a separator too many at the end of its rows. Cells are
     numbers, or text as it is written: 0012 and NA in a column that names series are names. Words for a
     missing value (NA, ?, -, n/a) count as that in a column of numbers only, and so do units, which are taken
-    off.
+    off. Cells of an Excel sheet are read as those of a CSV file between commas.
 
     Args:
         source: path or open file.
@@ -50,6 +52,12 @@ def read_table(
         if content[:4] == b"PAR1":
             _check_parquet(content, name, config.max_megabytes)
             return pd.read_parquet(io.BytesIO(content))
+        if is_excel(content):
+            content = sheet_as_csv(content, config.sheet, config.max_megabytes)
+            config = replace(config, encoding="utf-8")
+            return read_csv(content, config, None, separator=",")
+        if config.sheet is not None:
+            raise OptionError("only Excel files have sheets; leave sheet (--sheet) out")
         return read_csv(content, config, (hints or {}).get("decimal"))
     except DataError:
         raise

@@ -43,13 +43,16 @@ class Dialect:
     thousands: str | None
 
 
-def read_csv(content: bytes, config: ReadingConfig, hint: str | None) -> pd.DataFrame:
+def read_csv(
+    content: bytes, config: ReadingConfig, hint: str | None, separator: str | None = None
+) -> pd.DataFrame:
     """A table of text and numbers; see `stanhop_app.data.table.read_table`.
 
     Args:
         content: of the file.
         config: how it is read.
         hint: the decimal mark of another table of the kind.
+        separator: between cells; None: found.
 
     Raises:
         OptionError: saying what cannot be read, or what has to be said.
@@ -60,7 +63,7 @@ def read_csv(content: bytes, config: ReadingConfig, hint: str | None) -> pd.Data
     lines = list(islice((line for line in raw if line.strip()), HEAD_LINES))
     if not lines:
         raise OptionError("no text")
-    dialect = _dialect(lines, config)
+    dialect = _dialect(lines, config, separator or max(SEPARATORS, key=lines[0].count))
     notes = [f"read as {guessed}, as it is not UTF-8; if names are wrong, say --encoding"]
     table = _parse(content, dialect, config)
     kept = {c for c in table.columns if c in ID_NAMES or c == config.id_column}
@@ -95,9 +98,8 @@ def _between(content: bytes, config: ReadingConfig) -> bytes:
     return b"".join(lines)
 
 
-def _dialect(lines: list[str], config: ReadingConfig) -> Dialect:
+def _dialect(lines: list[str], config: ReadingConfig, separator: str) -> Dialect:
     """The dialect that names and first rows show."""
-    separator = max(SEPARATORS, key=lines[0].count)
     cells = [_cells(line, separator) for line in lines[: max(config.header_rows, 1)]]
     trailing = False
     if config.header_rows == 0:

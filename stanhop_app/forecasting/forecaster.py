@@ -323,6 +323,7 @@ class STanHopForecaster(BaseEstimator):
             fitted.scaler,
             lookback=fitted.lookback,
             horizon=fitted.horizon if horizon is None else horizon,
+            frequency=fitted.frequency,
         )
 
     def score(self, X: Any, y: object = None) -> float:

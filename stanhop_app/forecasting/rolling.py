@@ -19,7 +19,13 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def forecast_after(
-    context: pd.DataFrame, predict: Predict, scaler: Scaler, *, lookback: int, horizon: int
+    context: pd.DataFrame,
+    predict: Predict,
+    scaler: Scaler,
+    *,
+    lookback: int,
+    horizon: int,
+    frequency: str | None = None,
 ) -> pd.DataFrame | np.ndarray:
     """Forecast the steps after the last row of a table.
 
@@ -29,6 +35,7 @@ def forecast_after(
         scaler: of the model.
         lookback: rows that the model reads.
         horizon: steps forecast.
+        frequency: of a calendar of a week, which time stamps do not know (`future_index`).
 
     Returns:
         A frame with future time stamps in original units; an array (horizon, C) if the rows have none.
@@ -52,4 +59,5 @@ def forecast_after(
     index = time_index(context)
     if index is None:
         return values
-    return pd.DataFrame(values, index=future_index(index, horizon), columns=context.columns)
+    future = future_index(index, horizon, frequency)
+    return pd.DataFrame(values, index=future, columns=context.columns)

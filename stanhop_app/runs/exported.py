@@ -109,6 +109,7 @@ class ExportedForecaster:
             self.scaler_,
             lookback=self.lookback,
             horizon=self.horizon if horizon is None else horizon,
+            frequency=self.frequency_,
         )
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from pandas.tseries.frequencies import to_offset
 from torch import Tensor
 
+from stanhop_app.data.frequency import is_weekly
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.outliers import find_modules
@@ -194,8 +195,11 @@ def _apart(distances: Tensor, origins: Tensor, lookback: int) -> list[int]:
 
 
 def _times(fitted: Fitted) -> pd.Index:
-    """Time stamps of all rows of the table of the training, or their numbers."""
+    """Time stamps of all rows of the table of the training, or their numbers.
+
+    A calendar of a week does not tell which rows were not there, so that rows have their numbers.
+    """
     end = fitted.context.index[-1]
-    if not isinstance(end, pd.Timestamp) or fitted.frequency is None:
+    if not isinstance(end, pd.Timestamp) or fitted.frequency is None or is_weekly(fitted.frequency):
         return pd.RangeIndex(fitted.num_rows)
     return pd.date_range(end=end, periods=fitted.num_rows, freq=to_offset(fitted.frequency))

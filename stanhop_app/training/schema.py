@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import AllowInfNan, Field, StringConstraints
 
+from stanhop_app.data.frequency import is_weekly
 from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import to_json
 from stanhop_app.models.config import LONGEST, STanHopConfig
@@ -42,6 +44,8 @@ class _Stamp(Part):
     zone: Text | None
     unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
     name: Text | None
+    minutes_before: Annotated[list[Count], Field(max_length=LONGEST)] | None = None
+    """Where the rows of a calendar of a week stand, which no frequency rebuilds."""
 
 
 class _Split(Part):
@@ -112,6 +116,10 @@ class _Forecaster(Part):
                 raise OptionError(f"the scaler's {name} is not one number a column")
         if self.context_end is not None and self.frequency is None:
             raise OptionError("there are time stamps and no frequency")
+        if self.frequency is not None and is_weekly(self.frequency):
+            Weekly.named(self.frequency)
+            if self.context_end is not None and self.context_end.minutes_before is None:
+                raise OptionError("a calendar of a week needs the time stamps of its rows")
         return self
 
 
