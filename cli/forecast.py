@@ -1,6 +1,5 @@
 """stanhop forecast RUN [DATA]."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from stanhop_app.cli.options import (
     page_option,
     read_data,
 )
+from stanhop_app.cli.tables import encode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,18 +128,3 @@ def _draw(
     )
     write_text(page, forecast_figure(history, prediction, title=title).to_html())
     echo(f"drawn in {page}")
-
-
-def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
-    """A forecast as csv, parquet or json (one object a time step); times in ISO 8601."""
-    name = str(prediction.index.name or "time")
-    prediction = prediction.rename_axis(name)
-    if kind == "parquet":
-        buffer = io.BytesIO()
-        prediction.to_parquet(buffer)
-        return buffer.getvalue()
-    if kind == "csv":
-        return prediction.to_csv(lineterminator="\n").encode()
-    table = prediction.reset_index()
-    table[name] = [stamp.isoformat() for stamp in table[name]]
-    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

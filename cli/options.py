@@ -137,24 +137,30 @@ def read_data(
         options: fields of `ReadingConfig`.
         hints: what another table of the kind proved (`stanhop_app.data.frame.to_frame`).
     """
-    frame = _read(source, options, hints)
+    from stanhop_app.data.frame import read_frame
+
+    frame: pd.DataFrame = read_source(source, options, hints, read_frame)
     for note in frame.attrs["notes"]:
         echo(f"{'standard input' if source == '-' else source}: {note}")
     return frame
 
 
-def _read(source: str, options: dict[str, Any], hints: Mapping[str, Any] | None) -> "pd.DataFrame":
+def read_source(
+    source: str,
+    options: dict[str, Any],
+    hints: Mapping[str, Any] | None,
+    reader: Callable[..., Any],
+) -> Any:
+    """What a reader such as `read_frame` makes of a source; arguments as of `read_data`."""
     from stanhop_app.datasets import DATASETS
-
-    from stanhop_app.data.frame import read_frame
 
     if source == "-" and "LOCAL_RANK" in os.environ:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
-        return read_frame(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
+        return reader(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
     if source in DATASETS and not Path(source).exists():
-        return read_frame(DATASETS[source].locate(), hints=hints, **options)
-    return read_frame(source, hints=hints, **options)
+        return reader(DATASETS[source].locate(), hints=hints, **options)
+    return reader(source, hints=hints, **options)
 
 
 def open_run(

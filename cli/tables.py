@@ -1,5 +1,6 @@
 """How results are shown: as tables on a terminal, as one JSON object, as a page of HTML."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,3 +92,18 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
         click.echo(
             shown(report.variates.to_string(float_format="%.4g", index_names=False), longest=None)
         )
+
+
+def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
+    """A frame of time stamps as csv, parquet or json (one object a time step); times in ISO 8601."""
+    name = str(prediction.index.name or "time")
+    prediction = prediction.rename_axis(name)
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        prediction.to_parquet(buffer)
+        return buffer.getvalue()
+    if kind == "csv":
+        return prediction.to_csv(lineterminator="\n").encode()
+    table = prediction.reset_index()
+    table[name] = [stamp.isoformat() for stamp in table[name]]
+    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

@@ -32,6 +32,7 @@ def test_examples(name):
     names = {
         "torch": importlib.import_module("torch"),
         "dataclass": __import__("dataclasses").dataclass,
+        "pd": importlib.import_module("pandas"),
     }
     done = doctest.testmod(module, extraglobs=names)
     assert done.attempted > 0

@@ -11,6 +11,23 @@ from stanhop_app.errors import DataError
 
 LARGEST = 1e150
 """Values beyond it have squares that a 64-bit float does not hold."""
+CODES = (-9999.0, -999.0, -99.0, -9999.9, -999.9, 9999.0, 99999.0, -99999.0)
+"""Numbers that often mean a missing value."""
+
+
+def code_of(values: np.ndarray) -> float | None:
+    """A number such as -9999 that stands there for a missing value, far from all others; or None."""
+    for code in CODES:
+        rows = values == code
+        if not rows.any():
+            continue
+        others = values[~rows & ~np.isnan(values)]
+        if not len(others):
+            continue
+        low, high = others.min(), others.max()
+        if (code < low and low - code > high - low) or (code > high and code - high > high - low):
+            return code
+    return None
 
 
 def numeric(column: pd.Series, name: str) -> np.ndarray:

@@ -6,13 +6,14 @@ column and row, and mended only when the caller says how.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
-from stanhop_app.data.columns import numeric
+from stanhop_app.data.columns import code_of, numeric
 from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
 from stanhop_app.data.long import constant_ids, guess_id_column, is_summer, widen, zone_flag
@@ -28,6 +29,21 @@ from stanhop_app.errors import DataError
 
 YEARS = (1678, 2261)
 """First and last year whose time stamps nanoseconds can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arranged:
+    """A table as it was understood: columns of numbers in time order, with the holes and gaps that it has."""
+
+    frame: pd.DataFrame
+    """The rows in time order; time stamps may be there twice, and values may be missing."""
+    name: str
+    config: ReadingConfig
+    stamps: Stamps
+    notes: tuple[str, ...]
+    """Sentences on what was done."""
+    proved: Mapping[str, Any]
+    """Decimal mark and order of dates, where the table proves them."""
 
 
 def read_frame(
@@ -65,6 +81,21 @@ def to_frame(
         DataError: naming the column, the row (the first data row is 1) and the count.
         OptionError: for options that cannot be.
     """
+    return regular(arrange(table, name=name, hints=hints, **options))
+
+
+def read_arranged(
+    source: str | Path | IO[bytes], *, hints: Mapping[str, Any] | None = None, **options: Any
+) -> Arranged:
+    """Read a table as `read_frame` does, and keep its holes, gaps and duplicates."""
+    table = read_table(source, hints=hints, **options)
+    return arrange(table, name=source_name(source), hints=hints, **options)
+
+
+def arrange(
+    table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
+) -> Arranged:
+    """What `to_frame` does before it asks for equal steps and fills holes; see there."""
     config = ReadingConfig(**options)
     proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
     notes = list(getattr(table, "attrs", {}).get("notes", []))
@@ -78,6 +109,12 @@ def to_frame(
     if config.columns is not None:
         table = _chosen(table, config.columns, name)
     values = {column: numeric(table[column], name) for column in table.columns}
+    notes += [
+        f"column {column!r} holds {code:g}, far from its other values; if it means missing, say na ({flag})"
+        for column, numbers in values.items()
+        if (code := code_of(numbers)) is not None
+        for flag in (f"--na={code:g}",)
+    ]
     frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
     frame.index = with_known_zone(pd.DatetimeIndex(frame.index), name)
     inferred = config.frequency is None and config.calendar == "steps"
@@ -87,11 +124,64 @@ def to_frame(
             f"months stamped such as {frame.index[0].date()} were read as from their first days"
         )
         frame.index = months
-    filled = _regular(frame, name, config, stamps)
     order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
-    filled.attrs["reading"] = proved | ({} if order is None else {"day_first": order})
-    filled.attrs["notes"] = notes + filled.attrs.pop("notes")
+    return Arranged(
+        frame=frame,
+        name=name,
+        config=config,
+        stamps=stamps,
+        notes=tuple(notes),
+        proved=proved | ({} if order is None else {"day_first": order}),
+    )
+
+
+def regular(arranged: Arranged) -> pd.DataFrame:
+    """The frame of equal steps without holes that an arranged table makes.
+
+    Raises:
+        DataError: for duplicates, and for gaps and holes that no rule fills.
+    """
+    name, config, frame = arranged.name, arranged.config, arranged.frame
+    steps = with_steps(arranged)
+    filled = fill(steps, name, filling(config.missing))
+    holes = steps.isna()
+    notes = list(arranged.notes)
+    if config.calendar == "rows":
+        notes.append(f"the rows are the calendar: {frame_frequency(filled)}")
+    count = int(holes.to_numpy().sum())
+    if count:
+        columns = int(holes.any().sum())
+        notes.append(
+            f"{count:,} values in {columns} of {len(frame.columns)} columns were filled by {config.missing}"
+        )
+    filled.attrs = {"filled": count, "reading": dict(arranged.proved), "notes": notes}
     return filled
+
+
+def with_steps(arranged: Arranged) -> pd.DataFrame:
+    """An arranged table with a row for every step; what is missing stays missing.
+
+    Raises:
+        DataError: for duplicates, and for gaps that no rule fills.
+    """
+    frame, name, config = arranged.frame, arranged.name, arranged.config
+    index = pd.DatetimeIndex(frame.index)
+    try:
+        reject_duplicates(index, name)
+        if config.calendar == "rows":
+            Weekly.of(index, name)
+            return frame.set_axis(pd.DatetimeIndex(index, freq=None), axis=0)
+        return make_regular(frame, name, config.frequency, filling(config.missing))
+    except DataError as error:
+        calendar = "" if index.has_duplicates else rows_hint(index)
+        raise DataError(f"{error}{clock_hint(index)}{calendar}{_order_hint(arranged)}") from None
+
+
+def _order_hint(arranged: Arranged) -> str:
+    stamps = arranged.stamps
+    if stamps.written is None or arranged.config.day_first is not None:
+        return ""
+    return order_hint(stamps.written, stamps.times)
 
 
 def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -167,37 +257,6 @@ def _chosen(table: pd.DataFrame, columns: list[str], name: str) -> pd.DataFrame:
     if len(set(columns)) < len(columns):
         raise DataError(f"{name}: a column is chosen twice in {', '.join(columns)}.")
     return table[columns]
-
-
-def _regular(frame: pd.DataFrame, name: str, config: ReadingConfig, stamps: Stamps) -> pd.DataFrame:
-    """The frame without gaps and holes; ``attrs`` say what was filled."""
-    written, asked = stamps.written, config.day_first
-    try:
-        reject_duplicates(frame.index, name)
-        if config.calendar == "rows":
-            weekly = Weekly.of(pd.DatetimeIndex(frame.index), name)
-            regular = frame.set_axis(pd.DatetimeIndex(frame.index, freq=None), axis=0)
-        else:
-            weekly = None
-            regular = make_regular(frame, name, config.frequency, filling(config.missing))
-    except DataError as error:
-        hint = order_hint(written, stamps.times) if written is not None and asked is None else ""
-        index = pd.DatetimeIndex(frame.index)
-        regular_hint = "" if index.has_duplicates else rows_hint(index)
-        raise DataError(f"{error}{clock_hint(index)}{regular_hint}{hint}") from None
-    filled = fill(regular, name, filling(config.missing))
-    holes = regular.isna()
-    filled.attrs["filled"] = int(holes.to_numpy().sum())
-    filled.attrs["notes"] = []
-    if weekly is not None:
-        filled.attrs["notes"].append(f"the rows are the calendar: {weekly.name}")
-    if filled.attrs["filled"]:
-        columns = int(holes.any().sum())
-        filled.attrs["notes"].append(
-            f"{filled.attrs['filled']:,} values in {columns} of {len(frame.columns)} columns were filled by "
-            f"{config.missing}"
-        )
-    return filled
 
 
 def time_index(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

@@ -174,6 +174,42 @@ def test_a_config_file_names_options_as_flags_do(stanhop, trained, tmp_path):
     assert len(json.loads(out)) == 2
 
 
+def test_a_table_is_described_with_all_that_stands_out(stanhop, tmp_path):
+    rows = [f"2024-01-{1 + i:02},{i},{-9999 if i == 4 else i % 5}" for i in range(30) if i != 9]
+    (tmp_path / "shop.csv").write_text("\n".join(["date,a,b", *rows, rows[0]]) + "\n")
+    code, out, err = stanhop(
+        "data", "describe", tmp_path / "shop.csv", "--plot", tmp_path / "p.html"
+    )
+    assert code == 0
+    assert "all columns, 2024-01-10 00:00:00: missing: 1 row, 1 in the longest gap" in out
+    assert "1 row with the time stamp of another" in out
+    assert "say --na=-9999" in out
+    assert "Next:" not in err
+    assert (tmp_path / "p.html").stat().st_size > 10_000
+    code, _, err = stanhop("data", "describe", tmp_path / "shop.csv", "--plot", tmp_path / "p.html")
+    assert code == 2
+    assert "--force" in err
+    facts = json.loads(stanhop("data", "describe", tmp_path / "shop.csv", "--json")[1])
+    assert [f["kind"] for f in facts["findings"]] == ["duplicates", "gaps", "code"]
+
+
+def test_a_table_is_written_as_it_was_understood(stanhop, tmp_path):
+    rows = [f"{1 + i:02}.01.2024;{i},5;{'?' if i == 4 else f'{i} kg'}" for i in range(9)]
+    source, clean = tmp_path / "shop.csv", tmp_path / "clean.csv"
+    source.write_text("\n".join(["Datum;a;b", *rows]) + "\n")
+    code, _, err = stanhop("data", "clean", source, "-o", clean, "--missing", "b=ffill")
+    assert code == 0, err
+    lines = clean.read_text().splitlines()
+    assert lines[0] == "Datum,a,b"
+    assert lines[5] == "2024-01-05,4.5,3.0"
+    assert stanhop("data", "clean", source, "-o", clean, "--missing", "b=ffill")[0] == 2
+    assert stanhop("data", "clean", source, "-o", tmp_path / "clean.txt")[0] == 2
+    code, _, err = stanhop("data", "clean", source, "-o", tmp_path / "c.parquet")
+    assert code == 3
+    assert "column 'b' has 1 missing values" in err
+    assert not (tmp_path / "c.parquet").exists()
+
+
 def test_data_are_listed_described_and_fetched(stanhop, csv):
     code, out, _ = stanhop("data", "list")
     assert code == 0
