@@ -52,8 +52,8 @@ def find(arranged: Arranged) -> Findings:
     """Look at a table that was read; see `Finding` for what is looked for.
 
     A season long, and 12 rows at least, are the stretches that count as constant, and those on both sides
-    whose medians tell a jump. Deviations are those from the median of the rows around, scaled so that they are
-    standard deviations of normal values; a column of which half does not change has no outliers.
+    whose medians tell a jump. Deviations are those from the median of the rows around, scaled so that they
+    are standard deviations of normal values; a column of which half does not change has no outliers.
     """
     times = pd.DatetimeIndex(arranged.frame.index)
     listed = _duplicates(times)

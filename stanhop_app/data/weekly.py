@@ -153,8 +153,8 @@ def _parsed(part: str) -> Iterable[int]:
     first, _, last = days.partition("-")
     span, _, step = written.partition("/")
     if step:
-        times = list(range(*(_minute(t) for t in span.split("-")), int(step)))
-        times.append(_minute(span.split("-")[1]))
+        start, end = map(_minute, span.split("-"))
+        times = [*range(start, end, int(step)), end]
     else:
         times = [_minute(time) for time in written.split(",")]
     for day in range(DAYS.index(first), DAYS.index(last or first) + 1):

@@ -70,7 +70,7 @@ def test_what_is_chosen_from_a_list_says_the_list():
         for name, option in options_of(config).items():
             if option.names is not None:
                 choices.setdefault(name, set()).add(option.names)
-    wanted = {"association", "gate", "loss", "device", "keep", "to", "weight_range", "missing"}
+    wanted = {"association", "gate", "loss", "device", "keep", "to", "weight_range", "calendar"}
     assert set(choices) >= wanted | {"decimal", "feed_forward", "projection", "precision"}
     seen = set()
     for words, command in ALL.items():
