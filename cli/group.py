@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from stanhop_app.cli import interrupts
 from stanhop_app.cli.interrupts import EXIT_INTERRUPTED, INTERRUPTED
 
-from stanhop_app.errors import shown
+from stanhop_app.errors import TableWarning, shown
 from stanhop_app.version import __version__
 
 COMMANDS = {
@@ -88,6 +89,9 @@ def group(settings: "Settings | None", debug: bool) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; errors that a user can mend become one line and an exit code."""
     settings = Settings()
+    warnings.simplefilter(
+        "ignore", TableWarning
+    )  # commands say it themselves, by the name of the file
     try:
         result: Any = group.main(
             arguments, prog_name="stanhop", standalone_mode=False, obj=settings

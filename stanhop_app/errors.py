@@ -10,6 +10,10 @@ LONGEST = 2000
 """Characters of a message that are shown: a table may have a thousand columns with long names."""
 
 
+class TableWarning(UserWarning):
+    """What was done to a table that a user should know, such as values filled; commands and pages say it."""
+
+
 class StanhopError(Exception):
     """Anything that this package refuses. The message is made safe to show (`shown`)."""
 

@@ -79,7 +79,7 @@ def _duplicates(times: pd.DatetimeIndex) -> list[Finding]:
     twice = times[times.duplicated()]
     if not len(twice):
         return []
-    sentence = f"{_many(len(twice), 'row')} with the time stamp of another; to tell series apart, say --id-column"
+    sentence = f"{_many(len(twice), 'row')} with the stamp of another; to tell series apart, say --id-column"
     return [
         Finding(column="", kind="duplicates", count=len(twice), first=twice[0], sentence=sentence)
     ]

@@ -170,9 +170,7 @@ def with_steps(arranged: Arranged) -> pd.DataFrame:
         reject_duplicates(index, name)
         if config.calendar == "rows":
             Weekly.of(index, name)
-            free = index.copy()
-            free.freq = None
-            return frame.set_axis(free, axis=0)
+            return frame.set_axis(pd.DatetimeIndex(index, freq=None), axis=0)  # type: ignore[arg-type]
         return make_regular(frame, name, config.frequency, filling(config.missing))
     except DataError as error:
         calendar = "" if index.has_duplicates else rows_hint(index)

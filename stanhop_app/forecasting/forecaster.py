@@ -1,5 +1,6 @@
 """`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import OptionError, TableWarning
 from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import score_all
@@ -393,6 +394,8 @@ class STanHopForecaster(BaseEstimator):
         if is_table(X):
             hints = reading_of(self.source_)[1] if fitted else {}
             frame = to_frame(X, hints=hints, **self._reading())
+            for note in frame.attrs["notes"]:
+                warnings.warn(note, TableWarning, stacklevel=4)
             if fitted:
                 frame = match_columns(frame, self.columns_)
                 match_frequency(frame, self.frequency_)

@@ -103,6 +103,7 @@ def test_other_names_are_refused(name):
         Weekly.named(name)
 
 
+@pytest.mark.filterwarnings("ignore::stanhop_app.errors.TableWarning")
 def test_a_run_keeps_its_calendar(tmp_path, small):
     rows = weekdays()
     made = STanHopForecaster(**{**small, "horizon": 6}, reading={"calendar": "rows"}).fit(rows)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from stanhop_app import STanHopForecaster, forecast
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, TableWarning
 from stanhop_app.forecasting.evaluation import score_all
 
 
@@ -113,8 +113,11 @@ def test_holes_are_filled_when_told(small, weather):
     holed.iloc[5:9, 0] = np.nan
     with pytest.raises(DataError, match="'temperature_f' has 4 missing values"):
         STanHopForecaster(**small).fit(holed)
-    filled = STanHopForecaster(**small, missing="interpolate").fit(holed)
-    assert filled.predict(holed).notna().all(axis=None)
+    forecaster = STanHopForecaster(**small, missing="interpolate")
+    with pytest.warns(TableWarning, match="4 values in 1 of 4 columns were filled by interpolate"):
+        forecaster.fit(holed)
+    with pytest.warns(TableWarning, match="4 values"):
+        assert forecaster.predict(holed).notna().all(axis=None)
 
 
 def test_arrays_are_series_without_time_stamps(small, weather, fitted):
