@@ -43,7 +43,7 @@ def flags(options: dict[str, Any]) -> list[str]:
 
 def by_python(kind: Kind, path: Path) -> tuple[str, str]:
     """What Python reads: "right", "refused" as it should, or "wrong"; and in words."""
-    from stanhop_app.data.frame import read_frame
+    from stanhop_app.data.frame import frame_frequency, read_frame
     from stanhop_app.errors import StanhopError
 
     try:
@@ -53,37 +53,40 @@ def by_python(kind: Kind, path: Path) -> tuple[str, str]:
         return ("refused" if kind.error is not None and kind.error in text else "wrong"), text
     if kind.values is None:
         return "wrong", f"read {list(frame.columns)}"
-    columns = list(frame.columns) == list(kind.values)
-    close = columns and all(
-        np.allclose(frame[c].iloc[: len(v)], v, rtol=1e-12, atol=0) for c, v in kind.values.items()
-    )
+    close = holds(frame, kind.values)
     notes = frame.attrs["notes"]
     said = kind.says is None or any(kind.says in note for note in notes)
-    words = f"{len(frame)} rows from {frame.index[0]}, {frame.index.freqstr}: {', '.join(frame)}"
+    words = f"{len(frame)} rows from {frame.index[0]}, {frame_frequency(frame)}: {', '.join(frame)}"
     return ("right" if close and said else "wrong"), "; ".join([words, *notes])
 
 
 def by_command(kind: Kind, path: Path) -> str:
-    """What ``stanhop data describe`` says of it: "right", "refused" with 3 or 2 and one line, or "wrong"."""
+    """What ``stanhop data clean`` writes: "right", "refused" with 3 or 2 and one line, or "wrong"."""
     from stanhop_app.cli.group import run
 
-    out, err = path.with_suffix(".out"), path.with_suffix(".err")
-    with out.open("w") as stdout, err.open("w") as stderr:
-        before = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = stdout, stderr
+    out, err = path.with_suffix(".parquet"), path.with_suffix(".err")
+    with err.open("w") as stderr:
+        before = sys.stderr
+        sys.stderr = stderr
         try:
-            code = run(["data", "describe", str(path), "--json", *flags(kind.options)])
+            code = run(["data", "clean", str(path), "--output", str(out), *flags(kind.options)])
         finally:
-            sys.stdout, sys.stderr = before
+            sys.stderr = before
     lines = err.read_text().splitlines()
     if kind.error is not None:
         one = len(lines) == 1 and kind.error in lines[0] and code in (2, 3)
         return "refused" if one else "wrong"
     if code != 0 or kind.values is None:
         return "wrong"
-    columns = json.loads(out.read_text())["columns"]
     said = kind.says is None or any(kind.says in line for line in lines)
-    return "right" if list(columns) == list(kind.values) and said else "wrong"
+    return "right" if said and holds(pd.read_parquet(out), kind.values) else "wrong"
+
+
+def holds(frame: pd.DataFrame, values: dict[str, list[float]]) -> bool:
+    """Whether a frame has these columns, which begin with these values."""
+    return list(frame.columns) == list(values) and all(
+        np.allclose(frame[c].iloc[: len(v)], v, rtol=1e-12, atol=0) for c, v in values.items()
+    )
 
 
 def kinds() -> dict[str, Any]:
