@@ -24,6 +24,8 @@ from stanhop_app.runs.config import RunConfig
 from stanhop_app.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stanhop_app.data.panel import Panel
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
@@ -98,7 +100,9 @@ def command(
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    panel = Panel.of(read_data(data, read), forecaster.split)
+    frame = read_data(data, read)
+    _split_short(forecaster, frame)
+    panel = Panel.of(frame, forecaster.split)
     _shorten(forecaster, panel)
     if is_main_process():
         _describe(data, panel)
@@ -147,6 +151,28 @@ def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopF
         training=training,
         progress=False if quiet else None,
     )
+
+
+def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None:
+    """Let all rows train and validate, where a default split leaves no part a horizon long."""
+    from stanhop_app.data.frame import frame_frequency
+    from stanhop_app.data.frequency import season_length
+    from stanhop_app.data.windows import split_rows
+    from stanhop_app.forecasting.short import suited
+    from stanhop_app.training.folder import is_main_process
+
+    rows, horizon = len(frame), forecaster.horizon
+    borders = split_rows(rows, forecaster.split)
+    parts = (borders.validation - borders.train, borders.test - borders.validation)
+    if not _is_default("split") or min(parts) >= horizon:
+        return
+    split = suited(rows, horizon, season_length(str(frame_frequency(frame))))["split"]
+    forecaster.set_params(split=split)
+    if is_main_process():
+        echo(
+            f"{rows} rows are too few to keep {horizon} of them for a test: scores are those of validation, "
+            f"split {split} (--split)"
+        )
 
 
 def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
@@ -201,6 +227,8 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
         asked |= {
             name: saved[name] for name in ("lookback", "network")
         }  # what `_shorten` made of them
+    if _is_default("split") and saved["split"].endswith("/0"):
+        asked["split"] = saved["split"]  # what `_split_short` made of it
     for name, value in saved.items():
         if asked[name] != value:
             raise click.UsageError(

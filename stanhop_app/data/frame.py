@@ -24,7 +24,7 @@ from stanhop_app.data.stamps import Stamps, take_times
 from stanhop_app.data.table import read_table
 from stanhop_app.data.times import day_comes_first, order_hint
 from stanhop_app.data.weekly import Weekly, rows_hint
-from stanhop_app.data.zones import clock_hint, in_zone, with_known_zone
+from stanhop_app.data.zones import clock_hint, find_zone, in_zone, with_known_zone
 from stanhop_app.errors import DataError
 
 YEARS = (1678, 2261)
@@ -43,7 +43,7 @@ class Arranged:
     notes: tuple[str, ...]
     """Sentences on what was done."""
     proved: Mapping[str, Any]
-    """Decimal mark and order of dates, where the table proves them."""
+    """Decimal mark, order of dates and named zone, where the table proves them."""
 
 
 def read_frame(
@@ -63,7 +63,8 @@ def to_frame(
         table: wide (a time column and numeric columns, or a time index) or long (id, time, value): a frame
             or a series of pandas, polars, pyarrow or another library of dataframes.
         name: how messages call it, usually the file.
-        hints: what another table of the kind proved: "day_first". It decides where this one proves nothing.
+        hints: what another table of the kind proved: "day_first" decides where this one proves nothing, and
+            stamps with an offset are shown in the "time_zone" of that table.
         **options: fields of `ReadingConfig`; those of CSV files play no part. Where they are left out: the
             time column is the time index, a column of dates, or one named like one. The id column is one
             named unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
@@ -74,8 +75,8 @@ def to_frame(
 
     Returns:
         The frame; ``attrs["filled"]`` counts the values that were filled, ``attrs["reading"]`` holds what
-        was proved of ``day_first`` and ``decimal``, for further tables of the kind, ``attrs["notes"]``
-        sentences on what was done that a user should know.
+        was proved of ``day_first``, ``decimal`` and ``time_zone``, for further tables of the kind,
+        ``attrs["notes"]`` sentences on what was done that a user should know.
 
     Raises:
         DataError: naming the column, the row (the first data row is 1) and the count.
@@ -105,6 +106,8 @@ def arrange(
     table, times = stamps.table, stamps.times
     _check_years(times, name)
     table, times = _in_zone(table, times, name, config, notes)
+    if config.time_zone is None and times.tz is not None and (hints or {}).get("time_zone"):
+        times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
     table, times = _wide(table, times, name, config, notes)
     if config.columns is not None:
         table = _chosen(table, config.columns, name)
@@ -124,6 +127,7 @@ def arrange(
             f"months stamped such as {frame.index[0].date()} were read as from their first days"
         )
         frame.index = months
+    zone = getattr(frame.index.tz, "key", None)
     order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
     return Arranged(
         frame=frame,
@@ -131,7 +135,9 @@ def arrange(
         config=config,
         stamps=stamps,
         notes=tuple(notes),
-        proved=proved | ({} if order is None else {"day_first": order}),
+        proved=proved
+        | ({} if order is None else {"day_first": order})
+        | ({} if zone is None else {"time_zone": zone}),
     )
 
 

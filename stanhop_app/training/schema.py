@@ -65,6 +65,7 @@ class _Proved(Part):
 
     decimal: Literal[".", ","] | None = None
     day_first: bool | None = None
+    time_zone: Text | None = None
 
 
 class _Source(Part):

@@ -9,6 +9,7 @@ import sys
 import time
 import tomllib
 
+import numpy as np
 import pandas as pd
 import pytest
 from stanhop_app.cli import interrupts
@@ -208,6 +209,40 @@ def test_a_table_is_written_as_it_was_understood(stanhop, tmp_path):
     assert code == 3
     assert "column 'b' has 1 missing values" in err
     assert not (tmp_path / "c.parquet").exists()
+
+
+def test_a_forecast_of_local_days_is_read_back_over_a_clock_change(stanhop, tmp_path):
+    days = pd.date_range("2023-12-01", "2024-03-28", tz="Europe/Vienna", name="day")
+    rows = pd.DataFrame({"a": np.arange(len(days)) % 7 + 0.5}, index=days)
+    rows.to_parquet(tmp_path / "days.parquet")
+    words = ("--horizon", 6, "--lookback", 21, "--patch-length", 7, "--max-steps", 2, "--quiet")
+    run, forecast = tmp_path / "run", tmp_path / "next.csv"
+    code, _, err = stanhop("train", tmp_path / "days.parquet", *words, "-o", run)
+    assert code == 0, err
+    assert stanhop("forecast", run, "-o", forecast)[0] == 0
+    offsets = {line.split(",")[0][-6:] for line in forecast.read_text().splitlines()[1:]}
+    assert offsets == {"+01:00", "+02:00"}
+    known = rows.set_axis(rows.index.map(str), axis=0).rename_axis("day").to_csv()
+    (tmp_path / "all.csv").write_text(known + "\n".join(forecast.read_text().splitlines()[1:]))
+    code, out, err = stanhop("forecast", run, tmp_path / "all.csv")
+    assert code == 0, err
+    assert out.splitlines()[1].startswith("2024-04-04 00:00:00+02:00")
+
+
+def test_three_years_of_months_are_trained_without_a_flag(stanhop, tmp_path):
+    months = pd.date_range("2021-01-01", periods=36, freq="MS", name="month")
+    pd.DataFrame({"a": np.arange(36) % 12}, index=months).to_csv(tmp_path / "m.csv")
+    words = ("train", tmp_path / "m.csv", "--horizon", 12, "-o", tmp_path / "run", "--quiet")
+    code, out, err = stanhop(*words)
+    assert code == 0, err
+    assert "36 rows are too few to keep 12 of them for a test" in err
+    assert "validation MSE" in out
+    assert "test MSE" not in out
+    code, _, err = stanhop(*words, "--resume")
+    assert code == 0, err
+    assert "finished already" in err
+    code, out, _ = stanhop("forecast", tmp_path / "run")
+    assert len(out.splitlines()) == 13
 
 
 def test_data_are_listed_described_and_fetched(stanhop, csv):
