@@ -273,6 +273,30 @@ def fit_linear(train: Windows, validation: Windows) -> list[LinearFit]:
     return fits
 
 
+def refit_linear(chosen: LinearFit, windows: Windows) -> LinearFit:
+    """The same choices (lookback, pooling, penalty, share), fitted on other windows."""
+    shared = len(chosen.free.weight) == 1
+    lookback = windows.lookback
+    sums = {
+        steps: moments(replace(windows, lookback=steps), pooled=shared)
+        for steps in {o.lookback for fit in (chosen.anchored, chosen.free) for o in fit.options}
+    }
+
+    def refit(fit: RidgeFit, anchored: bool) -> RidgeFit:
+        weights = []
+        for number, option in enumerate(fit.options):
+            own = sums[option.lookback]
+            alone = shared or option.pooling is None
+            mixed = own.pooled() if alone else _towards_mean(own, float(option.pooling or 0))
+            (weight,) = ridge(mixed, (option.penalty,), anchored=anchored)
+            weight = F.pad(weight, (0, 0, lookback - option.lookback, 0))
+            joint = len(fit.options) == 1
+            weights.append(weight if joint else weight[[min(number, len(weight) - 1)]])
+        return replace(fit, weight=torch.cat(weights))
+
+    return replace(chosen, anchored=refit(chosen.anchored, True), free=refit(chosen.free, False))
+
+
 @torch.no_grad()
 def choose_shares(
     anchored: LinearPart,
