@@ -85,6 +85,7 @@ def command(
     table = None if data is None else read_data(data, *as_trained(forecaster.source_, options))
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
+    echo(f"by a model {forecaster.seen_}")
     prediction = forecaster.predict(table, horizon)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(

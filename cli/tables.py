@@ -70,6 +70,12 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
     rows = "" if report.borders is None else f" ({report.borders})"
     if report.overlaps:
         click.echo("This table begins before the rows of the training end.", err=True)
+    if report.model == "final":
+        click.echo(
+            "Scored: the final model; all rows come after those that it was fitted on.", err=True
+        )
+    elif report.borders is None:
+        click.echo("Scored: the model of the split, as another may have seen these rows.", err=True)
     if report.warning is not None:
         click.echo(f"Warning: {report.warning}", err=True)
     windows = ", ".join(

@@ -55,7 +55,7 @@ FIRST = (
 @click.command("train", cls=Grouped, first=FIRST)
 @click.argument("data")
 @data_options
-@flags(RunConfig, only=("split", "season"), group="Forecast")
+@flags(RunConfig, only=("split", "season", "final"), group="Forecast")
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
 @flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")

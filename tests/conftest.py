@@ -102,6 +102,7 @@ def small() -> dict[str, object]:
         "max_epochs": 1,
         "network": SMALL,
         "progress": False,
+        "final": "none",
     }
 
 

@@ -19,6 +19,7 @@ from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError
 from stanhop_app.files import find_hashed, hashed_name
 from stanhop_app.forecasting.combination import Combination
+from stanhop_app.forecasting.final import Final
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.checkpoint import (
@@ -83,6 +84,9 @@ def write(
     """
     context = torch.from_numpy(fitted.context.to_numpy(dtype=np.float64).copy())
     tensors = {**with_prefix("network", fitted.network.state_dict()), "context": context}
+    final = fitted.final
+    if final is not None:
+        tensors |= with_prefix("final", final.network.state_dict())
     weights = save_hashed(folder / WEIGHTS, tensors, {"format": RUN})
     combination = fitted.combination
     config = {
@@ -104,6 +108,9 @@ def write(
         if combination is None
         else {"rules": combination.rules, "errors": combination.errors},
         "linear": fitted.linear,
+        "final": None
+        if final is None
+        else {"kind": final.kind, "rows": final.rows, "steps": final.steps},
         "history": fitted.history,
         "metrics": fitted.metrics,
         "source": dict(fitted.source) or None,
@@ -145,15 +152,14 @@ def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
 
 
 def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Fitted:
-    with torch.device("meta"):  # shapes only: a wrong size costs no memory
-        network = STanHopNet(STanHopConfig(**_with_clip(config["network"])))
-    weights = without_prefix("network", tensors)
-    if network.config.linear_skip:  # one map for all variates has another shape
-        network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
-    load_weights(network, weights, name, assign=True)
+    network = _network(config, without_prefix("network", tensors), name)
+    final = config.get("final")
+    if final is not None:
+        weights = without_prefix("final", tensors)
+        final = Final(network=_network(config, weights, name), **final)
     source = config["source"] or {}
     return Fitted(
-        network=network.eval(),
+        network=network,
         columns=tuple(config["columns"]),
         frequency=config["frequency"],
         scaler=Scaler(**{k: tuple(v) for k, v in config["scaler"].items()}),
@@ -166,9 +172,20 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         history=config["history"],
         combination=_combination(config["combination"], network),
         linear=config.get("linear"),
+        final=final,
         source=source,
         metrics=config["metrics"],
     )
+
+
+def _network(config: Mapping[str, Any], weights: Mapping[str, Tensor], name: str) -> STanHopNet:
+    """A network with these weights."""
+    with torch.device("meta"):  # shapes only: a wrong size costs no memory
+        network = STanHopNet(STanHopConfig(**_with_clip(config["network"])))
+    if network.config.linear_skip:  # one map for all variates has another shape
+        network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
+    load_weights(network, weights, name, assign=True)
+    return network.eval()
 
 
 def _with_clip(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows
 from stanhop_app.forecasting.combination import Combination, join
+from stanhop_app.forecasting.final import Final, fit_final
 from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
+from stanhop_app.training.folder import final_folder
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 
@@ -52,12 +54,27 @@ class Fitted:
     """Weights of the two parts; None without a linear part."""
     linear: dict[str, Any] | None
     """What validation chose of the linear part (`LinearFit.summary`); None without one."""
+    final: Final | None = None
+    """What forecasts the real future, fitted on all rows; None: the scored network does."""
     outliers: pd.DataFrame | None = None
     """A row a measured step and module, if that was asked for; it is not kept in the artefact."""
     source: Mapping[str, Any] = field(default_factory=dict)
     """What the table was read from and how, and what a run keeps beside the network; empty if unknown."""
     metrics: Mapping[str, Any] | None = None
     """Scores of a run (`stanhop_app.runs.scoring.Report.as_json`); None if it was not scored."""
+
+    @property
+    def forecasting(self) -> STanHopNet:
+        """The network that forecasts: the final one where there is one, else the scored one."""
+        return self.network if self.final is None else self.final.network
+
+    @property
+    def seen(self) -> str:
+        """Which rows what forecasts was fitted on, in words."""
+        if self.final is None:
+            return f"that was trained on the first {self.borders.train:,} of {self.num_rows:,} rows"
+        part = "whose linear part was" if self.final.kind == "linear" else "that was"
+        return f"{part} fitted on all {self.final.rows:,} rows, until {self.context.index[-1]}"
 
     @property
     def lookback(self) -> int:
@@ -110,6 +127,7 @@ def fit(
     run_folder: Path | None = None,
     resume: bool = False,
     outlier_steps: int | None = None,
+    final: FinalKind = "none",
     progress: bool | None = None,
 ) -> Fitted:
     """Train the deep part, fit the linear part in closed form, and combine them on validation.
@@ -120,6 +138,7 @@ def fit(
         resume: go on from the checkpoint in ``run_folder``.
         outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
             validation windows; None: none.
+        final: what is fitted again on all rows (`fit_final`).
         progress: whether to draw a bar; None: on a terminal.
     """
     panel, network, training = prepared.panel, prepared.network, prepared.training
@@ -143,10 +162,10 @@ def fit(
         progress=progress,
         watch=log,
     )
-    combination, summary = None, None
+    combination, linear = None, None
     if network.config.linear_skip:
-        linear = fit_linear(learn, validation)
-        combination, summary = join(network, linear, validation), linear[0].summary()
+        linear, *held_out = fit_linear(learn, validation)
+        combination = join(network, [linear, *held_out], validation)
     return Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),
@@ -159,6 +178,17 @@ def fit(
         fingerprint=panel.fingerprint,
         history=history,
         combination=combination,
-        linear=summary,
+        linear=None if linear is None else linear.summary(),
+        final=fit_final(
+            network.eval(),
+            panel,
+            linear,
+            training,
+            history,
+            final,
+            folder=None if run_folder is None else final_folder(run_folder, resume=resume),
+            resume=resume,
+            progress=progress,
+        ),
         outliers=None if log is None else log.table(),
     )

@@ -31,7 +31,7 @@ from stanhop_app.forecasting.short import suited
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.options import check_known
-from stanhop_app.training.config import Loss, TrainingConfig
+from stanhop_app.training.config import FinalKind, Loss, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
 WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
@@ -46,12 +46,14 @@ class STanHopForecaster(BaseEstimator):
     Args:
         horizon: time steps forecast by one pass of the network.
         lookback: time steps that it reads (the deep part the latest 336 of them at most).
-        split: "A/B/C" or a name (`stanhop_app.data.windows.split_rows`). Test rows (C) are never used
-            by ``fit``; "4/1/0" trains and validates on everything.
+        split: "A/B/C" or a name (`stanhop_app.data.windows.split_rows`). Nothing that is scored saw
+            test rows (C); "4/1/0" trains and validates on everything.
         association: "softmax1" (outlier-efficient), "softmax", "sparsemax", "entmax15" or "entmax".
         clip: (gamma, zeta) of clipped retrieval, or None.
         gate: None, "linear", "mlp" or "all_heads".
         linear_skip: whether the linear part stands beside the deep one.
+        final: what ``predict`` uses fitted again on all rows, test rows too: "all", the "linear" part
+            alone, or "none" (`stanhop_app.forecasting.final`). Scores are those of the split.
         loss: "mse", "mae" or "huber", of the deep part.
         max_epochs: passes over the training windows.
         learning_rate: top of the one-cycle schedule.
@@ -69,7 +71,7 @@ class STanHopForecaster(BaseEstimator):
 
     Attributes:
         fitted_: all of the following in one frozen record, `stanhop_app.forecasting.fitted.Fitted`.
-        network_: the fitted `STanHopNet`; ``network_(x)`` maps scaled (B, T, C) to (B, L, C).
+        network_: the `STanHopNet` that is scored; ``network_(x)`` maps scaled (B, T, C) to (B, L, C).
         columns_: names of the variates, in the network's order.
         frequency_: pandas alias, or None after a fit on an array.
         scaler_: `Scaler` of the training rows.
@@ -79,6 +81,7 @@ class STanHopForecaster(BaseEstimator):
         history_: one row an epoch.
         outliers_: one row a measured step and module, or None.
         context_: the last ``lookback`` rows, from which ``predict()`` forecasts.
+        seen_: which rows what forecasts was fitted on, in words.
         source_: what a run's table was read from and how; empty if that is not known.
         metrics_: scores that a run keeps, or None.
 
@@ -100,6 +103,7 @@ class STanHopForecaster(BaseEstimator):
         clip: tuple[float, float] | None = None,
         gate: str | None = None,
         linear_skip: bool = True,
+        final: FinalKind = "all",
         loss: Loss = "mse",
         max_epochs: int = 6,
         learning_rate: float = 3e-3,
@@ -120,6 +124,7 @@ class STanHopForecaster(BaseEstimator):
         self.clip = clip
         self.gate = gate
         self.linear_skip = linear_skip
+        self.final = final
         self.loss = loss
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -239,6 +244,7 @@ class STanHopForecaster(BaseEstimator):
                 run_folder=run_folder,
                 resume=resume,
                 outlier_steps=outlier_steps,
+                final=self.final,
                 progress=self.progress,
             ),
             named=named,
@@ -302,6 +308,10 @@ class STanHopForecaster(BaseEstimator):
     def context_(self) -> pd.DataFrame:
         return self.fitted_.context
 
+    @property
+    def seen_(self) -> str:
+        return self.fitted_.seen
+
     def predict(self, X: Any = None, horizon: int | None = None) -> Table:
         """Forecast the steps after the last row.
 
@@ -335,10 +345,15 @@ class STanHopForecaster(BaseEstimator):
         whole = {WHOLE: self.predictors()[WHOLE]}
         return -score_all(whole, scaled, None, fitted.horizon, fitted.scaler)["all"][WHOLE].mse
 
-    def predictors(self) -> dict[str, Predictor]:
-        """The whole and, where there are two, its parts, as scored side by side."""
+    def predictors(self, *, final: bool = False) -> dict[str, Predictor]:
+        """The whole and, where there are two, its parts, as scored side by side.
+
+        Args:
+            final: those of what forecasts the real future, which has seen all rows of the training's table.
+        """
         check_is_fitted(self)
-        network, lookback = self.fitted_.network, self.fitted_.lookback
+        fitted = self.fitted_
+        network, lookback = fitted.forecasting if final else fitted.network, fitted.lookback
         named = {WHOLE: Predictor(predict=network, lookback=lookback)}
         if network.config.linear_skip:
             named[DEEP] = Predictor(predict=network.deep, lookback=lookback)
@@ -386,7 +401,7 @@ class STanHopForecaster(BaseEstimator):
     def _predict_window(self, window: np.ndarray) -> np.ndarray:
         """(1, T, C) -> (1, L, C), scaled."""
         # In memory of torch's own: how numpy's is aligned would change the last bit.
-        forecast: np.ndarray = self.network_(torch.from_numpy(window).clone()).numpy()
+        forecast: np.ndarray = self.fitted_.forecasting(torch.from_numpy(window).clone()).numpy()
         return forecast
 
     def _read(self, X: Any, *, fitted: bool) -> pd.DataFrame:

@@ -1,8 +1,10 @@
 """What a run is made with, besides the network and its training. Nothing here needs torch."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from stanhop_app.options import check, option
+from stanhop_app.training.config import FinalKind
 
 EXPORTS = {"onnx": "model.onnx", "onnx-int8": "model.onnx", "torch-export": "model.pt2"}
 """Kinds of exports, and the file that holds the network."""
@@ -20,6 +22,11 @@ class RunConfig:
         None,
         "Steps of a season, of seasonal naive and MASE. Default: from the frequency.",
         least=1,
+    )
+    final: FinalKind = option(
+        "all",
+        "What is fitted again on all rows after the scores, to forecast the real future.",
+        choices=get_args(FinalKind),
     )
     outlier_steps: int | None = option(
         None,

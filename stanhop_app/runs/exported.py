@@ -41,12 +41,14 @@ class ExportedForecaster:
         split: of the training.
         source_: what the run was trained on; empty if that is not known.
         context_: the last rows of that table.
+        seen_: which rows it was fitted on, in words.
     """
 
     def __init__(self, config: dict[str, Any], context: pd.DataFrame, predict: Predict):
         self.kind: str = config["kind"]
         self.columns_: list[str] = list(config["columns"])
         self.frequency_: str | None = config["frequency"]
+        self.seen_: str = config.get("seen") or f"of split {config['parameters']['split']}"
         self.source_: dict[str, Any] = config["source"] or {}
         parameters = config["parameters"]
         self.horizon, self.lookback = int(parameters["horizon"]), int(parameters["lookback"])

@@ -108,16 +108,16 @@ def _export(run: Run, folder: Path, to: str, parts: Mapping[str, Windows]) -> Ex
         shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as name:
         scratch, window = Path(name), _window(fitted)
-        layers = _convert(fitted.network, scratch, to, window, parts)
+        layers = _convert(fitted.forecasting, scratch, to, window, parts)
         exported = _finish(run, scratch, to)
-        difference = _difference(fitted.network, exported, window)
+        difference = _difference(fitted.forecasting, exported, window)
         errors = {
             part: _errors(fitted, exported, windows)
             for part, windows in parts.items()
             if part != "train" and len(windows)
         }
         _accept(to, difference, errors)
-        predictors = {"PyTorch": _eager(fitted.network), "export": exported.predict_windows}
+        predictors = {"PyTorch": _eager(fitted.forecasting), "export": exported.predict_windows}
         if to == "onnx-int8":
             predictors["float ONNX"] = onnx_session(scratch / FLOAT)
         milliseconds = _milliseconds(predictors, window.numpy()[:1])
@@ -202,6 +202,7 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
         "kind": to,
         "columns": fitted.columns,
         "frequency": fitted.frequency,
+        "seen": fitted.seen,
         "context_end": stamp(fitted.context),
         "scaler": {"mean": fitted.scaler.mean, "scale": fitted.scaler.scale},
         "parameters": {
@@ -234,7 +235,7 @@ def _difference(network: STanHopNet, exported: ExportedForecaster, window: Tenso
 
 def _errors(fitted: Fitted, exported: ExportedForecaster, windows: Windows) -> dict[str, float]:
     predictors: dict[str, Callable[[Tensor], Tensor]] = {
-        "network": fitted.network,
+        "network": fitted.forecasting,
         "export": lambda x: torch.from_numpy(exported.predict_windows(x.numpy())),
     }
     return {

@@ -21,6 +21,7 @@ from stanhop_app.training.folder import (
     HISTORY,
     STEPS,
     check_folder,
+    final_folder,
     is_main_process,
     read_config,
     writing,
@@ -71,6 +72,7 @@ def make_run(
                 OUTLIERS,
             ):  # of a training that was not finished
                 (folder / name).unlink(missing_ok=True)
+        final_folder(folder, resume=resume)
         forecaster.fit_prepared(
             prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
         )
@@ -95,4 +97,5 @@ def make_run(
             write(run.fitted, forecaster.kept_params(), folder, beside=beside)
             for name in (CHECKPOINT, OUTLIERS):
                 (folder / name).unlink(missing_ok=True)
+            final_folder(folder, resume=False)
     return report

@@ -13,6 +13,7 @@ from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
 from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.forecasting.predictor import Predictor
@@ -32,6 +33,8 @@ class Report:
     borders: Split | None
     overlaps: bool
     """Whether a table that was not trained on begins before the training rows end."""
+    model: str
+    """Which model was scored: "split", or "final" on rows after all that the final one has seen."""
     scores: dict[str, dict[str, Scores]]
     """Scores by part and model."""
     table: pd.DataFrame
@@ -45,6 +48,7 @@ class Report:
         """Plain numbers for `config.json` and ``--json``."""
         return {
             "split": self.split,
+            "model": self.model,
             "scores": {str(name): row.to_dict() for name, row in self.table.iterrows()},
             "variates": {
                 str(name): {k: None if np.isnan(v) else v for k, v in row.items()}
@@ -97,11 +101,18 @@ def evaluate_run(run: Run) -> Report:
     return score_run(run, baselines, season)
 
 
+def _is_later(panel: Panel, fitted: Fitted) -> bool:
+    """Whether a table begins after the last row of the training's table."""
+    first, last = panel.index[0], fitted.context.index[-1]
+    return isinstance(last, pd.Timestamp) and bool(first > last)
+
+
 def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Report:
     """Score the whole, its parts and the baselines on the same windows."""
     fitted, panel = run.fitted, run.table
     borders = fitted.borders if run.is_trained_table else None
-    predictors = {**run.forecaster.predictors(), **baselines}
+    final = borders is None and fitted.final is not None and _is_later(panel, fitted)
+    predictors = {**run.forecaster.predictors(final=final), **baselines}
     scores = score_all(predictors, panel.scaled, borders, fitted.horizon, fitted.scaler)
     history = panel.values if borders is None else panel.values[: borders.train]
     last_part = list(scores)[-1]
@@ -110,6 +121,7 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
         split="all rows" if borders is None else fitted.split,
         borders=borders,
         overlaps=borders is None and bool(panel.index[0] <= trained_until),
+        model="final" if final else "split",
         scores=scores,
         table=score_table(scores),
         variates=variate_table(

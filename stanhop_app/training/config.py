@@ -9,6 +9,8 @@ from stanhop_app.options import check, option
 Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]
 Keep = Literal["best", "last"]
+FinalKind = Literal["all", "linear", "none"]
+"""Which parts forecast the real future fitted on all rows, after the scores."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +45,8 @@ CHECKSUM = "checksum"
 """Key of ``config.json`` under which the SHA-256 of all the others stands."""
 WRITER = ".writer.json"
 """The process that writes into a folder, and since when."""
+FINAL = "final"
+"""Folder in a run folder that holds the checkpoint of what is fitted again on all rows, while it is."""
 OF_A_RUN = (
     CONFIG,
     CHECKPOINT,
@@ -172,8 +175,24 @@ def is_of_a_run(path: Path) -> bool:
                 return file.read(HEAD).startswith(HEADS[path.name].encode())
         except OSError:
             return False
+    if path.name == FINAL:
+        return path.is_dir() and not path.is_symlink() and all(map(is_of_a_run, path.iterdir()))
     known = path.name in OF_A_RUN or any(is_hashed(path.name, name) for name in OF_A_RUN)
     return known or is_part(path.name)
+
+
+def final_folder(folder: Path, *, resume: bool) -> Path:
+    """Where the final model's checkpoint is kept; an earlier one is removed, unless it is gone on with.
+
+    Raises:
+        OptionError: if something else is there.
+    """
+    path = folder / FINAL
+    if os.path.lexists(path) and not is_of_a_run(path):
+        raise OptionError(f"{path}: is no folder of a run; remove it, or choose another --output.")
+    if not resume and is_main_process():
+        shutil.rmtree(path, ignore_errors=True)
+    return path
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:

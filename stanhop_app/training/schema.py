@@ -13,7 +13,7 @@ import pydantic
 from pydantic import AllowInfNan, Field, StringConstraints
 
 from stanhop_app.data.frequency import is_weekly
-from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import to_json
@@ -96,6 +96,7 @@ class _Combination(Part):
 class _Metrics(Part):
     split: Text
     warning: Text | None = None
+    model: Text = "split"
     scores: dict[str, dict[str, Finite | None]]
 
 
@@ -124,6 +125,14 @@ class _Forecaster(Part):
         return self
 
 
+class _Final(Part):
+    """What was fitted on all rows."""
+
+    kind: Literal["all", "linear"]
+    rows: Count
+    steps: Count
+
+
 class RunFile(_Forecaster):
     """``config.json`` of a run."""
 
@@ -134,6 +143,7 @@ class RunFile(_Forecaster):
     parameters: dict[str, Any]
     network: STanHopConfig
     combination: _Combination | None
+    final: _Final | None = None
     history: list[dict[str, Finite]]
     metrics: _Metrics | None
     weights_sha256: Digest
@@ -153,13 +163,19 @@ class _ExportParameters(Part):
     lookback: Steps
     association: Text
     split: Text
-    missing: Annotated[str, StringConstraints(pattern="^(error|interpolate|ffill)$")]
+    missing: Text
+
+    @pydantic.model_validator(mode="after")
+    def _missing_is_a_rule(self) -> Self:
+        filling(self.missing)
+        return self
 
 
 class ExportFile(_Forecaster):
     """``config.json`` of an export."""
 
     kind: Text
+    seen: Text | None = None
     parameters: _ExportParameters
     sha256: dict[str, Digest]
 

@@ -65,7 +65,7 @@ def test_every_kind_of_network_becomes_onnx_for_any_batch(weather, tmp_path, opt
     assert export_run(Run(forecaster=forecaster), tmp_path / "x", to="onnx").difference < 1e-5
     exported, x = ExportedForecaster.load(tmp_path / "x"), torch.randn(7, 36, 3)
     with torch.no_grad():
-        wanted = forecaster.network_(x).numpy()
+        wanted = forecaster.fitted_.forecasting(x).numpy()
     np.testing.assert_allclose(exported.predict_windows(x.numpy()), wanted, rtol=1e-4, atol=1e-4)
 
 

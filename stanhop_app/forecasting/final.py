@@ -1,0 +1,98 @@
+"""The final model: what forecasts the real future is fitted on all rows, after they have been scored.
+
+A score needs rows that nothing was fitted on; a forecast of the real future does not. So validation
+chooses (penalties, lookbacks, shares, steps, weights between the parts) on the rows that are split, and what
+it chose is fitted again on every row. The final model itself has no score: that of the split stands for it.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.windows import Windows
+from stanhop_app.forecasting.linear import LinearFit, refit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.training.config import FinalKind, TrainingConfig
+from stanhop_app.training.draws import drawing
+from stanhop_app.training.loop import train
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Final:
+    """A network that was fitted on all rows, with the choices that validation made on some."""
+
+    network: STanHopNet
+    """In evaluation mode and on the CPU, as the scored one."""
+    kind: FinalKind
+    """"all": both parts; "linear": the linear part, beside the scored deep one."""
+    rows: int
+    """Rows that it was fitted on."""
+    steps: int
+    """Optimiser steps of its deep part; 0 where that is the scored one."""
+
+
+def fit_final(
+    scored: STanHopNet,
+    panel: Panel,
+    linear: LinearFit | None,
+    training: TrainingConfig,
+    history: list[dict[str, float]],
+    kind: FinalKind,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> Final | None:
+    """Fit again on all rows of a panel what was fitted on its training rows.
+
+    The deep part starts from the initial weights of the seed and takes as many steps as the scored one had
+    taken when it was best on validation, over a learning-rate cycle of that length: about the cost of the
+    training. The weights between the parts stay as they are.
+
+    Args:
+        scored: the network that was scored.
+        panel: one series; its scaler stays that of the training rows.
+        linear: the scored linear part, with what validation chose; None: there is none.
+        training: how the scored deep part was trained.
+        history: of that training, a row an epoch.
+        kind: what is fitted again.
+        folder: where checkpoints of the deep part are kept meanwhile; None writes nothing.
+        resume: go on from the checkpoint in ``folder``.
+        progress: whether to draw a bar; None: on a terminal.
+
+    Returns:
+        None where nothing is to be fitted again.
+    """
+    if kind == "none" or (kind == "linear" and linear is None):
+        return None
+    config = scored.config
+    windows = Windows(
+        values=panel.scaled,
+        first=0,
+        last=len(panel),
+        lookback=config.lookback,
+        horizon=config.horizon,
+    )
+    with drawing(training.seed):
+        network = STanHopNet(config)
+    if kind == "linear":
+        network.deep.load_state_dict(scored.deep.state_dict())
+    steps = 0
+    if kind == "all":
+        best = min(history, key=lambda row: row["validation_loss"])
+        steps = int(best["step"])
+        validation = replace(windows, first=panel.borders.train, last=panel.borders.validation)
+        train(
+            network.deep,
+            ForecastTask(windows, validation, training.loss),
+            replace(training, max_steps=steps, keep="last", patience=training.max_epochs + 1),
+            folder=folder,
+            resume=resume,
+            identity={**asdict(config), "final": panel.fingerprint},
+            progress=progress,
+        )
+    if linear is not None:
+        network.linear = refit_linear(linear, windows).module()
+        network.mixture = scored.mixture.clone()
+    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps)
