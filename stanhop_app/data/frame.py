@@ -40,6 +40,9 @@ class Arranged:
     name: str
     config: ReadingConfig
     stamps: Stamps
+    """Where the time stamps were read from, as they were written."""
+    times: pd.DatetimeIndex
+    """Of the rows of ``frame``."""
     notes: tuple[str, ...]
     """Sentences on what was done."""
     proved: Mapping[str, Any]
@@ -97,18 +100,9 @@ def arrange(
     table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
 ) -> Arranged:
     """What `to_frame` does before it asks for equal steps and fills holes; see there."""
-    config = ReadingConfig(**options)
-    proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
-    notes = list(getattr(table, "attrs", {}).get("notes", []))
-    table = _checked(to_pandas(table), name)
-    stamps = take_times(table, name, config, hints or {})
-    notes += stamps.notes
-    table, times = stamps.table, stamps.times
-    _check_years(times, name)
-    table, times = _in_zone(table, times, name, config, notes)
-    if config.time_zone is None and times.tz is not None and (hints or {}).get("time_zone"):
-        times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
-    table, times = _wide(table, times, name, config, notes)
+    opened = taken(table, name=name, hints=hints, **options)
+    config, notes = opened.config, list(opened.notes)
+    table, times = _wide(opened.frame, opened.times, name, config, notes)
     if config.columns is not None:
         table = _chosen(table, config.columns, name)
     values = {column: numeric(table[column], name) for column in table.columns}
@@ -128,16 +122,43 @@ def arrange(
         )
         frame.index = months
     zone = getattr(frame.index.tz, "key", None)
-    order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
     return Arranged(
         frame=frame,
         name=name,
         config=config,
-        stamps=stamps,
+        stamps=opened.stamps,
+        times=pd.DatetimeIndex(frame.index),
         notes=tuple(notes),
-        proved=proved
-        | ({} if order is None else {"day_first": order})
-        | ({} if zone is None else {"time_zone": zone}),
+        proved={**opened.proved, **({} if zone is None else {"time_zone": zone})},
+    )
+
+
+def taken(
+    table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
+) -> Arranged:
+    """A table split into time stamps and the rest, before ids are looked for.
+
+    Rows are as they came, and columns not yet numbers; arguments and errors are those of `to_frame`.
+    """
+    config = ReadingConfig(**options)
+    proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
+    notes = list(getattr(table, "attrs", {}).get("notes", []))
+    table = _checked(to_pandas(table), name)
+    stamps = take_times(table, name, config, hints or {})
+    notes += stamps.notes
+    _check_years(stamps.times, name)
+    table, times = _in_zone(stamps.table, stamps.times, name, config, notes)
+    if config.time_zone is None and times.tz is not None and (hints or {}).get("time_zone"):
+        times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
+    order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
+    return Arranged(
+        frame=table,
+        name=name,
+        config=config,
+        stamps=stamps,
+        times=times,
+        notes=tuple(notes),
+        proved=proved | ({} if order is None else {"day_first": order}),
     )
 
 

@@ -88,7 +88,7 @@ def widen(
                 f"(--value-column), one of: {', '.join(map(str, others))}."
             )
         value_column = str(others[0])
-    ids = _names(table[id_column], name)
+    ids = names(table[id_column], name)
     values = numeric(table[value_column], name)
     long = pd.DataFrame({"time": times, "id": ids, "value": values})
     twice = long.duplicated(["time", "id"])
@@ -103,7 +103,7 @@ def widen(
     return wide, pd.DatetimeIndex(wide.index)
 
 
-def _names(column: pd.Series, name: str) -> np.ndarray:
+def names(column: pd.Series, name: str) -> np.ndarray:
     """Names of the series, as text.
 
     Raises:

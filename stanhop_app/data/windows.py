@@ -4,8 +4,10 @@ Shape letters: B batch, T lookback, L horizon, C variates, N rows.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,12 +40,18 @@ def split_rows(rows: int, split: str = "14/5/5") -> Split:
     Args:
         rows: number of rows N.
         split: "A/B/C", a ratio in time order (train ends at floor(N*A/(A+B+C)), validation at
-            floor(N*(A+B)/(A+B+C)); C may be 0: no test part), or a name in `NAMED_SPLITS`.
+            floor(N*(A+B)/(A+B+C)); C may be 0: no test part), "*/B/C", the last B + C rows, or a name in
+            `NAMED_SPLITS`.
 
     Raises:
         OptionError: if the split is not of that form.
         DataError: if a named split needs more rows.
     """
+    counted = re.fullmatch(r"\*/(\d+)/(\d+)", split)
+    if counted:
+        validation, test = (int(part) for part in counted.groups())
+        borders = (max(rows - validation - test, 0), max(rows - test, 0), rows)
+        return Split(train=borders[0], validation=borders[1], test=borders[2])
     if split in NAMED_SPLITS:
         train, validation, test = NAMED_SPLITS[split]
         if rows < train + validation + test:
@@ -129,3 +137,82 @@ def split_windows(
                 f"or choose {smaller} horizon."
             )
     return train, validation, test
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeriesWindows(Windows):
+    """Windows of many series that lie one behind the other in one array.
+
+    A series that is shorter than the lookback is continued to the left by its first value: no row of
+    another series is read.
+    """
+
+    origins: Tensor
+    """(M,) first target row of every window."""
+    begins: Tensor
+    """(M,) first row of the series that each window is of."""
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows by number: (B,) -> inputs (B, T, C) and targets (B, L, C)."""
+        device = self.values.device
+        origins, begins = (x.to(device)[indices.to(device)] for x in (self.origins, self.begins))
+        steps = torch.arange(-self.lookback, self.horizon, device=device)
+        rows = torch.maximum(origins[:, None] + steps, begins[:, None])
+        windows = self.values[rows]
+        return windows[:, : self.lookback], windows[:, self.lookback :]
+
+    def thinned(self, most: int) -> "SeriesWindows":
+        """At most so many of them, evenly over all."""
+        if len(self) <= most:
+            return self
+        kept = torch.linspace(0, len(self) - 1, most).round().long()
+        return replace(self, origins=self.origins[kept], begins=self.begins[kept])
+
+
+def series_windows(
+    values: Tensor,
+    spans: Sequence[tuple[int, int]],
+    splits: Sequence[Split],
+    lookback: int,
+    horizon: int,
+) -> dict[str, SeriesWindows]:
+    """Windows of every part over all series; a series too short for a part has none there.
+
+    A training window reads the whole lookback where the training rows of its series hold one such
+    window. Of a shorter series those count that read at least half of what comes before their targets, as
+    in `stanhop_app.forecasting.short`. Windows of the other parts read what there is.
+
+    Args:
+        values: (N, C) scaled.
+        spans: first row of every series, and the row after its last.
+        splits: borders of every series, in its own rows.
+        lookback: steps that are read.
+        horizon: steps forecast.
+    """
+    chosen: dict[str, list[tuple[np.ndarray, int]]] = {"train": [], "validation": [], "test": []}
+    for (begin, _), split in zip(spans, splits, strict=True):
+        free = split.train - horizon
+        first = lookback if free >= lookback else max(free // 2, 1)
+        borders = {
+            "train": (first, split.train),
+            "validation": (max(split.train, 1), split.validation),
+            "test": (max(split.validation, 1), split.test),
+        }
+        for part, (start, stop) in borders.items():
+            origins = np.arange(begin + start, begin + stop - horizon + 1)
+            chosen[part].append((origins, begin))
+    return {
+        part: SeriesWindows(
+            values=values,
+            first=0,
+            last=len(values),
+            lookback=lookback,
+            horizon=horizon,
+            origins=torch.from_numpy(np.concatenate([o for o, _ in pairs])),
+            begins=torch.from_numpy(np.repeat([b for _, b in pairs], [len(o) for o, _ in pairs])),
+        )
+        for part, pairs in chosen.items()
+    }

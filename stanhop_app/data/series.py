@@ -1,0 +1,179 @@
+"""Long tables as many series: rows of one series follow those of the one before, each regular by itself.
+
+`stanhop_app.data.frame` widens a long table to one column a series, which needs series of equal spans. Here
+they may begin and end when they like: every series is one of its own, and all have the same columns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.columns import numeric
+from stanhop_app.data.frame import Arranged, taken
+from stanhop_app.data.frequency import regular_grid
+from stanhop_app.data.holes import fill, make_regular
+from stanhop_app.data.long import guess_id_column, names
+from stanhop_app.data.reading import filling
+from stanhop_app.data.source import source_name
+from stanhop_app.data.table import read_table
+from stanhop_app.data.zones import with_known_zone
+from stanhop_app.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeriesTable:
+    """Many series, flat."""
+
+    frame: pd.DataFrame
+    """Rows of all series (N, C), float64; the index holds time stamps, which begin anew with each series."""
+    starts: tuple[int, ...]
+    """First row of every series."""
+    ids: tuple[str, ...]
+    """Names of the series, in the order in which the table has them."""
+    frequency: str
+    id_name: str
+    """Name of the column of ids."""
+    notes: tuple[str, ...]
+    proved: Mapping[str, Any]
+    filled: int
+    """Values that were filled."""
+
+    def __len__(self) -> int:
+        """Series."""
+        return len(self.ids)
+
+    def spans(self) -> list[tuple[int, int]]:
+        """First row of every series, and the row after its last."""
+        edges = [*self.starts, len(self.frame)]
+        return list(pairwise(edges))
+
+    def aligned(self) -> bool:
+        """Whether all series have the same time stamps."""
+        index = self.frame.index
+        first = index[: self.spans()[0][1]]
+        return all(index[a:b].equals(first) for a, b in self.spans())
+
+
+def read_series(
+    source: str | Path | IO[bytes], *, hints: Mapping[str, Any] | None = None, **options: Any
+) -> SeriesTable:
+    """Read a long table: `read_table`, then `to_series` (see there)."""
+    table = read_table(source, hints=hints, **options)
+    return to_series(table, name=source_name(source), hints=hints, **options)
+
+
+def to_series(
+    table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
+) -> SeriesTable:
+    """Take a long table as many series.
+
+    Args:
+        table: frame of any library with a column of ids, one of time stamps, and one or several of values.
+        name: how messages call it.
+        hints: as of `stanhop_app.data.frame.to_frame`.
+        **options: fields of `ReadingConfig`. The frequency is that of the longest series, if it is not said.
+
+    Raises:
+        DataError: naming series, column and row; OptionError for options that cannot be.
+    """
+    opened = taken(table, name=name, hints=hints, **options)
+    config, rows, times = opened.config, opened.frame, opened.times
+    id_column = config.id_column or guess_id_column(rows, times, None)
+    if id_column is None or id_column not in rows.columns:
+        raise DataError(
+            f"{name}: no column names the series; say id_column (--id-column), one of: "
+            f"{', '.join(map(str, rows.columns))}."
+        )
+    ids = names(rows[id_column], name)
+    columns = _value_columns(rows.drop(columns=id_column), name, opened)
+    codes, uniques = pd.factorize(ids)
+    order = np.lexsort((times.asi8, codes))
+    values = {c: numeric(rows[c], name)[order] for c in columns}
+    index = with_known_zone(pd.DatetimeIndex(times[order], freq=None), name)  # type: ignore[arg-type]
+    flat = pd.DataFrame(values, index=index)
+    starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
+    _reject_repeats(flat, codes[order], uniques, name)
+    frequency = config.frequency or _common_frequency(flat.index, starts, name)
+    parts, filled = _regular(flat, starts, list(map(str, uniques)), name, frequency, config.missing)
+    lengths = np.array([len(part) for part in parts])
+    notes = list(opened.notes)
+    if filled:
+        notes.append(f"{filled:,} values were filled by {config.missing}")
+    return SeriesTable(
+        frame=pd.concat(parts) if len(parts) > 1 else parts[0],
+        starts=tuple((lengths.cumsum() - lengths).tolist()),
+        ids=tuple(map(str, uniques)),
+        frequency=frequency,
+        id_name=id_column,
+        notes=tuple(notes),
+        proved=opened.proved,
+        filled=filled,
+    )
+
+
+def _value_columns(rows: pd.DataFrame, name: str, opened: Arranged) -> list[str]:
+    config = opened.config
+    wanted = [config.value_column] if config.value_column else config.columns or list(rows.columns)
+    unknown = [c for c in wanted if c not in rows.columns]
+    if unknown:
+        raise DataError(
+            f"{name}: unknown column {unknown[0]!r}; the columns are: "
+            f"{', '.join(map(str, rows.columns))}."
+        )
+    return list(map(str, wanted))
+
+
+def _reject_repeats(flat: pd.DataFrame, codes: np.ndarray, ids: Any, name: str) -> None:
+    stamps = pd.DatetimeIndex(flat.index).asi8
+    twice = np.r_[False, (np.diff(stamps) == 0) & (np.diff(codes) == 0)]
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise DataError(
+            f"{name}: {int(twice.sum())} rows repeat a time stamp of the same series, first that of "
+            f"{str(ids[codes[row]])!r} at {flat.index[row]}."
+        )
+
+
+def _common_frequency(index: pd.Index, starts: np.ndarray, name: str) -> str:
+    """The frequency of the longest series."""
+    edges = np.r_[starts, len(index)]
+    longest = int(np.argmax(np.diff(edges)))
+    own = pd.DatetimeIndex(index[edges[longest] : edges[longest + 1]])
+    return str(regular_grid(own, name, None).freqstr)
+
+
+def _regular(
+    flat: pd.DataFrame,
+    starts: np.ndarray,
+    ids: list[str],
+    name: str,
+    frequency: str,
+    missing: str,
+) -> tuple[list[pd.DataFrame], int]:
+    """Every series without gaps and holes, and the values that were filled.
+
+    Series of the same time stamps, as most panels have them, are looked at once.
+    """
+    rules, edges = filling(missing), [*starts.tolist(), len(flat)]
+    known: set[bytes] = set()
+    holes = flat.isna().to_numpy().any(axis=1)
+    parts, filled = [], 0
+    for number, (first, last) in enumerate(pairwise(edges)):
+        part = flat.iloc[first:last]
+        stamps = pd.DatetimeIndex(part.index).asi8.tobytes()
+        if stamps in known and not holes[first:last].any():
+            parts.append(part)
+            continue
+        called = f"{name}, series {ids[number]!r}"
+        steps = make_regular(part, called, frequency, rules) if len(part) > 1 else part
+        whole = fill(steps, called, rules)
+        if len(whole) == len(part):
+            known.add(stamps)
+        filled += int(steps.isna().to_numpy().sum())
+        parts.append(whole)
+    return parts, filled
