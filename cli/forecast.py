@@ -14,6 +14,7 @@ from stanhop_app.cli.options import (
     output_option,
     page_option,
     read_data,
+    reader_of,
 )
 from stanhop_app.cli.tables import encode
 
@@ -82,7 +83,11 @@ def command(
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
     forecaster = load_forecaster(run, trust=trust)
-    table = None if data is None else read_data(data, *as_trained(forecaster.source_, options))
+    many = getattr(getattr(forecaster, "fitted_", None), "series", None) is not None
+    reader = reader_of(forecaster.fitted_ if many else None)
+    table = None
+    if data is not None:
+        table = read_data(data, *as_trained(forecaster.source_, options), reader)
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
     echo(f"by a model {forecaster.seen_}")

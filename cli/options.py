@@ -17,8 +17,7 @@ from stanhop_app.files import read_plain
 from stanhop_app.layers.names import MODULE_SETS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from stanhop_app.forecasting.fitted import Fitted
     from stanhop_app.runs.run import Run
 
 READING = flag_names(ReadingConfig)
@@ -128,21 +127,26 @@ results_option = output_option("JSON file; cells that it has are not made again.
 
 
 def read_data(
-    source: str, options: dict[str, Any], hints: Mapping[str, Any] | None = None
-) -> "pd.DataFrame":
+    source: str,
+    options: dict[str, Any],
+    hints: Mapping[str, Any] | None = None,
+    reader: Callable[..., Any] | None = None,
+) -> Any:
     """A data set by name, a file by path, or standard input as ``-``; what was done to it is said.
 
     Args:
         source: as the user named it.
         options: fields of `ReadingConfig`.
         hints: what another table of the kind proved (`stanhop_app.data.frame.to_frame`).
+        reader: `stanhop_app.data.frame.read_frame` by default; `stanhop_app.data.series.read_any` also takes
+            a long table as many series.
     """
     from stanhop_app.data.frame import read_frame
 
-    frame: pd.DataFrame = read_source(source, options, hints, read_frame)
-    for note in frame.attrs["notes"]:
+    table = read_source(source, options, hints, reader or read_frame)
+    for note in table.attrs["notes"] if hasattr(table, "attrs") else table.notes:
         echo(f"{'standard input' if source == '-' else source}: {note}")
-    return frame
+    return table
 
 
 def read_source(
@@ -187,7 +191,15 @@ def open_run(
         data = run.source.get("data")
         if data not in DATASETS:
             raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
-    return run.on(read_data(data, *as_trained(run.source, options)))
+    return run.on(read_data(data, *as_trained(run.source, options), reader_of(run.fitted)))
+
+
+def reader_of(fitted: "Fitted | None") -> Callable[..., Any]:
+    """What reads a table for a run: many series for one that was trained on such."""
+    from stanhop_app.data.frame import read_frame
+    from stanhop_app.data.series import read_series
+
+    return read_frame if fitted is None or fitted.series is None else read_series
 
 
 def check_outputs(*files: Path | None, force: bool) -> None:

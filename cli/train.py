@@ -83,7 +83,10 @@ def command(
     stanhop train etth1
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
+    from stanhop_app.cli.many import describe_series, suit_series
+
     from stanhop_app.data.panel import Panel
+    from stanhop_app.data.series import SeriesTable, read_any
     from stanhop_app.runs.making import make_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
@@ -100,18 +103,22 @@ def command(
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    frame = read_data(data, read)
-    _split_short(forecaster, frame)
-    panel = Panel.of(frame, forecaster.split)
-    _shorten(forecaster, panel)
+    table = read_data(data, read, reader=read_any)
+    if isinstance(table, SeriesTable):
+        suit_series(forecaster, table)
+        panel, proved = Panel.of_series(table, forecaster.split), dict(table.proved)
+    else:
+        _split_short(forecaster, table)
+        panel, proved = Panel.of(table, forecaster.split), table.attrs["reading"]
+        _shorten(forecaster, panel)
     if is_main_process():
-        _describe(data, panel)
+        describe_series(data, panel) if panel.is_many else _describe(data, panel)
     try:
         report = make_run(
             forecaster,
             panel,
             output,
-            source={"data": data, "options": read, "proved": panel.frame.attrs["reading"]},
+            source={"data": data, "options": read, "proved": proved},
             **kept,
             resume=resume,
             force=force,
@@ -164,7 +171,7 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
     rows, horizon = len(frame), forecaster.horizon
     borders = split_rows(rows, forecaster.split)
     parts = (borders.validation - borders.train, borders.test - borders.validation)
-    if not _is_default("split") or min(parts) >= horizon:
+    if not is_default("split") or min(parts) >= horizon:
         return
     split = suited(rows, horizon, season_length(str(frame_frequency(frame))))["split"]
     forecaster.set_params(split=split)
@@ -181,7 +188,7 @@ def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
     from stanhop_app.forecasting.short import longest_lookback, short_patches
     from stanhop_app.training.folder import is_main_process
 
-    if not _is_default("lookback"):
+    if not is_default("lookback"):
         return
     rows, horizon = panel.borders.train, forecaster.horizon
     season = season_length(str(panel.frequency))
@@ -189,7 +196,7 @@ def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
     if rows >= forecaster.lookback + horizon or lookback < 2:
         return  # enough, or so few that the error says what is needed
     forecaster.set_params(lookback=lookback)
-    patches = short_patches(lookback) if _is_default("patch_length") else {}
+    patches = short_patches(lookback) if is_default("patch_length") else {}
     network = {**(forecaster.network or {}), **patches}
     forecaster.set_params(network=network)
     if is_main_process():
@@ -199,7 +206,7 @@ def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
         )
 
 
-def _is_default(name: str) -> bool:
+def is_default(name: str) -> bool:
     """Whether an option is what it is where nobody says anything."""
     source = click.get_current_context().get_parameter_source(name)
     return source == click.core.ParameterSource.DEFAULT
@@ -223,11 +230,11 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
     config = read_config(output)
     saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}
     asked = json.loads(to_json({**forecaster.get_params(), "data": data}))
-    if _is_default("lookback") and saved["lookback"] < asked["lookback"]:
+    if is_default("lookback") and saved["lookback"] < asked["lookback"]:
         asked |= {
             name: saved[name] for name in ("lookback", "network")
         }  # what `_shorten` made of them
-    if _is_default("split") and saved["split"].endswith("/0"):
+    if is_default("split") and saved["split"].endswith("/0"):
         asked["split"] = saved["split"]  # what `_split_short` made of it
     for name, value in saved.items():
         if asked[name] != value:

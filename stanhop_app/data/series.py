@@ -4,8 +4,8 @@
 they may begin and end when they like: every series is one of its own, and all have the same columns.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
-from stanhop_app.data.frame import Arranged, taken
+from stanhop_app.data.frame import Arranged, taken, to_frame
 from stanhop_app.data.frequency import regular_grid
 from stanhop_app.data.holes import fill, make_regular
 from stanhop_app.data.long import guess_id_column, names
@@ -22,7 +22,7 @@ from stanhop_app.data.reading import filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.table import read_table
 from stanhop_app.data.zones import with_known_zone
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +51,29 @@ class SeriesTable:
         """First row of every series, and the row after its last."""
         edges = [*self.starts, len(self.frame)]
         return list(pairwise(edges))
+
+    def chosen(self, ids: Sequence[str]) -> "SeriesTable":
+        """Some of the series, in this order.
+
+        Raises:
+            OptionError: for a name that is not there.
+        """
+        known = {name: number for number, name in enumerate(self.ids)}
+        unknown = [name for name in ids if name not in known]
+        if unknown or len(set(ids)) < len(ids) or not ids:
+            what = f"no series {unknown[0]!r}" if unknown else "a series is named twice, or none is"
+            raise OptionError(
+                f"{what}; there are {len(known):,}, such as {', '.join(self.ids[:5])} (ids, --ids)."
+            )
+        spans = [self.spans()[known[name]] for name in ids]
+        rows = np.concatenate([np.arange(first, last) for first, last in spans])
+        lengths = np.array([last - first for first, last in spans])
+        return replace(
+            self,
+            frame=self.frame.iloc[rows],
+            starts=tuple((lengths.cumsum() - lengths).tolist()),
+            ids=tuple(ids),
+        )
 
     def aligned(self) -> bool:
         """Whether all series have the same time stamps."""
@@ -177,3 +200,40 @@ def _regular(
         filled += int(steps.isna().to_numpy().sum())
         parts.append(whole)
     return parts, filled
+
+
+def read_any(
+    source: str | Path | IO[bytes], *, hints: Mapping[str, Any] | None = None, **options: Any
+) -> pd.DataFrame | SeriesTable:
+    """Read a table, and take it as it is meant (`take_any`)."""
+    table = read_table(source, hints=hints, **options)
+    return take_any(table, name=source_name(source), hints=hints, **options)
+
+
+def take_any(
+    table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
+) -> pd.DataFrame | SeriesTable:
+    """A wide table as a regular frame, a long one as many series, or widened.
+
+    A long table is widened if ``joint`` says so or, where it says nothing, if all series have the same
+    time stamps and one column of values. Arguments and errors are those of `to_frame` and `to_series`.
+    """
+    opened = taken(table, name=name, hints=hints, **options)
+    config, joint = opened.config, opened.config.joint
+    if joint is None and config.long is not False:
+        joint = _is_wide(opened)
+    if joint or config.long is False:
+        return to_frame(table, name=name, hints=hints, **options)
+    return to_series(table, name=name, hints=hints, **options)
+
+
+def _is_wide(opened: Arranged) -> bool:
+    """Whether a table is wide, or becomes it without a hole."""
+    config, rows = opened.config, opened.frame
+    id_column = config.id_column or guess_id_column(rows, opened.times, config.columns)
+    if id_column is None or id_column not in rows.columns:
+        return True
+    if config.value_column is None and len(rows.columns) > 2:
+        return False
+    counts = pd.Series(opened.times).groupby(rows[id_column].to_numpy()).agg(["size", "min", "max"])
+    return bool((counts.nunique() == 1).all())

@@ -28,16 +28,21 @@ EARLIEST = 1678
 
 
 def guess_time_column(table: pd.DataFrame, name: str) -> str:
-    """The column of dates, or named like one, or whose text can be read as dates."""
+    """The column of dates, or named like one, or the first or only one whose text reads as dates."""
     for column in table.columns:
         if _is_time(table[column]):
             return str(column)
     for column in table.columns:
         if str(column).lower() in TIME_NAMES:
             return str(column)
-    first = table.columns[0]
-    if not pd.api.types.is_numeric_dtype(table[first]) and _readings(table[first].head(20), None):
-        return str(first)
+    dated = [
+        str(column)
+        for column in table.columns
+        if not pd.api.types.is_numeric_dtype(table[column])
+        and _readings(table[column].dropna().head(20), None)
+    ]
+    if dated and (len(dated) == 1 or dated[0] == table.columns[0]):
+        return dated[0]
     raise DataError(
         f"{name}: no time column found (looked for dates, and for a column named "
         f"{', '.join(TIME_NAMES)}); name it with time_column (--time-column)."

@@ -96,6 +96,10 @@ class Windows:
         windows = self.values[origins[:, None] + steps]
         return windows[:, : self.lookback], windows[:, self.lookback :]
 
+    def thinned(self, most: int) -> "Windows":
+        """All of them: those of one series are never too many (see `SeriesWindows`)."""
+        return self
+
     def batches(self, size: int | None = None) -> list[Tensor]:
         """Numbers of all windows in order, in batches of at most ``size``; default by memory."""
         floats = self.values.shape[1] * (self.lookback + self.horizon)

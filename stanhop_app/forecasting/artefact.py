@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stanhop_app.data.book import restored
 from stanhop_app.data.context import stamp, stamped_context
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split
@@ -84,7 +85,10 @@ def write(
     """
     context = torch.from_numpy(fitted.context.to_numpy(dtype=np.float64).copy())
     tensors = {**with_prefix("network", fitted.network.state_dict()), "context": context}
-    final = fitted.final
+    final, series = fitted.final, fitted.series
+    if series is not None:
+        arrays = {"mean": series.mean, "scale": series.scale}
+        tensors |= with_prefix("series", {n: torch.from_numpy(a) for n, a in arrays.items()})
     if final is not None:
         tensors |= with_prefix("final", final.network.state_dict())
     weights = save_hashed(folder / WEIGHTS, tensors, {"format": RUN})
@@ -100,7 +104,8 @@ def write(
         "fingerprint": fitted.fingerprint,
         "columns": fitted.columns,
         "frequency": fitted.frequency,
-        "context_end": stamp(fitted.context),
+        "context_end": stamp(fitted.context) if series is None else None,
+        "series": None if series is None else series.as_json(),
         "scaler": asdict(fitted.scaler),
         "parameters": dict(parameters),
         "network": asdict(fitted.network.config),
@@ -158,6 +163,13 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         weights = without_prefix("final", tensors)
         final = Final(network=_network(config, weights, name), **final)
     source = config["source"] or {}
+    book = None
+    if config.get("series") is not None:
+        arrays = {
+            name: tensor.numpy() for name, tensor in without_prefix("series", tensors).items()
+        }
+        arrays["context"] = tensors["context"].numpy()
+        book = restored(config["series"], str(config["frequency"]), config["columns"], arrays)
     return Fitted(
         network=network,
         columns=tuple(config["columns"]),
@@ -166,7 +178,10 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         split=config["split"],
         borders=Split(**config["borders"]),
         num_rows=config["rows"],
-        context=stamped_context(tensors["context"].numpy(), dict(config)),
+        context=book.context
+        if book is not None
+        else stamped_context(tensors["context"].numpy(), dict(config)),
+        series=book,
         # Format 2 kept it in what `stanhop train` wrote of the source, and else nowhere.
         fingerprint=config.get("fingerprint", source.get("sha256")),
         history=config["history"],

@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.windows import Windows
 from stanhop_app.forecasting.linear import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
+
+SUMMED, JUDGED = 2**18, 2**15
+"""Windows of many series that the linear part is fitted on, and that validate, at most; evenly over all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +54,7 @@ def fit_final(
 
     Args:
         scored: the network that was scored.
-        panel: one series; its scaler stays that of the training rows.
+        panel: its scalers stay those of the training rows.
         linear: the scored linear part, with what validation chose; None: there is none.
         training: how the scored deep part was trained.
         history: of that training, a row an epoch.
@@ -67,13 +69,7 @@ def fit_final(
     if kind == "none" or (kind == "linear" and linear is None):
         return None
     config = scored.config
-    windows = Windows(
-        values=panel.scaled,
-        first=0,
-        last=len(panel),
-        lookback=config.lookback,
-        horizon=config.horizon,
-    )
+    windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
         network = STanHopNet(config)
     if kind == "linear":
@@ -82,10 +78,10 @@ def fit_final(
     if kind == "all":
         best = min(history, key=lambda row: row["validation_loss"])
         steps = int(best["step"])
-        validation = replace(windows, first=panel.borders.train, last=panel.borders.validation)
+        validation = panel.windows(config.lookback, config.horizon)["validation"]
         train(
             network.deep,
-            ForecastTask(windows, validation, training.loss),
+            ForecastTask(windows, validation.thinned(training.batch_size), training.loss),
             replace(training, max_steps=steps, keep="last", patience=training.max_epochs + 1),
             folder=folder,
             resume=resume,
@@ -93,6 +89,6 @@ def fit_final(
             progress=progress,
         )
     if linear is not None:
-        network.linear = refit_linear(linear, windows).module()
+        network.linear = refit_linear(linear, windows.thinned(SUMMED)).module()
         network.mixture = scored.mixture.clone()
     return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps)

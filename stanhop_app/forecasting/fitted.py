@@ -4,18 +4,21 @@ The estimator (`forecaster`) keeps such a record; the artefact writes and reads 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
+from stanhop_app.data.book import Book
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split, Windows
+from stanhop_app.errors import DataError
 from stanhop_app.forecasting.combination import Combination, join
-from stanhop_app.forecasting.final import Final, fit_final
+from stanhop_app.forecasting.final import JUDGED, SUMMED, Final, fit_final
 from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
@@ -54,6 +57,8 @@ class Fitted:
     """Weights of the two parts; None without a linear part."""
     linear: dict[str, Any] | None
     """What validation chose of the linear part (`LinearFit.summary`); None without one."""
+    series: Book | None = None
+    """What is kept of many series; None: a wide table."""
     final: Final | None = None
     """What forecasts the real future, fitted on all rows; None: the scored network does."""
     outliers: pd.DataFrame | None = None
@@ -86,8 +91,37 @@ class Fitted:
         """Time steps that it forecasts in one pass."""
         return self.network.config.horizon
 
-    def panel(self, frame: pd.DataFrame) -> Panel:
-        """A table with the borders and the scaler of the training; its columns must be in order."""
+    def kept_series(self) -> SeriesTable:
+        """The last rows of many series, as they are kept.
+
+        Raises:
+            DataError: if there is one wide table.
+        """
+        if self.series is None or self.frequency is None:
+            raise DataError("the forecaster was fitted on one table, not on many series.")
+        return SeriesTable(
+            frame=self.series.context,
+            starts=self.series.starts,
+            ids=self.series.ids,
+            frequency=self.frequency,
+            id_name=self.series.id_name,
+            notes=(),
+            proved={},
+            filled=0,
+        )
+
+    def panel(self, frame: pd.DataFrame | SeriesTable) -> Panel:
+        """A table with the borders and scalers of the training; its columns must be in order.
+
+        Of a long table the split is that of the training, series by series; new ids are scaled by their own
+        rows.
+        """
+        if isinstance(frame, SeriesTable):
+            panel = Panel.of_series(frame, self.split)
+            if self.series is None:
+                return panel
+            scalers = self.series.scalers(panel.ids, panel.frame, panel.starts)
+            return replace(panel, scalers=tuple(scalers))
         return Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,), split=self.split)
 
 
@@ -107,7 +141,7 @@ def prepare(panel: Panel, network: STanHopConfig, training: TrainingConfig) -> P
     """Cut the windows and draw the initial weights.
 
     Args:
-        panel: one series.
+        panel: a wide table, or many series of a long one.
         network: the architecture.
         training: how it will be trained; its seed fixes the initial weights.
 
@@ -142,7 +176,7 @@ def fit(
         progress: whether to draw a bar; None: on a terminal.
     """
     panel, network, training = prepared.panel, prepared.network, prepared.training
-    learn, validation = prepared.windows["train"], prepared.windows["validation"]
+    learn, validation = prepared.windows["train"], prepared.windows["validation"].thinned(JUDGED)
     log = None
     if outlier_steps is not None:
         batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
@@ -162,19 +196,23 @@ def fit(
         progress=progress,
         watch=log,
     )
+    book = Book.of(panel, network.config.lookback) if panel.is_many else None
     combination, linear = None, None
     if network.config.linear_skip:
-        linear, *held_out = fit_linear(learn, validation)
+        linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation)
     return Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),
         frequency=panel.frequency,
-        scaler=panel.scaler,
+        scaler=panel.outer_scaler,
         split=panel.split,
-        borders=panel.borders,
+        borders=panel.total_borders,
         num_rows=len(panel),
-        context=panel.frame.iloc[-network.config.lookback :].copy(),
+        context=panel.frame.iloc[-network.config.lookback :].copy()
+        if book is None
+        else book.context,
+        series=book,
         fingerprint=panel.fingerprint,
         history=history,
         combination=combination,

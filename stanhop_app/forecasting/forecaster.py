@@ -1,8 +1,8 @@
 """`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,14 +19,15 @@ from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import OptionError, TableWarning
+from stanhop_app.errors import DataError, OptionError, TableWarning
 from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
 from stanhop_app.forecasting.predictor import Predictor
-from stanhop_app.forecasting.rolling import forecast_after
+from stanhop_app.forecasting.rolling import forecast_after, forecast_series
 from stanhop_app.forecasting.short import suited
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
@@ -103,7 +104,7 @@ class STanHopForecaster(BaseEstimator):
         clip: tuple[float, float] | None = None,
         gate: str | None = None,
         linear_skip: bool = True,
-        final: FinalKind = "all",
+        final: FinalKind = "linear",
         loss: Loss = "mse",
         max_epochs: int = 6,
         learning_rate: float = 3e-3,
@@ -219,13 +220,13 @@ class STanHopForecaster(BaseEstimator):
             run_folder=run_folder,
             resume=resume,
             outlier_steps=outlier_steps,
-            named=isinstance(X, Panel) or is_table(X),
+            named=isinstance(X, Panel | SeriesTable) or is_table(X),
         )
 
     def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
-        panel = X if isinstance(X, Panel) else Panel.of(self._read(X, fitted=False), self.split)
+        panel = X if isinstance(X, Panel) else self._panel(self._read(X, fitted=False))
         return prepare(panel, self.network_config(len(panel.columns)), training)
 
     def fit_prepared(
@@ -312,22 +313,42 @@ class STanHopForecaster(BaseEstimator):
     def seen_(self) -> str:
         return self.fitted_.seen
 
-    def predict(self, X: Any = None, horizon: int | None = None) -> Table:
-        """Forecast the steps after the last row.
+    def predict(
+        self, X: Any = None, horizon: int | None = None, *, ids: Sequence[str] | None = None
+    ) -> Table:
+        """Forecast the steps after the last row, of one series or of each of many.
 
         Args:
             X: history of any series with the trained columns, at least ``lookback`` rows; None: the one
-                that was fitted.
+                that was fitted. After a fit on many series a long table of any, shorter ones too; one that
+                was not fitted is scaled by its own rows.
             horizon: steps; beyond the trained horizon the forecast rolls on from itself.
+            ids: names of the series that are forecast, of many; None: all.
 
         Returns:
-            A frame with future time stamps in original units; an array (horizon, C) for an array.
+            A frame with future time stamps in original units; an array (horizon, C) for an array; a long
+            frame of ids, time stamps and values for many series.
 
         Raises:
             DataError: if columns or frequency differ from the trained ones, or rows are too few.
+            OptionError: for ids of a wide table, and names that are not there.
         """
         check_is_fitted(self)
         fitted = self.fitted_
+        if fitted.series is not None:
+            history = fitted.kept_series() if X is None else self._read_series(X)
+            history = history if ids is None else history.chosen(ids)
+            return forecast_series(
+                history,
+                fitted.series.scalers(history.ids, history.frame, history.starts),
+                self._predict_window,
+                lookback=fitted.lookback,
+                horizon=fitted.horizon if horizon is None else horizon,
+            )
+        if ids is not None:
+            raise OptionError(
+                "ids choose among many series; the forecaster was fitted on one table."
+            )
         return forecast_after(
             fitted.context if X is None else self._read(X, fitted=True),
             self._predict_window,
@@ -404,8 +425,55 @@ class STanHopForecaster(BaseEstimator):
         forecast: np.ndarray = self.fitted_.forecasting(torch.from_numpy(window).clone()).numpy()
         return forecast
 
-    def _read(self, X: Any, *, fitted: bool) -> pd.DataFrame:
+    def _panel(self, table: pd.DataFrame | SeriesTable) -> Panel:
+        if isinstance(table, SeriesTable):
+            return Panel.of_series(table, self.split)
+        return Panel.of(table, self.split)
+
+    def _read_series(self, X: Any) -> SeriesTable:
+        """Check a long table for a forecaster that was fitted on many series."""
+        fitted = self.fitted_
+        if isinstance(X, SeriesTable):
+            table = X
+        elif is_table(X):
+            told = {"id_column": fitted.series.id_name} if fitted.series is not None else {}
+            hints = reading_of(self.source_)[1]
+            table = to_series(X, hints=hints, **{**told, **_given(self._reading())})
+        else:
+            raise OptionError("the forecaster was fitted on many series: X must be a long table.")
+        return self.matched(table)
+
+    def matched(self, table: Any) -> SeriesTable:
+        """Many series with their columns in the network's order.
+
+        Raises:
+            DataError: if there are no or not the trained columns, or another frequency.
+        """
+        fitted = self.fitted_
+        if fitted.series is None or not isinstance(table, SeriesTable):
+            which = ("one wide table", "many") if fitted.series is None else ("many series", "one")
+            raise DataError(
+                f"the forecaster was trained on {which[0]}, and this is {which[1]}; say joint=True or False "
+                "(--joint, --each), as for the training."
+            )
+        if table.frequency != fitted.frequency:
+            raise DataError(
+                f"the table has frequency {table.frequency}, but the forecaster was trained on "
+                f"{fitted.frequency}; resample it."
+            )
+        match_zone(table.frame, fitted.context)
+        return replace(table, frame=match_columns(table.frame, self.columns_))
+
+    def _read(self, X: Any, *, fitted: bool) -> Any:
         """Check a table and return it with its columns in the network's order."""
+        if not fitted and isinstance(X, SeriesTable):
+            return X
+        if is_table(X) and not fitted:
+            table = take_any(X, **self._reading())
+            if isinstance(table, SeriesTable):
+                for note in table.notes:
+                    warnings.warn(note, TableWarning, stacklevel=4)
+                return table
         if is_table(X):
             hints = reading_of(self.source_)[1] if fitted else {}
             frame = to_frame(X, hints=hints, **self._reading())
@@ -454,6 +522,11 @@ def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     prediction = fitted.predict()
     assert isinstance(prediction, pd.DataFrame)
     return prediction
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that say something."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""From the last rows of a table to the steps after them. Nothing here needs torch.
+"""From the last rows of a table, or of many series, to the steps after them. Nothing here needs torch.
 
 Shape letters: T lookback, L horizon of one pass, C variates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,14 @@ import pandas as pd
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.frequency import future_index
 from stanhop_app.data.scaler import Scaler
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.models.config import LONGEST
 
 Predict = Callable[[np.ndarray], np.ndarray]
-"""(1, T, C) -> (1, L, C), float32, scaled units."""
+"""(B, T, C) -> (B, L, C), float32, scaled units."""
+AT_ONCE = 2048
+"""Series that are forecast in one pass."""
 
 
 def forecast_after(
@@ -44,20 +48,83 @@ def forecast_after(
         OptionError: if the horizon is below 1.
         DataError: if there are too few rows.
     """
-    if not 1 <= horizon <= LONGEST:
-        raise OptionError(f"horizon must be in 1..{LONGEST:,} steps, got {horizon:,}.")
+    _check_horizon(horizon)
     if len(context) < lookback:
         raise DataError(
             f"too few rows: {len(context)}, but a forecast needs the last {lookback} (lookback)."
         )
     window = scaler.transform(context.to_numpy(dtype=np.float64)[-lookback:])[None]
-    steps: list[np.ndarray] = []
-    while sum(step.shape[1] for step in steps) < horizon:
-        steps.append(predict(window))
-        window = np.concatenate([window, steps[-1]], axis=1)[:, -lookback:]
-    values = scaler.inverse(np.concatenate(steps, axis=1)[0, :horizon])
+    values = scaler.inverse(_rolled(window, predict, lookback, horizon)[0])
     index = time_index(context)
     if index is None:
         return values
     future = future_index(index, horizon, frequency)
     return pd.DataFrame(values, index=future, columns=context.columns)
+
+
+def forecast_series(
+    history: SeriesTable,
+    scalers: Sequence[Scaler],
+    predict: Predict,
+    *,
+    lookback: int,
+    horizon: int,
+) -> pd.DataFrame:
+    """Forecast the steps after the last row of each of many series.
+
+    A history shorter than the lookback is continued to the left by its first value, as in training.
+
+    Args:
+        history: at least one row of each series, original units, columns in the model's order.
+        scalers: one a series.
+        predict: the model; beyond its own horizon the forecast rolls on from itself.
+        lookback: rows that the model reads.
+        horizon: steps forecast.
+
+    Returns:
+        A long frame: the ids, the time stamps, and the columns, in original units.
+
+    Raises:
+        OptionError: if the horizon is below 1.
+    """
+    _check_horizon(horizon)
+    values = history.frame.to_numpy(dtype=np.float64)
+    spans = history.spans()
+    forecasts = []
+    for first in range(0, len(spans), AT_ONCE):
+        some = range(first, min(first + AT_ONCE, len(spans)))
+        windows = np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
+        scaled = _rolled(windows, predict, lookback, horizon)
+        forecasts += [scalers[i].inverse(scaled[i - first]) for i in some]
+    index = pd.DatetimeIndex(history.frame.index)
+    future = lru_cache(maxsize=4096)(
+        lambda last: future_index(
+            pd.DatetimeIndex([last], freq=history.frequency), horizon, history.frequency
+        )
+    )
+    times = [future(index[last - 1]) for _, last in spans]
+    stamps = times[0].append(times[1:]) if len(times) > 1 else times[0]
+    frame = pd.DataFrame(np.concatenate(forecasts), columns=history.frame.columns)
+    frame.insert(0, str(index.name or "time"), stamps)
+    frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
+    return frame
+
+
+def _window(values: np.ndarray, span: tuple[int, int], scaler: Scaler, lookback: int) -> np.ndarray:
+    """The last rows of one series, scaled, as many as the model reads."""
+    rows = scaler.transform(values[max(span[0], span[1] - lookback) : span[1]])
+    return np.concatenate([np.repeat(rows[:1], lookback - len(rows), axis=0), rows])
+
+
+def _rolled(windows: np.ndarray, predict: Predict, lookback: int, horizon: int) -> np.ndarray:
+    """(B, T, C) -> (B, horizon, C): as many passes as it takes, each on what the ones before forecast."""
+    steps: list[np.ndarray] = []
+    while sum(step.shape[1] for step in steps) < horizon:
+        steps.append(predict(windows))
+        windows = np.concatenate([windows, steps[-1]], axis=1)[:, -lookback:]
+    return np.concatenate(steps, axis=1)[:, :horizon]
+
+
+def _check_horizon(horizon: int) -> None:
+    if not 1 <= horizon <= LONGEST:
+        raise OptionError(f"horizon must be in 1..{LONGEST:,} steps, got {horizon:,}.")

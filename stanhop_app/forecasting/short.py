@@ -1,7 +1,11 @@
-"""Short series: as much lookback as the rows allow, and patches that fit into it."""
+"""What suits the rows that there are: lookback and patches of short series, and of many."""
 
 from typing import Any
 
+import numpy as np
+
+from stanhop_app.data.frequency import season_length
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
 from stanhop_app.models.config import STanHopConfig
 
@@ -55,3 +59,32 @@ def short_patches(lookback: int) -> dict[str, int]:
     if lookback >= 2 * STanHopConfig.patch_length:
         return {}
     return {"patch_length": max(1, lookback // 2)}
+
+
+def suited_to_series(table: SeriesTable, horizon: int) -> dict[str, Any]:
+    """Options of a forecaster of many series, by the name of the option.
+
+    The last horizon of each series is its test, as in forecasting competitions, and two before it
+    validate. The lookback is that of the median series, and no more than eight horizons: what lies before
+    says little of a single series that others do not say better (N-BEATS, arXiv 1905.10437: two to seven).
+    Patches are a season long where four fit, else an eighth of the lookback. Errors of many series of unlike
+    shape are summed in absolute values, so that no few of them decide; batches are larger, as a window has
+    few columns.
+
+    Args:
+        table: the series.
+        horizon: steps to forecast.
+    """
+    rows = int(np.median([last - first for first, last in table.spans()]))
+    season = season_length(table.frequency)
+    free = max(longest_lookback(max(rows - 3 * horizon, 0), horizon, season), 2)
+    lookback = min(free, max(8 * horizon, 2 * season))
+    patch = season if 4 <= season <= lookback // 4 else max(lookback // 8, 1)
+    return {
+        "split": f"*/{2 * horizon}/{horizon}",
+        "lookback": lookback,
+        "patch_length": patch,
+        "loss": "mae",
+        "batch_size": 256,
+        "epoch_windows": 2**17,
+    }

@@ -24,7 +24,7 @@ class RunConfig:
         least=1,
     )
     final: FinalKind = option(
-        "all",
+        "linear",
         "What is fitted again on all rows after the scores, to forecast the real future.",
         choices=get_args(FinalKind),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.data.panel import Panel
+from stanhop_app.errors import OptionError
 from stanhop_app.files import write_hashed
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.baselines import save_baselines
@@ -61,6 +62,8 @@ def make_run(
     check_folder(folder, read_config, resume=resume, force=force)
     prepared = forecaster.prepare(panel)
     season = choose_season(panel, season)
+    if novelty and panel.is_many:
+        raise OptionError("novelty (--novelty) is told for one table only, not for many series.")
     with writing(folder) if is_main_process() else nullcontext():
         # Again, now that no other process can change it.
         check_folder(folder, read_config, resume=resume, force=force)
@@ -79,7 +82,8 @@ def make_run(
         run = Run(forecaster=forecaster, folder=folder, panel=panel)
         report, baselines = fit_and_score(run, season)
         if is_main_process():
-            report = replace(report, warning=memorization_warning(run))
+            if not panel.is_many:  # every window would be compared with those of all series
+                report = replace(report, warning=memorization_warning(run))
             beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
             if novelty:
                 beside[NOVELTY] = save_store(remember(run), folder / NOVELTY)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.panel import Panel
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.fitted import Fitted
@@ -45,15 +46,18 @@ class Run:
         """
         return cls(forecaster=STanHopForecaster.load(folder), folder=Path(folder))
 
-    def on(self, frame: pd.DataFrame) -> "Run":
+    def on(self, frame: pd.DataFrame | SeriesTable) -> "Run":
         """The run with a table, of the training or another one.
 
         Args:
-            frame: regular frame (`stanhop_app.data.frame.to_frame`), its columns in any order.
+            frame: regular frame (`stanhop_app.data.frame.to_frame`), its columns in any order; many series
+                for a run that was trained on such.
 
         Raises:
             DataError: if columns or frequency are not the trained ones.
         """
+        if isinstance(frame, SeriesTable) or self.fitted.series is not None:
+            return replace(self, panel=self.fitted.panel(self.forecaster.matched(frame)))
         frame = match_columns(frame, self.forecaster.columns_)
         match_frequency(frame, self.fitted.frequency)
         match_zone(frame, self.fitted.context)

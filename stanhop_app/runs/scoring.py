@@ -1,7 +1,7 @@
 """Scores of a run beside the baselines, by part of its split or over another table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,19 +9,28 @@ import pandas as pd
 
 from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.windows import Split
-from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.data.windows import SeriesWindows, Split, Windows
+from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
-from stanhop_app.forecasting.evaluation import Scores, score_all, score_table, variate_table
+from stanhop_app.forecasting.evaluation import (
+    Scores,
+    score,
+    score_all,
+    score_table,
+    variate_table,
+)
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.runs.by_series import series_errors
 from stanhop_app.runs.run import Run
 from stanhop_app.training.folder import belonging
 
 BASELINES = "baselines.safetensors"
 """Name of the file in a run folder."""
+BASELINE_WINDOWS = 2**15
+"""Windows of many series that baselines are fitted on, at most; evenly over all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +49,7 @@ class Report:
     table: pd.DataFrame
     """One row a model: validation and test MSE and MAE in scaled units."""
     variates: pd.DataFrame
-    """One row a variate: errors of the whole in original units, on the last part."""
+    """One row a variate, or one of many series: errors of the whole in original units, on the last part."""
     warning: str | None = None
     """What a fresh fit should be warned of (`stanhop_app.runs.memorization`)."""
 
@@ -64,7 +73,7 @@ def choose_season(panel: Panel, season: int | None = None) -> int:
     Raises:
         OptionError: if a given season is below 1 or longer than the training rows.
     """
-    rows = panel.borders.train
+    rows = max(split.train for split in panel.splits)
     if season is not None:
         if not 1 <= season < rows:
             raise OptionError(
@@ -79,7 +88,10 @@ def fit_and_score(run: Run, season: int) -> tuple[Report, dict[str, Predictor]]:
     """Fit the baselines on the rows that a run was trained on, and score all."""
     parts = run.parts
     baselines = fit_baselines(
-        parts["train"], parts["validation"], season=season, seed=run.forecaster.seed
+        parts["train"].thinned(BASELINE_WINDOWS),
+        parts["validation"].thinned(BASELINE_WINDOWS),
+        season=season,
+        seed=run.forecaster.seed,
     )
     return score_run(run, baselines, season), baselines
 
@@ -103,13 +115,15 @@ def evaluate_run(run: Run) -> Report:
 
 def _is_later(panel: Panel, fitted: Fitted) -> bool:
     """Whether a table begins after the last row of the training's table."""
-    first, last = panel.index[0], fitted.context.index[-1]
+    first, last = panel.index.min(), fitted.context.index.max()
     return isinstance(last, pd.Timestamp) and bool(first > last)
 
 
 def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Report:
     """Score the whole, its parts and the baselines on the same windows."""
     fitted, panel = run.fitted, run.table
+    if panel.is_many:
+        return _score_many(run, baselines, season)
     borders = fitted.borders if run.is_trained_table else None
     final = borders is None and fitted.final is not None and _is_later(panel, fitted)
     predictors = {**run.forecaster.predictors(final=final), **baselines}
@@ -131,3 +145,58 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
             seasonal_error(history, min(season, len(history) - 1)),
         ),
     )
+
+
+def _score_many(run: Run, baselines: Mapping[str, Predictor], season: int) -> Report:
+    """The same over many series: beside errors of all windows means over the series of the last part."""
+    fitted, panel = run.fitted, run.table
+    trained = run.is_trained_table
+    parts: Mapping[str, Windows]
+    if trained:
+        parts = {name: w for name, w in run.parts.items() if name != "train" and len(w)}
+    else:
+        parts = {"all": _whole_series(panel, fitted)}
+    final = not trained and fitted.final is not None and _is_later(panel, fitted)
+    predictors = {**run.forecaster.predictors(final=final), **baselines}
+    scores = {
+        part: {
+            name: score(p, replace(windows, lookback=p.lookback), fitted.scaler)
+            for name, p in predictors.items()
+        }
+        for part, windows in parts.items()
+    }
+    last_part = list(parts)[-1]
+    windows = parts[last_part]
+    assert isinstance(windows, SeriesWindows)
+    by_series = {
+        name: series_errors(p, replace(windows, lookback=p.lookback), panel, season)
+        for name, p in predictors.items()
+    }
+    table = score_table(scores)
+    for metric in ("smape", "mase", "rmsse"):
+        table[f"{last_part}_{metric}"] = {n: e[metric].mean() for n, e in by_series.items()}
+    trained_until = pd.Timestamp(run.source.get("train_end", pd.NaT))
+    return Report(
+        split=fitted.split if trained else "all rows",
+        borders=fitted.borders if trained else None,
+        overlaps=not trained and bool(panel.index.min() <= trained_until),
+        model="final" if final else "split",
+        scores=scores,
+        table=table,
+        variates=by_series[WHOLE],
+    )
+
+
+def _whole_series(panel: Panel, fitted: Fitted) -> Windows:
+    """All windows of a table that was not trained on, those of short series too.
+
+    Raises:
+        DataError: if no series is long enough for one.
+    """
+    windows = panel.whole(fitted.lookback, fitted.horizon)
+    if len(windows) == 0:
+        raise DataError(
+            f"too few rows: no series has the {fitted.horizon + 1} rows that scoring needs (horizon "
+            f"{fitted.horizon} and one before)."
+        )
+    return windows

@@ -30,6 +30,11 @@ class TrainingConfig:
         "Optimiser steps after which training ends in any case; the cycle is shorter then. Default: none.",
         least=1,
     )
+    epoch_windows: int | None = option(
+        None,
+        "Training windows in an epoch, drawn anew each time, where there are more. Default: all.",
+        least=1,
+    )
     batch_size: int = option(
         64, "Windows in an optimiser step, over all devices together.", least=1
     )

@@ -24,6 +24,8 @@ Finite = Annotated[float, AllowInfNan(False)]
 Positive = Annotated[float, AllowInfNan(False), Field(gt=0)]
 Steps = Annotated[int, Field(ge=1, le=LONGEST)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+MOST_SERIES = 2**24
+"""Series that a folder may name."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 
@@ -125,6 +127,18 @@ class _Forecaster(Part):
         return self
 
 
+class _Series(Part):
+    """Many series: what is kept of each, besides numbers."""
+
+    id_name: Text
+    ids: Annotated[list[Text], Field(min_length=1, max_length=MOST_SERIES)]
+    lengths: Annotated[list[Count], Field(max_length=MOST_SERIES)]
+    ends: Annotated[list[int], Field(max_length=MOST_SERIES)]
+    unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
+    zone: Text | None
+    time_name: Text | None
+
+
 class _Final(Part):
     """What was fitted on all rows."""
 
@@ -144,6 +158,7 @@ class RunFile(_Forecaster):
     network: STanHopConfig
     combination: _Combination | None
     final: _Final | None = None
+    series: _Series | None = None
     history: list[dict[str, Finite]]
     metrics: _Metrics | None
     weights_sha256: Digest

@@ -93,7 +93,8 @@ class State:
         self.position = Position()
         self.watch: Watch | None = None
         self.best: dict[str, Tensor] = {}
-        epoch_steps = math.ceil(task.train_size / config.batch_size)
+        size = min(task.train_size, config.epoch_windows or task.train_size)
+        epoch_steps = math.ceil(size / config.batch_size)
         self.total_steps = min(config.max_epochs * epoch_steps, config.max_steps or sys.maxsize)
         self.check_every = 1 if self.fabric.device.type == "cpu" else 20
         # Sums over many batches; Apple's devices have no float64.
@@ -104,7 +105,7 @@ class State:
         """Sample numbers of every batch of an epoch; the same on every process."""
         generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + epoch)
         order = torch.randperm(self.task.train_size, generator=generator)
-        return order.split(self.config.batch_size)
+        return order[: self.config.epoch_windows].split(self.config.batch_size)
 
     def learning_rate(self) -> float:
         """Learning rate of the current step."""

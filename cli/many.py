@@ -1,0 +1,43 @@
+"""What `stanhop train` says and chooses of a long table as many series."""
+
+from typing import TYPE_CHECKING
+
+import click
+from stanhop_app.cli.options import echo
+
+if TYPE_CHECKING:
+    from stanhop_app.data.panel import Panel
+    from stanhop_app.data.series import SeriesTable
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+
+def suit_series(forecaster: "STanHopForecaster", table: "SeriesTable") -> None:
+    """Let split, lookback, patches, loss and batches follow the series, where nobody chose them."""
+    from stanhop_app.forecasting.short import suited_to_series
+    from stanhop_app.training.folder import is_main_process
+
+    source = click.get_current_context().get_parameter_source
+    chosen = {
+        name: value
+        for name, value in suited_to_series(table, forecaster.horizon).items()
+        if source(name) == click.core.ParameterSource.DEFAULT
+    }
+    for name, value in chosen.items():
+        if name in forecaster.get_params(deep=False):
+            forecaster.set_params(**{name: value})
+        else:
+            group = "network" if name == "patch_length" else "training"
+            forecaster.set_params(**{f"{group}__{name}": value})
+    if is_main_process() and chosen:
+        words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items())
+        echo(f"many series: {words}")
+
+
+def describe_series(data: str, panel: "Panel") -> None:
+    """Say what was read."""
+    lengths = [last - first for first, last in panel.spans]
+    echo(
+        f"{data}: {len(panel.ids):,} series of {min(lengths):,} to {max(lengths):,} rows x "
+        f"{len(panel.columns)} columns, {panel.index.min()} to {panel.index.max()}, frequency "
+        f"{panel.frequency}"
+    )

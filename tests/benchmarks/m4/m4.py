@@ -1,0 +1,122 @@
+"""M4 hourly and weekly by the competition's protocol: fitted on its training values, judged on its test values.
+
+    python tests/benchmarks/m4/m4.py [m4-hourly m4-weekly] [--seeds 0,1,2] [--output m4.json]
+
+Options are those that `stanhop train` takes of itself for many series. A cell is one fit; beside the final model
+("all", "linear", "none" fitted again on all rows) its two parts and seasonal naive are judged. sMAPE and MASE are
+means over the series, OWA their mean relative to Naive2, as in the competition.
+"""
+
+import argparse
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from stanhop_app.datasets import DATASETS, load
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.data.series import to_series
+from stanhop_app.forecasting.short import suited_to_series
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.studies.cells import fill, open_results
+
+HERE = Path(__file__).parent
+NAIVE2 = {"m4-hourly": (18.383, 2.395), "m4-weekly": (9.161, 2.777)}
+"""sMAPE and MASE of the competition's reference."""
+SEASON = {"m4-hourly": 24, "m4-weekly": 1}
+
+
+def judged(
+    name: str, known: pd.DataFrame, truth: pd.DataFrame, forecast: np.ndarray
+) -> dict[str, float]:
+    """sMAPE, MASE and OWA of forecasts (S, L) in the order of the series."""
+    horizon, season = forecast.shape[1], SEASON[name]
+    wanted = truth["y"].to_numpy().reshape(-1, horizon)
+    naive = known.groupby("unique_id", sort=False)["y"].apply(
+        lambda y: np.abs(y.to_numpy()[season:] - y.to_numpy()[:-season]).mean()
+    )
+    error = np.abs(wanted - forecast)
+    smape = float((200 * error / (np.abs(wanted) + np.abs(forecast))).mean(1).mean())
+    mase = float((error.mean(1) / naive.to_numpy()).mean())
+    reference = NAIVE2[name]
+    return {"smape": smape, "mase": mase, "owa": (smape / reference[0] + mase / reference[1]) / 2}
+
+
+def cell(name: str, seed: int) -> dict[str, Any]:
+    """One fit and what comes of it."""
+    dataset, whole = DATASETS[name], load(name)
+    horizon = int(dataset.horizon or 0)
+    last = whole.groupby("unique_id", sort=False).cumcount(ascending=False) < horizon
+    known, truth = whole[~last], whole[last]
+    table = to_series(known, id_column="unique_id")
+    options = suited_to_series(table, horizon)
+    network = {"patch_length": options.pop("patch_length")}
+    training = {"epoch_windows": options.pop("epoch_windows")}
+    options |= {"split": f"*/{2 * horizon}/0", "network": network, "training": training}
+    started, cpu = time.perf_counter(), time.process_time()
+    forecaster = STanHopForecaster(
+        horizon=horizon, seed=seed, final="all", progress=False, **options
+    )
+    forecaster.fit(table)
+    seconds = {"wall": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+    fitted = forecaster.fitted_
+    final = fitted.final
+    assert final is not None
+    linear = STanHopNet(fitted.network.config).eval()
+    linear.deep, linear.linear = fitted.network.deep, final.network.linear
+    linear.mixture = fitted.network.mixture
+    models: dict[str, Any] = {
+        "final all": final,
+        "final linear": replace(final, network=linear, kind="linear"),
+        "final none": None,
+    }
+    rows = {}
+    for label, model in models.items():
+        forecaster.fitted_ = replace(fitted, final=model)
+        rows[label] = judged(name, known, truth, values(forecaster.predict(), horizon))
+    naive = known.groupby("unique_id", sort=False)["y"].apply(
+        lambda y: np.resize(y.to_numpy()[-SEASON[name] :], horizon)
+    )
+    rows["seasonal naive"] = judged(name, known, truth, np.stack(naive.to_list()))
+    return {
+        "options": {**options, "horizon": horizon},
+        "models": rows,
+        "seconds": seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "epochs": fitted.history,
+        "mixture": float(fitted.network.mixture.mean()),
+    }
+
+
+def values(forecast: Any, horizon: int) -> np.ndarray:
+    """The values of a long forecast, (S, L)."""
+    made: np.ndarray = forecast["y"].to_numpy().reshape(-1, horizon)
+    return made
+
+
+def main() -> None:
+    """Fill the cells that are asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", default=list(NAIVE2))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--output", type=Path, default=HERE / "m4.json")
+    asked = parser.parse_args()
+    cells = [{"data": n, "seed": int(s)} for s in asked.seeds.split(",") for n in asked.names]
+    content = fill(
+        open_results(asked.output, "m4", 1, {}), asked.output, cells,
+        lambda c, _: cell(str(c["data"]), int(c["seed"])),
+        name=lambda c: f"{c['data']} seed {c['seed']}", say=print,
+    )  # fmt: skip
+    for key, made in content["cells"].items():
+        for label, row in made["models"].items():
+            print(key, label, {k: round(v, 3) for k, v in row.items()})
+
+
+if __name__ == "__main__":
+    main()
