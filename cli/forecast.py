@@ -89,7 +89,7 @@ def command(
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader)
     if table is None:
-        echo(f"from the rows kept at training, which end at {forecaster.context_.index[-1]}")
+        echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
     prediction = forecaster.predict(table, horizon)
     if not isinstance(prediction, pd.DataFrame):

@@ -199,7 +199,15 @@ def reader_of(fitted: "Fitted | None") -> Callable[..., Any]:
     from stanhop_app.data.frame import read_frame
     from stanhop_app.data.series import read_series
 
-    return read_frame if fitted is None or fitted.series is None else read_series
+    if fitted is None or fitted.series is None:
+        return read_frame
+    known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+
+    def read(source: Any, *, hints: Any, **options: Any) -> Any:
+        given = {name: value for name, value in options.items() if value is not None}
+        return read_series(source, hints=hints, **{**known, **given})
+
+    return read
 
 
 def check_outputs(*files: Path | None, force: bool) -> None:

@@ -94,7 +94,8 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
         click.echo(f"{label:16}" + "".join(f"{value:16.4f}" for value in row))
     if variates:
         part = list(report.scores)[-1]
-        click.echo(f"\nSTanHop-Net per variate, original units, {part}")
+        what = "variate" if report.variates.index.name == "variate" else "series"
+        click.echo(f"\nSTanHop-Net per {what}, original units, {part}")
         click.echo(
             shown(report.variates.to_string(float_format="%.4g", index_names=False), longest=None)
         )
@@ -102,6 +103,8 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
 
 def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
     """A frame of time stamps as csv, parquet or json (one object a time step); times in ISO 8601."""
+    if not hasattr(prediction.index, "tz"):  # long: the time stamps are a column
+        return _encode_long(prediction, kind)
     name = str(prediction.index.name or "time")
     prediction = prediction.rename_axis(name)
     if kind == "parquet":
@@ -112,4 +115,17 @@ def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
         return prediction.to_csv(lineterminator="\n").encode()
     table = prediction.reset_index()
     table[name] = [stamp.isoformat() for stamp in table[name]]
+    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()
+
+
+def _encode_long(prediction: "pd.DataFrame", kind: str) -> bytes:
+    """A long forecast, whose second column holds the time stamps."""
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        prediction.to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    if kind == "csv":
+        return prediction.to_csv(index=False, lineterminator="\n").encode()
+    time = prediction.columns[1]
+    table = prediction.assign(**{time: [stamp.isoformat() for stamp in prediction[time]]})
     return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

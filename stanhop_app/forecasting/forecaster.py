@@ -436,7 +436,8 @@ class STanHopForecaster(BaseEstimator):
         if isinstance(X, SeriesTable):
             table = X
         elif is_table(X):
-            told = {"id_column": fitted.series.id_name} if fitted.series is not None else {}
+            assert fitted.series is not None
+            told = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
             hints = reading_of(self.source_)[1]
             table = to_series(X, hints=hints, **{**told, **_given(self._reading())})
         else:

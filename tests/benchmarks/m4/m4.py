@@ -1,10 +1,10 @@
-"""M4 hourly and weekly by the competition's protocol: fitted on its training values, judged on its test values.
+"""M4 hourly and weekly as in the competition: fitted on its training values, judged on its test values.
 
     python tests/benchmarks/m4/m4.py [m4-hourly m4-weekly] [--seeds 0,1,2] [--output m4.json]
 
-Options are those that `stanhop train` takes of itself for many series. A cell is one fit; beside the final model
-("all", "linear", "none" fitted again on all rows) its two parts and seasonal naive are judged. sMAPE and MASE are
-means over the series, OWA their mean relative to Naive2, as in the competition.
+Options are those that `stanhop train` takes of itself for many series. A cell is one fit; its forecasts with both
+parts, one or none fitted again on all rows are judged, and seasonal naive. sMAPE and MASE are means over the
+series, OWA their mean relative to Naive2, as in the competition.
 """
 
 import argparse

@@ -1,0 +1,197 @@
+"""Long tables as many series: each regular by itself, whatever its span."""
+
+import numpy as np
+import pandas as pd
+import polars
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanhop_app.data.book import Book, restored
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.series import SeriesTable, read_any, read_series, take_any, to_series
+from stanhop_app.data.windows import Split, series_windows, split_rows
+from stanhop_app.errors import DataError, OptionError
+
+
+def shops(lengths=(40, 25, 60), freq="D", zone=None):
+    """A long table of shops that opened at different times."""
+    parts = []
+    for number, length in enumerate(lengths):
+        days = pd.date_range("2024-01-01", periods=length, freq=freq, tz=zone)
+        days = days + number * (days[1] - days[0] if freq == "D" else pd.Timedelta(0))
+        rows = {"shop": f"0{number}", "day": days, "sold": 100.0 * number + np.arange(length)}
+        parts.append(pd.DataFrame(rows))
+    return pd.concat(parts, ignore_index=True)
+
+
+def same(one, other):
+    pd.testing.assert_frame_equal(one.frame, other.frame, check_freq=False)
+    assert (one.ids, one.starts, one.frequency) == (other.ids, other.starts, other.frequency)
+
+
+def test_each_series_keeps_its_own_span_and_its_name_as_written(tmp_path):
+    shops().to_csv(tmp_path / "s.csv", index=False)
+    table = read_series(tmp_path / "s.csv", id_column="shop")
+    assert table.ids == ("00", "01", "02")
+    assert table.starts == (0, 40, 65)
+    assert table.frequency == "D"
+    assert table.frame["sold"].iloc[40] == 100.0
+    assert str(table.frame.index[65]) == "2024-01-03 00:00:00"
+    assert not table.aligned()
+
+
+def test_rows_may_come_in_any_order_and_from_any_library():
+    table = to_series(shops(), id_column="shop")
+    mixed = shops().sample(frac=1, random_state=1)
+    order = list(dict.fromkeys(mixed["shop"]))
+    again = to_series(mixed, id_column="shop").chosen(table.ids)
+    same(again, table)
+    assert list(to_series(mixed, id_column="shop").ids) == order
+    same(to_series(polars.from_pandas(shops()), id_column="shop"), table)
+    by_levels = shops().set_index(["shop", "day"])
+    same(replaced(to_series(by_levels, id_column="unique_id")), table)
+
+
+def replaced(table):
+    """The same under the names of the flat table."""
+    return SeriesTable(
+        **{**vars(table), "frame": table.frame.rename_axis("day"), "id_name": "shop"}
+    )
+
+
+def test_gaps_are_filled_series_by_series_or_named():
+    table = shops().drop(index=[45, 46])
+    with pytest.raises(DataError, match="series '01': 2 time stamps are missing at frequency D"):
+        to_series(table, id_column="shop")
+    filled = to_series(table, id_column="shop", missing="ffill")
+    assert filled.filled == 2
+    assert filled.notes == ("2 values were filled by ffill",)
+    assert filled.frame["sold"].iloc[45:47].tolist() == [104.0, 104.0]
+    ending = shops()
+    ending.loc[39, "sold"] = np.nan
+    with pytest.raises(DataError, match="series '00': column 'sold' ends with 1 missing"):
+        to_series(ending, id_column="shop", missing="interpolate")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda t: t, {"id_column": "store"}, "no column names the series.*shop, sold"),
+        (lambda t: pd.concat([t, t.iloc[3:4]]), {"id_column": "shop"}, "'00' at 2024-01-04"),
+        (lambda t: t.assign(shop=t["shop"].where(t.index != 5)), {"id_column": "shop"}, "row 6"),
+        (lambda t: t, {"id_column": "shop", "columns": ["price"]}, "unknown column 'price'"),
+        (lambda t: t.assign(sold="many"), {"id_column": "shop"}, "not numbers, first in row 1"),
+    ],
+)
+def test_what_is_wrong_is_named(change, options, message):
+    with pytest.raises(DataError, match=message):
+        to_series(change(shops()), **options)
+
+
+def test_a_long_table_is_many_series_where_they_do_not_align():
+    assert isinstance(take_any(shops(), id_column="shop"), SeriesTable)
+    equal = shops((30, 30)).assign(day=lambda t: list(t["day"][:30]) * 2)
+    assert list(take_any(equal, id_column="shop").columns) == ["00", "01"]
+    assert isinstance(take_any(equal, id_column="shop", joint=False), SeriesTable)
+    two = equal.assign(price=1.0)
+    assert take_any(two, id_column="shop").frame.shape == (60, 2)
+    with pytest.raises(DataError, match="begins with 1 missing"):
+        take_any(shops(), id_column="shop", joint=True, missing="ffill")
+
+
+def test_a_wide_table_is_one_series(tmp_path):
+    wide = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=9), "a": 1.0, "b": 2.0})
+    wide.to_csv(tmp_path / "w.csv", index=False)
+    assert list(read_any(tmp_path / "w.csv").columns) == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", [["09"], [], ["00", "00"]])
+def test_chosen_names_are_there_once(names):
+    with pytest.raises(OptionError, match="there are 3, such as 00, 01, 02"):
+        to_series(shops(), id_column="shop").chosen(names)
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    st.integers(1, 12),
+    st.integers(1, 6),
+)
+def test_no_window_reads_another_series_or_the_future(lengths, lookback, horizon):
+    ends = np.cumsum(lengths)
+    spans = list(zip(ends - lengths, ends, strict=True))
+    owner = torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).float()
+    row = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).float()
+    splits = [split_rows(n, f"*/{2 * horizon}/{horizon}") for n in lengths]
+    values = torch.stack([owner, row], dim=1)
+    parts = series_windows(values, spans, splits, lookback, horizon)
+    for part, windows in parts.items():
+        if len(windows) == 0:
+            continue
+        x, y = windows.gather(torch.arange(len(windows)))
+        own = owner[windows.begins]
+        assert (x[..., 0] == own[:, None]).all()
+        assert (y[..., 0] == own[:, None]).all()
+        assert (x[:, -1, 1] + 1 == y[:, 0, 1]).all()
+        for number, split in enumerate(splits):
+            rows = y[own == number][..., 1]
+            low, high = {
+                "train": (0, split.train),
+                "validation": (split.train, split.validation),
+                "test": (split.validation, split.test),
+            }[part]
+            assert ((rows >= low) & (rows < high)).all()
+
+
+def test_one_long_series_has_the_windows_of_a_wide_table():
+    values = torch.arange(200.0)[:, None]
+    split = Split(train=120, validation=160, test=200)
+    many = series_windows(values, [(0, 200)], [split], 24, 6)
+    wide = Panel.of(pd.DataFrame({"a": np.arange(200.0)}), "3/1/1").windows(24, 6)
+    for part, windows in many.items():
+        assert len(windows) == len(wide[part])
+    x, _ = many["test"].gather(torch.tensor([0]))
+    assert x[0, :, 0].tolist() == list(range(136, 160))
+
+
+def test_a_short_series_is_continued_by_its_first_value():
+    values = torch.cat([torch.full((50, 1), -9.0), torch.arange(10.0)[:, None]])
+    split = split_rows(10, "*/2/0")
+    windows = series_windows(values, [(50, 60)], [split], 8, 2)
+    x, y = windows["validation"].gather(torch.tensor([0]))
+    assert x[0, :, 0].tolist() == list(range(8))
+    x, y = windows["train"].gather(torch.tensor([0]))
+    assert y[0, :, 0].tolist() == [3.0, 4.0]
+    assert x[0, :, 0].tolist() == [0, 0, 0, 0, 0, 0, 1, 2]
+
+
+def test_thinned_windows_lie_evenly_over_all():
+    panel = Panel.of_series(to_series(shops((200, 300)), id_column="shop"), "*/20/10")
+    windows = panel.windows(24, 10)["train"]
+    few = windows.thinned(50)
+    assert len(few) == 50
+    assert set(few.begins.tolist()) == {0, 200}
+    assert windows.thinned(10**6) is windows
+
+
+@pytest.mark.parametrize(("freq", "zone"), [("D", None), ("h", "Europe/Vienna"), ("W-MON", None)])
+def test_a_book_is_read_back_as_it_was(freq, zone):
+    table = to_series(shops(freq=freq, zone=zone), id_column="shop")
+    panel = Panel.of_series(table, "*/6/3")
+    book = Book.of(panel, 30)
+    arrays = {"mean": book.mean, "scale": book.scale, "context": book.context.to_numpy()}
+    again = restored(book.as_json(), table.frequency, panel.columns, arrays)
+    pd.testing.assert_frame_equal(again.context, book.context, check_freq=False)
+    assert (again.ids, again.lengths) == (book.ids, book.lengths) == (panel.ids, (30, 25, 30))
+    with pytest.raises(DataError, match="do not fit together"):
+        restored({**book.as_json(), "lengths": [30, 25]}, table.frequency, panel.columns, arrays)
+
+
+def test_new_series_are_scaled_by_their_own_rows():
+    panel = Panel.of_series(to_series(shops(), id_column="shop"), "*/6/3")
+    book = Book.of(panel, 30)
+    new = to_series(shops().assign(shop=lambda t: "x" + t["shop"]), id_column="shop")
+    known, own = (book.scalers(ids, new.frame, new.starts) for ids in (panel.ids, new.ids))
+    assert known == list(panel.scalers)
+    assert own[1].mean == (112.0,)

@@ -1,0 +1,157 @@
+"""One network of many series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.series import to_series
+from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.metrics import seasonal_error
+from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.short import suited_to_series
+from stanhop_app.runs.by_series import series_errors
+
+
+def shops(count=8, seed=0):
+    """Weekly waves of shops of different sizes, some of them young."""
+    generator, parts = np.random.default_rng(seed), []
+    for number in range(count):
+        length = 20 if number == 0 else 120 + 30 * number
+        days = np.arange(length)
+        sold = (10 + number) * (2 + np.sin(2 * np.pi * days / 7)) + generator.normal(size=length)
+        index = pd.date_range("2024-01-01", periods=length)
+        parts.append(pd.DataFrame({"shop": f"s{number}", "day": index, "sold": sold}))
+    return pd.concat(parts, ignore_index=True)
+
+
+OPTIONS = {
+    "horizon": 7,
+    "lookback": 28,
+    "split": "*/14/7",
+    "max_epochs": 1,
+    "progress": False,
+    "reading": {"id_column": "shop"},
+    "network": {"dim": 16, "patch_length": 7, "num_heads": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def many():
+    return STanHopForecaster(**OPTIONS).fit(shops())
+
+
+def test_all_series_are_forecast_long_by_the_names_of_the_table(many):
+    forecast = many.predict()
+    assert list(forecast.columns) == ["shop", "day", "sold"]
+    assert len(forecast) == 8 * 7
+    last = shops().groupby("shop")["day"].max()
+    first = forecast.groupby("shop")["day"].min()
+    assert ((first - last) == pd.Timedelta(days=1)).all()
+    assert many.predict(horizon=10).groupby("shop").size().eq(10).all()
+
+
+def test_a_series_is_forecast_alone_as_among_the_others(many):
+    whole = many.predict()
+    some = many.predict(ids=["s5", "s0"])
+    assert list(dict.fromkeys(some["shop"])) == ["s5", "s0"]
+    wanted = whole[whole["shop"] == "s5"]["sold"].to_numpy()
+    np.testing.assert_allclose(some["sold"].to_numpy()[:7], wanted, rtol=1e-5)
+
+
+def test_the_table_forecasts_what_the_kept_rows_do(many):
+    pd.testing.assert_frame_equal(many.predict(shops()), many.predict(), rtol=1e-6)
+
+
+def test_a_series_that_nobody_has_seen_is_forecast_in_its_own_units(many):
+    rows = shops().query("shop == 's5'")
+    new = many.predict(rows.assign(shop="new", sold=rows["sold"] * 1000))
+    old = many.predict(rows)
+    assert set(new["shop"]) == {"new"}
+    np.testing.assert_allclose(new["sold"], 1000 * old["sold"], rtol=0.05)
+    short = many.predict(rows.iloc[-3:].assign(shop="new"))
+    assert short["sold"].between(0, 60).all()
+
+
+def test_one_row_is_forecast_too(many):
+    assert len(many.predict(shops().query("shop == 's5'").iloc[-1:], horizon=2)) == 2
+
+
+def test_it_is_saved_and_read(many, tmp_path):
+    many.save(tmp_path / "run")
+    again = STanHopForecaster.load(tmp_path / "run")
+    pd.testing.assert_frame_equal(again.predict(), many.predict())
+    pd.testing.assert_frame_equal(again.predict(shops()), many.predict(shops()))
+    assert again.fitted_.series.ids == many.fitted_.series.ids
+
+
+def test_the_same_seed_gives_the_same_bits(many):
+    pd.testing.assert_frame_equal(
+        STanHopForecaster(**OPTIONS).fit(shops()).predict(), many.predict(), rtol=0, atol=0
+    )
+
+
+def test_the_order_of_the_rows_changes_nothing(many):
+    by_day = shops().sort_values(["day", "shop"])
+    again = STanHopForecaster(**OPTIONS).fit(by_day)
+    assert again.fitted_.fingerprint == many.fitted_.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "error", "message"),
+    [
+        (
+            shops().rename(columns={"sold": "price"}),
+            {},
+            DataError,
+            "missing: sold; unexpected: price",
+        ),
+        (shops().assign(day=shops()["day"].dt.tz_localize("UTC")), {}, DataError, "without a zone"),
+        (shops().iloc[::7], {}, DataError, "missing at frequency D, first 2024-01-02"),
+        (np.zeros((40, 1)), {}, OptionError, "X must be a long table"),
+        (None, {"ids": ["s99"]}, OptionError, "no series 's99'"),
+        (None, {"horizon": 0}, OptionError, "horizon must be in"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(many, table, more, error, message):
+    with pytest.raises(error, match=message) as caught:
+        many.predict(table, **more)
+    assert "\n" not in str(caught.value)
+
+
+def test_ids_of_a_wide_table_are_refused(fitted):
+    with pytest.raises(OptionError, match="ids choose among many series"):
+        fitted.predict(ids=["a"])
+
+
+def test_errors_of_each_series_are_those_of_its_own_numbers():
+    table = shops()
+    panel = Panel.of_series(to_series(table, id_column="shop"), "*/14/7")
+    last = Predictor(predict=lambda x: x[:, -1:].expand(-1, 7, -1), lookback=28)
+    made = series_errors(last, panel.windows(28, 7)["test"], panel, 7)
+    assert list(made.index) == [f"s{i}" for i in range(8)]
+    for name, rows in table.groupby("shop"):
+        sold = rows["sold"].to_numpy()
+        error = np.abs(sold[-7:] - sold[-8])
+        assert made.loc[name, "mae"] == pytest.approx(error.mean(), rel=1e-5)
+        smape = (200 * error / (np.abs(sold[-7:]) + np.abs(sold[-8]))).mean()
+        assert made.loc[name, "smape"] == pytest.approx(smape, rel=1e-5)
+        train = sold[: max(len(sold) - 21, 0)]
+        if len(train) > 7:
+            naive = seasonal_error(train[:, None], 7)[0]
+            assert made.loc[name, "mase"] == pytest.approx(error.mean() / naive, rel=1e-5)
+        else:
+            assert np.isnan(made.loc[name, "mase"])
+
+
+def test_options_follow_the_median_series():
+    table = to_series(shops(), id_column="shop")
+    assert suited_to_series(table, 7) | {"loss": 0, "batch_size": 0, "epoch_windows": 0} == {
+        "split": "*/14/7",
+        "lookback": 56,
+        "patch_length": 7,
+        "loss": 0,
+        "batch_size": 0,
+        "epoch_windows": 0,
+    }
