@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from stanhop_app.cli.flags import names
 from stanhop_app.cli.options import (
     as_trained,
     check_outputs,
@@ -11,6 +12,7 @@ from stanhop_app.cli.options import (
     data_options,
     echo,
     force_option,
+    listed,
     output_option,
     page_option,
     read_data,
@@ -29,6 +31,7 @@ FORMATS = ("csv", "parquet", "json")
 @click.argument("data", required=False)
 @config_option
 @click.option("--horizon", type=int, help="Time steps to forecast. Default: the trained horizon.")
+@listed("ids", "Series to forecast, by name, of a run of many: H1,H2. Default: all.", kind=names)
 @click.option(
     "--format",
     "format_",
@@ -54,6 +57,7 @@ def command(
     run: Path,
     data: str | None,
     horizon: int | None,
+    ids: list[str] | None,
     format_: str | None,
     output: Path | None,
     plot: Path | None,
@@ -91,7 +95,11 @@ def command(
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
-    prediction = forecaster.predict(table, horizon)
+    if ids is not None and not many:
+        raise click.UsageError(f"{run}: is a run of one table; leave --ids out.")
+    if many and (plot is not None or explained):
+        raise click.UsageError(f"{run}: is a run of many series; leave --plot and --explain out.")
+    prediction = forecaster.predict(table, horizon, **({} if ids is None else {"ids": ids}))
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(
             f"{run}: was fitted on an array without time stamps; use it from Python."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def suit_series(forecaster: "STanHopForecaster", table: "SeriesTable") -> None:
     """Let split, lookback, patches, loss and batches follow the series, where nobody chose them."""
-    from stanhop_app.forecasting.short import suited_to_series
+    from stanhop_app.forecasting.suited import suited_to_series
     from stanhop_app.training.folder import is_main_process
 
     source = click.get_current_context().get_parameter_source

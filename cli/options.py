@@ -168,7 +168,13 @@ def read_source(
 
 
 def open_run(
-    path: Path, data: str | None, options: dict[str, Any], command: str, *, needed: bool = True
+    path: Path,
+    data: str | None,
+    options: dict[str, Any],
+    command: str,
+    *,
+    needed: bool = True,
+    many: bool = False,
 ) -> "Run":
     """The run that a command is about, with its table, which is read as the one of the training was.
 
@@ -178,12 +184,17 @@ def open_run(
         options: how the user wants it read.
         command: for the message that asks for a table.
         needed: whether there must be a table; else it is read only where it was named.
+        many: whether the command takes runs of many series.
     """
     from stanhop_app.datasets import DATASETS
 
     from stanhop_app.runs.run import Run
 
     run = Run.open(path)
+    if run.fitted.series is not None and not many:
+        raise click.UsageError(
+            f"{path}: is a run of many series; stanhop {command} takes runs of one table."
+        )
     if data is None:
         if not needed:
             return run

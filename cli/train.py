@@ -165,7 +165,7 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
     from stanhop_app.data.frame import frame_frequency
     from stanhop_app.data.frequency import season_length
     from stanhop_app.data.windows import split_rows
-    from stanhop_app.forecasting.short import suited
+    from stanhop_app.forecasting.suited import suited
     from stanhop_app.training.folder import is_main_process
 
     rows, horizon = len(frame), forecaster.horizon
@@ -185,7 +185,7 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
 def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
     """Let lookback and patches follow the rows, where they are too few for a default that nobody chose."""
     from stanhop_app.data.frequency import season_length
-    from stanhop_app.forecasting.short import longest_lookback, short_patches
+    from stanhop_app.forecasting.suited import longest_lookback, short_patches
     from stanhop_app.training.folder import is_main_process
 
     if not is_default("lookback"):

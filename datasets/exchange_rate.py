@@ -9,9 +9,9 @@ import pandas as pd
 from stanhop_app.datasets import cache
 
 SHA256 = "0127465b51e3cd3c360f8eb2be30cfd294689a2a55903eb8245aafc396626c7f"
-"""Of the published numbers."""
+"""Checksum of the published numbers."""
 TABLE = "96e69bdffcb4ac6cf6690ffb096155f561949926251a90bc6a1de1ea46868358"
-"""Of the table made of them."""
+"""Checksum of the table that is made of them."""
 URL = (
     "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/"
     "exchange_rate/exchange_rate.txt.gz"

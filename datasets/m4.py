@@ -25,7 +25,7 @@ class M4:
     name: str
     """In file names: Hourly."""
     hours: int
-    """Of a step."""
+    """Hours in a step."""
     train: str
     """SHA-256 of the competition's file of training values."""
     test: str

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from stanhop_app import datasets as datasets
     from stanhop_app import layers as layers
     from stanhop_app.forecasting.forecaster import STanHopForecaster as STanHopForecaster
-    from stanhop_app.forecasting.forecaster import forecast as forecast
+    from stanhop_app.forecasting.suited import forecast as forecast
     from stanhop_app.models.stanhop import STanHopConfig as STanHopConfig
     from stanhop_app.models.stanhop import STanHopNet as STanHopNet
 
 _HOMES = {
     "STanHopForecaster": "stanhop_app.forecasting.forecaster",
-    "forecast": "stanhop_app.forecasting.forecaster",
+    "forecast": "stanhop_app.forecasting.suited",
     "STanHopConfig": "stanhop_app.models.stanhop",
     "STanHopNet": "stanhop_app.models.stanhop",
 }

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts
+from stanhop_app.ui import parts, series
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.figures.curves import curves_figure, heat_figure
@@ -17,7 +17,10 @@ LONGEST = 20_000
 def show() -> None:
     """The page."""
     st.title("Forecast")
-    name, run = parts.choose_run()
+    name, run = parts.choose_run(many=True)
+    if run.fitted.series is not None:
+        series.show(name, run)
+        return
     forecaster = run.forecaster
     table = parts.upload(
         "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
@@ -48,6 +51,7 @@ def show() -> None:
     )
     figure = forecast_figure(history[chosen].iloc[-int(shown) :], prediction[chosen], title=title)
     parts.show(figure, "forecast")
+    st.caption(f"By a model {forecaster.seen_}.")
     st.download_button(
         "Download the forecast (CSV)",
         prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),

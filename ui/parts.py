@@ -19,6 +19,7 @@ from stanhop_app.ui import UPLOAD_MEGABYTES, runs
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import reading_of
+from stanhop_app.data.series import SeriesTable, read_any
 from stanhop_app.errors import ArtefactError, StanhopError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
@@ -63,8 +64,12 @@ def _load(name: str, modified: float) -> Run:
     return Run.open(runs.inside(name))
 
 
-def choose_run() -> tuple[str, Run]:
-    """A widget for the run; its name and the run. Stops the page with an error where it is damaged."""
+def choose_run(*, many: bool = False) -> tuple[str, Run]:
+    """A widget for the run; its name and the run. Stops the page with an error where it is damaged.
+
+    Args:
+        many: whether the page can show a run of many series; else it says so, and stops.
+    """
     names = [*runs.run_names(), SAMPLE]
     for strange in runs.strange_names():
         st.sidebar.warning(f"{strange}: its name is not UTF-8; rename it to open it here.")
@@ -75,10 +80,16 @@ def choose_run() -> tuple[str, Run]:
     if asked is not None and asked not in names:
         st.sidebar.error(f"{asked!r} is no run in {runs.root()}.")
     try:
-        return chosen, open_run(chosen)
+        run = open_run(chosen)
     except ERRORS as error:
         st.error(str(error))
         st.stop()
+    if run.fitted.series is not None and not many:
+        st.info(
+            "This page is about runs of one table; this run is of many series: see its forecasts."
+        )
+        st.stop()
+    return chosen, run
 
 
 def open_run(name: str) -> Run:
@@ -176,10 +187,10 @@ def dataset(name: str) -> pd.DataFrame:
 @st.cache_data(show_spinner="Reading the upload…", max_entries=4)
 def _parse(
     content: bytes, name: str, digest: str, options: dict[str, Any], hints: dict[str, Any]
-) -> pd.DataFrame:
+) -> pd.DataFrame | SeriesTable:
     stream = io.BytesIO(content)
     stream.name = name
-    return read_frame(stream, hints=hints, **options)
+    return read_any(stream, hints=hints, **options)
 
 
 def upload_content(label: str) -> Any:
@@ -194,25 +205,24 @@ def upload_content(label: str) -> Any:
     return file
 
 
-def parse(
-    file: Any, options: dict[str, Any], hints: dict[str, Any] | None = None
-) -> pd.DataFrame | None:
-    """An uploaded table, read as asked, with what was done to it; None where it cannot be, with the error."""
+def parse(file: Any, options: dict[str, Any], hints: dict[str, Any] | None = None) -> Any:
+    """An uploaded table, read as asked, with what was done to it; None where it cannot be, with the error.
+
+    It is a frame, or a `SeriesTable` where it is a long table of many series.
+    """
     content = file.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     try:
-        frame = _parse(content, file.name, digest, options, hints or {})
+        table = _parse(content, file.name, digest, options, hints or {})
     except ERRORS as error:
         st.error(f"{file.name}: {error}")
         return None
-    for note in frame.attrs["notes"]:
+    for note in table.notes if isinstance(table, SeriesTable) else table.attrs["notes"]:
         st.caption(f"{file.name}: {note}")
-    return frame
+    return table
 
 
-def upload(
-    label: str, options: dict[str, Any], hints: dict[str, Any] | None = None
-) -> pd.DataFrame | None:
+def upload(label: str, options: dict[str, Any], hints: dict[str, Any] | None = None) -> Any:
     """A widget for a CSV, Parquet or Excel file; None while there is none, or with the error shown."""
     file = upload_content(label)
     return None if file is None else parse(file, options, hints)

@@ -14,6 +14,7 @@ from stanhop_app.ui.fields import widget
 
 from stanhop_app.command_line import flags
 from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.models.config import STanHopConfig, default_clip
 from stanhop_app.options import defaults_of
@@ -109,7 +110,12 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     frame = parts.parse(content, given)
     if frame is None:
         return None, reading
-    st.caption(f"{len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} on")
+    if isinstance(frame, SeriesTable):
+        st.caption(
+            f"{len(frame):,} series, {len(frame.frame):,} rows x {len(frame.frame.columns)} columns"
+        )
+    else:
+        st.caption(f"{len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} on")
     return content.getvalue(), reading
 
 

@@ -32,7 +32,7 @@ class Book:
 
     @classmethod
     def of(cls, panel: Panel, rows: int) -> "Book":
-        """That of a panel, with the last ``rows`` rows of each series."""
+        """The book of a panel, with the last ``rows`` rows of each series."""
         spans = [(max(first, last - rows), last) for first, last in panel.spans]
         kept = np.concatenate([np.arange(first, last) for first, last in spans])
         return cls(

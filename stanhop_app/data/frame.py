@@ -42,7 +42,7 @@ class Arranged:
     stamps: Stamps
     """Where the time stamps were read from, as they were written."""
     times: pd.DatetimeIndex
-    """Of the rows of ``frame``."""
+    """Time stamps of the rows of ``frame``."""
     notes: tuple[str, ...]
     """Sentences on what was done."""
     proved: Mapping[str, Any]

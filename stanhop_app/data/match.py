@@ -1,9 +1,13 @@
 """Whether a table is one that a trained model can read. Nothing here needs torch."""
 
+from dataclasses import replace
+from typing import Any
+
 import pandas as pd
 
 from stanhop_app.data.frame import frame_frequency, time_index
 from stanhop_app.data.frequency import is_weekly
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import DataError
 
@@ -69,3 +73,34 @@ def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
             f"the table has frequency {frame_frequency(frame)}, but the forecaster was trained on "
             f"{frequency}; resample it."
         )
+
+
+def match_series(
+    table: Any, many: bool, columns: list[str], frequency: str | None, context: pd.DataFrame
+) -> SeriesTable:
+    """Many series with their columns in the trained order.
+
+    Args:
+        table: a `SeriesTable`; anything else is refused.
+        many: whether the forecaster was trained on many series.
+        columns: that it was trained on.
+        frequency: that it was trained on.
+        context: the rows that it keeps.
+
+    Raises:
+        DataError: if one of the two is of many series and the other is not, or columns, frequency or zone
+            differ.
+    """
+    if not many or not isinstance(table, SeriesTable):
+        trained, given = ("many series", "one table") if many else ("one table", "many series")
+        raise DataError(
+            f"the forecaster was trained on {trained}, and this is {given}; say joint=True or False "
+            "(--joint, --each), as for the training."
+        )
+    if table.frequency != frequency:
+        raise DataError(
+            f"the table has frequency {table.frequency}, but the forecaster was trained on {frequency}; "
+            "resample it."
+        )
+    match_zone(table.frame, context)
+    return replace(table, frame=match_columns(table.frame, columns))

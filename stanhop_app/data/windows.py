@@ -187,7 +187,7 @@ def series_windows(
 
     A training window reads the whole lookback where the training rows of its series hold one such
     window. Of a shorter series those count that read at least half of what comes before their targets, as
-    in `stanhop_app.forecasting.short`. Windows of the other parts read what there is.
+    in `stanhop_app.forecasting.suited`. Windows of the other parts read what there is.
 
     Args:
         values: (N, C) scaled.

@@ -5,15 +5,19 @@ chooses (penalties, lookbacks, shares, steps, weights between the parts) on the 
 it chose is fitted again on every row. The final model itself has no score: that of the split stands for it.
 """
 
+import os
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stanhop_app.data.panel import Panel
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.linear import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
+from stanhop_app.training.folder import FINAL, is_main_process, is_of_a_run
 from stanhop_app.training.loop import train
 
 SUMMED, JUDGED = 2**18, 2**15
@@ -92,3 +96,17 @@ def fit_final(
         network.linear = refit_linear(linear, windows.thinned(SUMMED)).module()
         network.mixture = scored.mixture.clone()
     return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps)
+
+
+def final_folder(folder: Path, *, resume: bool) -> Path:
+    """Where the final model's checkpoint is kept; an earlier one is removed, unless it is gone on with.
+
+    Raises:
+        OptionError: if something else is there.
+    """
+    path = folder / FINAL
+    if os.path.lexists(path) and not is_of_a_run(path):
+        raise OptionError(f"{path}: is no folder of a run; remove it, or choose another --output.")
+    if not resume and is_main_process():
+        shutil.rmtree(path, ignore_errors=True)
+    return path

@@ -18,13 +18,12 @@ from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split, Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.combination import Combination, join
-from stanhop_app.forecasting.final import JUDGED, SUMMED, Final, fit_final
+from stanhop_app.forecasting.final import JUDGED, SUMMED, Final, final_folder, fit_final
 from stanhop_app.forecasting.linear import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
-from stanhop_app.training.folder import final_folder
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,23 +12,21 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from stanhop_app.data.frame import frame_frequency, to_frame
-from stanhop_app.data.frequency import season_length
-from stanhop_app.data.match import match_columns, match_frequency, match_zone
+from stanhop_app.data.frame import to_frame
+from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import DataError, OptionError, TableWarning
+from stanhop_app.errors import OptionError, TableWarning
 from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import score_all
 from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import forecast_after, forecast_series
-from stanhop_app.forecasting.short import suited
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.options import check_known
@@ -445,25 +443,9 @@ class STanHopForecaster(BaseEstimator):
         return self.matched(table)
 
     def matched(self, table: Any) -> SeriesTable:
-        """Many series with their columns in the network's order.
-
-        Raises:
-            DataError: if there are no or not the trained columns, or another frequency.
-        """
-        fitted = self.fitted_
-        if fitted.series is None or not isinstance(table, SeriesTable):
-            which = ("one wide table", "many") if fitted.series is None else ("many series", "one")
-            raise DataError(
-                f"the forecaster was trained on {which[0]}, and this is {which[1]}; say joint=True or False "
-                "(--joint, --each), as for the training."
-            )
-        if table.frequency != fitted.frequency:
-            raise DataError(
-                f"the table has frequency {table.frequency}, but the forecaster was trained on "
-                f"{fitted.frequency}; resample it."
-            )
-        match_zone(table.frame, fitted.context)
-        return replace(table, frame=match_columns(table.frame, self.columns_))
+        """Many series with their columns in the network's order (`match_series`)."""
+        many = self.fitted_.series is not None
+        return match_series(table, many, self.columns_, self.frequency_, self.context_)
 
     def _read(self, X: Any, *, fitted: bool) -> Any:
         """Check a table and return it with its columns in the network's order."""
@@ -498,31 +480,6 @@ class STanHopForecaster(BaseEstimator):
             )
         names = self.columns_ if fitted else [f"x{i}" for i in range(array.shape[1])]
         return pd.DataFrame(array, columns=names)
-
-
-def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
-    """Fit a forecaster on all rows of a frame and forecast the steps after the last one.
-
-    Args:
-        frame: history, as for `STanHopForecaster.fit`.
-        horizon: steps.
-        **options: of `STanHopForecaster`. By default four fifths of the rows train and the rest, a horizon at
-            least, validates, as nothing is scored; lookback (512 steps at most) and patches follow the rows.
-
-    Raises:
-        DataError: for fewer rows than two horizons and two steps, and for what is wrong with the table.
-    """
-    reading = {name: options.pop(name) for name in ("missing", "frequency") if name in options}
-    frame = to_frame(frame, **reading, **(options.pop("reading", None) or {}))
-    if "lookback" not in options and "split" not in options:
-        chosen = suited(len(frame), horizon, season_length(str(frame_frequency(frame))))
-        network = {**chosen.pop("network"), **(options.pop("network", None) or {})}
-        options = {**chosen, **options, "network": network}
-    options.setdefault("split", "4/1/0")
-    fitted = STanHopForecaster(horizon=horizon, **options).fit(frame)
-    prediction = fitted.predict()
-    assert isinstance(prediction, pd.DataFrame)
-    return prediction
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

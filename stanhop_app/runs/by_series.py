@@ -38,14 +38,14 @@ def series_errors(
     windows_of = torch.zeros(count, dtype=torch.float64)
     for batch in windows.batches():
         x, truth = windows.gather(batch)
-        of = torch.searchsorted(starts, windows.begins[batch], right=True) - 1
-        units = scale[of][:, None], mean[of][:, None]
+        number = torch.searchsorted(starts, windows.begins[batch], right=True) - 1
+        units = scale[number][:, None], mean[number][:, None]
         y, forecast = (v.double() * units[0] + units[1] for v in (truth, predictor.predict(x)))
         error = (forecast - y).abs()
         size = (y.abs() + forecast.abs()).clamp_min(1e-300)
         for total, values in zip(sums, (error, error.square(), 200 * error / size), strict=True):
-            total.index_add_(0, of, values.mean(1))
-        windows_of.index_add_(0, of, torch.ones(len(of), dtype=torch.float64))
+            total.index_add_(0, number, values.mean(1))
+        windows_of.index_add_(0, number, torch.ones(len(number), dtype=torch.float64))
     there = windows_of > 0
     mae, mse, smape = (total[there] / windows_of[there][:, None] for total in sums)
     absolute, squared = naive_errors(panel, season)

@@ -20,7 +20,7 @@ from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.rolling import Predict
-from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.runs.config import EXPORTS, ExportConfig
 from stanhop_app.runs.exported import (
     CONTEXT,
@@ -28,7 +28,7 @@ from stanhop_app.runs.exported import (
     onnx_session,
 )
 from stanhop_app.runs.measures import calibration_batches
-from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
+from stanhop_app.runs.onnx import explain_failure, export_onnx, export_program, quantize_onnx
 from stanhop_app.runs.run import Run
 from stanhop_app.training.folder import (
     CONFIG,
@@ -85,6 +85,8 @@ def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> Expor
         DataError: if the table is not that of the training.
     """
     ExportConfig(to=to)
+    if run.fitted.series is not None:
+        raise OptionError("a run of many series cannot be exported; only runs of one table can.")
     if to == "onnx-int8" and run.panel is None:
         raise OptionError(
             "onnx-int8 is calibrated on training rows: give the table of the training."
@@ -142,7 +144,7 @@ def _convert(
             return 0
         export_onnx(network, window, path)
     except ConversionError as error:
-        raise ExportError(_explain(network.config, to, str(error))) from error
+        raise ExportError(explain_failure(network.config, to, str(error))) from error
     if to == "onnx":
         return 0
     batches = [batch.numpy() for batch in calibration_batches(parts["train"])]
@@ -261,19 +263,6 @@ def _accept(to: str, difference: float, errors: Mapping[str, Mapping[str, float]
             f"the network's {mse['network']:.5f}"
         )
     raise ExportError(f"the export was refused: {reason}; try another --to.")
-
-
-def _explain(config: STanHopConfig, to: str, reason: str) -> str:
-    """What could not be exported, and what to do."""
-    what = f"association {config.association!r}"
-    other = "association softmax1, softmax, sparsemax or entmax15"
-    if "memory" in (config.feed_forward, config.projection):
-        what += " with memory layers"
-        other += ", or dense layers"
-    hint = f"train with {other}"
-    if to != "torch-export":
-        hint = f"try --to torch-export, or {hint}"
-    return f"a network of {what} {reason}; {hint}."
 
 
 def _eager(network: STanHopNet) -> Predict:

@@ -11,6 +11,7 @@ from stanhop_app.errors import OptionError
 from stanhop_app.files import write_hashed
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.baselines import save_baselines
+from stanhop_app.forecasting.final import final_folder
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.runs.memorization import memorization_warning
@@ -22,7 +23,6 @@ from stanhop_app.training.folder import (
     HISTORY,
     STEPS,
     check_folder,
-    final_folder,
     is_main_process,
     read_config,
     writing,

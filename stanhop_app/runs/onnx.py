@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from stanhop_app.errors import ConversionError, ExportError
 from stanhop_app.files import write_atomic
-from stanhop_app.models.config import FLOAT_PARTS
+from stanhop_app.models.config import FLOAT_PARTS, STanHopConfig
 
 INPUT, OUTPUT = "window", "forecast"
 """Names of the one input and the one output of an ONNX file."""
@@ -183,3 +183,16 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+def explain_failure(config: STanHopConfig, to: str, reason: str) -> str:
+    """What could not be exported, and what to do."""
+    what = f"association {config.association!r}"
+    other = "association softmax1, softmax, sparsemax or entmax15"
+    if "memory" in (config.feed_forward, config.projection):
+        what += " with memory layers"
+        other += ", or dense layers"
+    hint = f"train with {other}"
+    if to != "torch-export":
+        hint = f"try --to torch-export, or {hint}"
+    return f"a network of {what} {reason}; {hint}."

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -179,20 +178,6 @@ def is_of_a_run(path: Path) -> bool:
         return path.is_dir() and not path.is_symlink() and all(map(is_of_a_run, path.iterdir()))
     known = path.name in OF_A_RUN or any(is_hashed(path.name, name) for name in OF_A_RUN)
     return known or is_part(path.name)
-
-
-def final_folder(folder: Path, *, resume: bool) -> Path:
-    """Where the final model's checkpoint is kept; an earlier one is removed, unless it is gone on with.
-
-    Raises:
-        OptionError: if something else is there.
-    """
-    path = folder / FINAL
-    if os.path.lexists(path) and not is_of_a_run(path):
-        raise OptionError(f"{path}: is no folder of a run; remove it, or choose another --output.")
-    if not resume and is_main_process():
-        shutil.rmtree(path, ignore_errors=True)
-    return path
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import urllib.error
 
+import numpy as np
 import pytest
 from stanhop_app.datasets import DATASETS, etth1
 
@@ -36,12 +37,60 @@ def fail(text):
     return source
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.fixture
+def shared(project, monkeypatch, tmp_path):
+    """Files of data sets that are handed out beside the project, where they are."""
+    folder = project.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the files of this data set are not here")
+    monkeypatch.setenv("STANHOP_DATA_DIR", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["etth1", "sample"])
 def test_every_data_set_is_what_its_entry_says(name):
     frame = datasets.load(name)
     assert frame.shape == (DATASETS[name].rows, DATASETS[name].variates)
     assert frame.notna().all(axis=None)
     assert frame.index.freqstr == "h"
+
+
+def test_exchange_rates_are_on_business_days(shared):
+    frame = datasets.load("exchange-rate")
+    assert frame.shape == (DATASETS["exchange-rate"].rows, DATASETS["exchange-rate"].variates)
+    assert frame.index.freqstr == "B"
+    assert frame["Australia"].iloc[0] == 0.7855
+
+
+@pytest.mark.parametrize(("name", "last"), [("m4-hourly", 48), ("m4-weekly", 13)])
+def test_m4_is_the_competition(shared, name, last):
+    """Seasonal naive scores what the competition published of it: 13.912 and 1.193; 9.161 and 2.777."""
+    frame, entry = datasets.load(name), DATASETS[name]
+    assert len(frame) == entry.rows
+    assert frame["unique_id"].nunique() == entry.series
+    assert entry.split.endswith(f"/{last}")
+    season, smape, mase = {48: (24, 13.912, 1.193), 13: (1, 9.161, 2.777)}[last]
+    errors = []
+    for _, rows in frame.groupby("unique_id"):
+        y = rows["y"].to_numpy()
+        known, truth = y[:-last], y[-last:]
+        error = np.abs(truth - np.resize(known[-season:], last))
+        scale = np.abs(known[season:] - known[:-season]).mean()
+        guess = np.resize(known[-season:], last)
+        errors.append(
+            [(200 * error / (np.abs(truth) + np.abs(guess))).mean(), error.mean() / scale]
+        )
+    assert np.mean(errors, axis=0) == pytest.approx([smape, mase], abs=5e-4)
+
+
+def test_another_file_by_the_name_of_m4_is_refused(project, tmp_path, monkeypatch):
+    (tmp_path / "Hourly-train.csv").write_text("V1,V2\nH1,3\n")
+    monkeypatch.setenv("STANHOP_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(
+        DataError, match=r"Hourly-train.csv: checksum does not match.*STANHOP_DATA_DIR"
+    ):
+        datasets.load("m4-hourly")
 
 
 def test_etth1_is_the_known_table(etth1):
@@ -52,7 +101,9 @@ def test_etth1_is_the_known_table(etth1):
 
 
 def test_an_unknown_name_is_answered_with_the_list():
-    with pytest.raises(ValueError, match="unknown data set 'etth9'; choose one of: etth1, sample"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'etth9'; choose one of: etth1, exchange-rate"
+    ):
         datasets.load("etth9")
 
 

@@ -10,7 +10,7 @@ from stanhop_app.data.series import to_series
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.forecasting.predictor import Predictor
-from stanhop_app.forecasting.short import suited_to_series
+from stanhop_app.forecasting.suited import suited_to_series
 from stanhop_app.runs.by_series import series_errors
 
 
@@ -108,7 +108,7 @@ def test_the_order_of_the_rows_changes_nothing(many):
             "missing: sold; unexpected: price",
         ),
         (shops().assign(day=shops()["day"].dt.tz_localize("UTC")), {}, DataError, "without a zone"),
-        (shops().iloc[::7], {}, DataError, "missing at frequency D, first 2024-01-02"),
+        (shops().iloc[::7], {}, DataError, "only 3 of 15 time stamps at frequency D exist"),
         (np.zeros((40, 1)), {}, OptionError, "X must be a long table"),
         (None, {"ids": ["s99"]}, OptionError, "no series 's99'"),
         (None, {"horizon": 0}, OptionError, "horizon must be in"),

@@ -99,7 +99,7 @@ def test_data_that_do_not_fit_are_said(model, data, message):
         load_corpus(model, data, length=32, vocab_size=300)
 
 
-def test_short_and_broken_texts_are_said(tmp_path):
+def test_suited_and_broken_texts_are_said(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("a few words only, " * 20)
     with pytest.raises(DataError, match=r"short\.txt, .* part: has .* tokens, a block needs 512"):

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/m4/m4.py [m4-hourly m4-weekly] [--seeds 0,1,2] [--output m4.json]
 
-Options are those that `stanhop train` takes of itself for many series. A cell is one fit; its forecasts with both
-parts, one or none fitted again on all rows are judged, and seasonal naive. sMAPE and MASE are means over the
-series, OWA their mean relative to Naive2, as in the competition.
+Options are those that `stanhop train` takes of itself for many series. A cell is one fit; its forecasts with
+both parts, one or none fitted again on all rows are judged, and seasonal naive. sMAPE and MASE are means over
+the series, OWA their mean relative to Naive2, as in the competition.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from stanhop_app.datasets import DATASETS, load
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.series import to_series
-from stanhop_app.forecasting.short import suited_to_series
+from stanhop_app.forecasting.suited import suited_to_series
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.studies.cells import fill, open_results
 

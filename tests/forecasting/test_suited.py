@@ -6,7 +6,7 @@ import pytest
 
 from stanhop_app import forecast
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.short import longest_lookback, short_patches, suited
+from stanhop_app.forecasting.suited import longest_lookback, short_patches, suited
 
 
 def series(rows, frequency, season):

@@ -1,12 +1,15 @@
-"""What suits the rows that there are: lookback and patches of short series, and of many."""
+"""Options that suit the rows that there are, of short series and of many, and a forecast with them."""
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from stanhop_app.data.frame import frame_frequency
 from stanhop_app.data.frequency import season_length
-from stanhop_app.data.series import SeriesTable
+from stanhop_app.data.series import SeriesTable, take_any
 from stanhop_app.errors import DataError
+from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.models.config import STanHopConfig
 
 LONGEST = 512
@@ -88,3 +91,36 @@ def suited_to_series(table: SeriesTable, horizon: int) -> dict[str, Any]:
         "batch_size": 256,
         "epoch_windows": 2**17,
     }
+
+
+def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
+    """Fit a forecaster on all rows of a table and forecast the steps after the last one.
+
+    Args:
+        frame: history, as for `STanHopForecaster.fit`.
+        horizon: steps.
+        **options: of `STanHopForecaster`. By default four fifths of the rows train and the rest, a horizon at
+            least, validates, as nothing is scored; lookback (512 steps at most) and patches follow the
+            rows. Of many series see `suited_to_series`.
+
+    Raises:
+        DataError: for fewer rows than two horizons and two steps, and for what is wrong with the table.
+    """
+    reading = {name: options.pop(name) for name in ("missing", "frequency") if name in options}
+    table = take_any(frame, **reading, **(options.pop("reading", None) or {}))
+    if isinstance(table, SeriesTable):
+        chosen = suited_to_series(table, horizon)
+        chosen["split"] = f"*/{2 * horizon}/0"
+        chosen["network"] = {"patch_length": chosen.pop("patch_length")}
+        chosen["training"] = {"epoch_windows": chosen.pop("epoch_windows")}
+    elif "lookback" not in options and "split" not in options:
+        chosen = suited(len(table), horizon, season_length(str(frame_frequency(table))))
+    else:
+        chosen = {"split": "4/1/0"}
+    for name in ("network", "training"):
+        if name in chosen:
+            chosen[name] = {**chosen[name], **(options.pop(name, None) or {})}
+    fitted = STanHopForecaster(horizon=horizon, **{**chosen, **options}).fit(table)
+    prediction = fitted.predict()
+    assert isinstance(prediction, pd.DataFrame)
+    return prediction

@@ -1,0 +1,91 @@
+"""Forecast of a run of many series: one chosen by its name, and the errors of all."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.ui import parts
+
+from stanhop_app.data.reading import reading_of
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.runs.run import Run
+
+MOST = 5000
+"""Series whose forecasts are made for one download; more are left to the command line."""
+
+
+def show(name: str, run: Run) -> None:
+    """The page, below its title and the choice of the run."""
+    forecaster, fitted = run.forecaster, run.fitted
+    assert fitted.series is not None
+    options, hints = reading_of(run.source)
+    known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency, "joint": False}
+    told = {key: value for key, value in options.items() if value is not None}
+    table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
+    history = fitted.kept_series() if table is None else table
+    left, middle, right = st.columns(3)
+    horizon = int(
+        left.number_input(
+            "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
+        )
+    )
+    chosen = middle.selectbox("Series, by its name", history.ids, key="series")
+    column = right.selectbox("Column", forecaster.columns_, key="variates")
+    try:
+        prediction = forecaster.predict(table, horizon, ids=[chosen])
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    assert isinstance(prediction, pd.DataFrame)
+    _draw(history.chosen([chosen]), prediction, column, run)
+    st.caption(f"{len(history.ids):,} series; by a model {forecaster.seen_}.")
+    _errors(run)
+    _download(run, table, history, horizon)
+    parts.reproduce(
+        f"stanhop forecast {parts.folder(name)} --ids {chosen} --horizon {horizon}",
+        f"from stanhop_app.runs.run import Run\n\nrun = Run.open({parts.literal(name)})\n"
+        f"print(run.forecaster.predict(horizon={horizon}, ids=[{chosen!r}]))",
+    )
+
+
+def _draw(history: SeriesTable, prediction: pd.DataFrame, column: str, run: Run) -> None:
+    """History and forecast of one series."""
+    future = prediction.set_index(prediction.columns[1])[[column]]
+    title = (
+        f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
+        f"trained on {run.source.get('data', 'a frame')}"
+    )
+    parts.show(forecast_figure(history.frame[[column]], future, title=title), "forecast")
+
+
+def _errors(run: Run) -> None:
+    """Errors of every series on the last part, the worst first."""
+    rows = (run.metrics or {}).get("variates")
+    if not rows:
+        return
+    table = pd.DataFrame(rows).T.sort_values("mase", ascending=False)
+    table.index.name = run.fitted.series.id_name if run.fitted.series is not None else "series"
+    with st.expander("Errors of every series, the worst first"):
+        st.caption(
+            f"Means over windows of the last part of split {run.fitted.split}, in its own units."
+        )
+        st.dataframe(table)
+
+
+def _download(run: Run, table: Any, history: SeriesTable, horizon: int) -> None:
+    """A button that downloads the forecasts of all series."""
+    if len(history.ids) > MOST:
+        st.caption(f"Forecasts of more than {MOST:,} series: use stanhop forecast.")
+        return
+    if not st.toggle("Forecast all series", key="all"):
+        return
+    whole = run.forecaster.predict(table, horizon)
+    assert isinstance(whole, pd.DataFrame)
+    st.download_button(
+        "Download all forecasts (CSV)",
+        whole.to_csv(index=False, lineterminator="\n"),
+        file_name="forecasts.csv",
+        mime="text/csv",
+        key="download",
+    )
