@@ -176,11 +176,7 @@ def fit(
     """
     panel, network, training = prepared.panel, prepared.network, prepared.training
     learn, validation = prepared.windows["train"], prepared.windows["validation"].thinned(JUDGED)
-    log = None
-    if outlier_steps is not None:
-        batch = validation.gather(torch.arange(min(len(validation), training.batch_size)))[0]
-        file = None if run_folder is None else run_folder / OUTLIERS
-        log = OutlierLog(batch, outlier_steps, file=file)
+    log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
         network.deep,
         ForecastTask(learn, validation, training.loss),
@@ -229,3 +225,13 @@ def fit(
         ),
         outliers=None if log is None else log.table(),
     )
+
+
+def _outlier_log(
+    validation: Windows, batch_size: int, steps: int | None, folder: Path | None
+) -> OutlierLog | None:
+    """What measures outliers on the first validation windows every so many steps, if that is asked for."""
+    if steps is None:
+        return None
+    batch = validation.gather(torch.arange(min(len(validation), batch_size)))[0]
+    return OutlierLog(batch, steps, file=None if folder is None else folder / OUTLIERS)
