@@ -87,8 +87,8 @@ def command(
         raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
     kind = format_ or ending
     forecaster = load_forecaster(run, trust=trust)
-    many = getattr(getattr(forecaster, "fitted_", None), "series", None) is not None
-    reader = reader_of(forecaster.fitted_ if many else None)
+    fitted = getattr(forecaster, "fitted_", None)
+    many, reader = fitted is not None and fitted.series is not None, reader_of(fitted)
     table = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader)

@@ -184,7 +184,7 @@ def _regular(
     """
     rules, edges = filling(missing), [*starts.tolist(), len(flat)]
     known: set[bytes] = set()
-    holes = flat.isna().to_numpy().any(axis=1)
+    holes = np.isnan(flat.to_numpy()).any(axis=1)
     parts, filled = [], 0
     for number, (first, last) in enumerate(pairwise(edges)):
         part = flat.iloc[first:last]

@@ -192,7 +192,7 @@ def fit(
         watch=log,
     )
     book = Book.of(panel, network.config.lookback) if panel.is_many else None
-    combination, linear = None, None
+    rows, combination, linear = panel.frame.iloc[-network.config.lookback :].copy(), None, None
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation)
@@ -204,9 +204,7 @@ def fit(
         split=panel.split,
         borders=panel.total_borders,
         num_rows=len(panel),
-        context=panel.frame.iloc[-network.config.lookback :].copy()
-        if book is None
-        else book.context,
+        context=rows if book is None else book.context,
         series=book,
         fingerprint=panel.fingerprint,
         history=history,
