@@ -89,16 +89,16 @@ def command(
     forecaster = load_forecaster(run, trust=trust)
     fitted = getattr(forecaster, "fitted_", None)
     many, reader = fitted is not None and fitted.series is not None, reader_of(fitted)
+    if ids is not None and not many:
+        raise click.UsageError(f"{run}: is a run of one table; leave --ids out.")
+    if many and (plot is not None or explained):
+        raise click.UsageError(f"{run}: is a run of many series; leave --plot and --explain out.")
     table = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader)
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
-    if ids is not None and not many:
-        raise click.UsageError(f"{run}: is a run of one table; leave --ids out.")
-    if many and (plot is not None or explained):
-        raise click.UsageError(f"{run}: is a run of many series; leave --plot and --explain out.")
     prediction = forecaster.predict(table, horizon, **({} if ids is None else {"ids": ids}))
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(

@@ -1,6 +1,6 @@
 """What `stanhop train` says and chooses of a long table as many series."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.options import echo
@@ -31,6 +31,22 @@ def suit_series(forecaster: "STanHopForecaster", table: "SeriesTable") -> None:
     if is_main_process() and chosen:
         words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items())
         echo(f"many series: {words}")
+
+
+def as_suited(asked: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as they were asked for, with what `suit_series` made of those that nobody chose."""
+    source = click.get_current_context().get_parameter_source
+
+    def default(name: str) -> bool:
+        return source(name) == click.core.ParameterSource.DEFAULT
+
+    flat = {n: saved[n] for n in ("split", "lookback", "loss", "batch_size") if default(n)}
+    nested = {
+        group: {**asked[group], name: saved[group][name]}
+        for group, name in (("network", "patch_length"), ("training", "epoch_windows"))
+        if default(name)
+    }
+    return {**asked, **flat, **nested}
 
 
 def describe_series(data: str, panel: "Panel") -> None:

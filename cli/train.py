@@ -83,13 +83,10 @@ def command(
     stanhop train etth1
     stanhop train sales.csv --horizon 7 --lookback 56 --patch-length 7 --output runs/sales
     """
-    from stanhop_app.cli.many import describe_series, suit_series
-
-    from stanhop_app.data.panel import Panel
-    from stanhop_app.data.series import SeriesTable, read_any
     from stanhop_app.runs.making import make_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
+    _by_protocol(data, options)
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
@@ -103,16 +100,7 @@ def command(
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    table = read_data(data, read, reader=read_any)
-    if isinstance(table, SeriesTable):
-        suit_series(forecaster, table)
-        panel, proved = Panel.of_series(table, forecaster.split), dict(table.proved)
-    else:
-        _split_short(forecaster, table)
-        panel, proved = Panel.of(table, forecaster.split), table.attrs["reading"]
-        _shorten(forecaster, panel)
-    if is_main_process():
-        describe_series(data, panel) if panel.is_many else _describe(data, panel)
+    panel, proved = _panel(data, read, forecaster)
     try:
         report = make_run(
             forecaster,
@@ -138,6 +126,41 @@ def command(
 
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
+
+
+def _by_protocol(data: str, options: dict[str, Any]) -> None:
+    """Horizon and split of the published protocol of a data set that has one, where nobody chose them."""
+    from stanhop_app.datasets import DATASETS
+
+    entry = None if Path(data).exists() else DATASETS.get(data)
+    for name in ("horizon", "split"):
+        value = getattr(entry, name, None)
+        if value is not None and is_default(name):
+            options[name] = value
+            echo(f"{data}: --{name} {value}, as published")
+
+
+def _panel(
+    data: str, read: dict[str, Any], forecaster: "STanHopForecaster"
+) -> tuple["Panel", dict[str, Any]]:
+    """The table, split, with options that suit its rows; and what it proved of how it is written."""
+    from stanhop_app.cli.many import describe_series, suit_series
+
+    from stanhop_app.data.panel import Panel
+    from stanhop_app.data.series import SeriesTable, read_any
+    from stanhop_app.training.folder import is_main_process
+
+    table = read_data(data, read, reader=read_any)
+    if isinstance(table, SeriesTable):
+        suit_series(forecaster, table)
+        panel, proved = Panel.of_series(table, forecaster.split), dict(table.proved)
+    else:
+        _split_short(forecaster, table)
+        panel, proved = Panel.of(table, forecaster.split), table.attrs["reading"]
+        _shorten(forecaster, panel)
+    if is_main_process():
+        describe_series(data, panel) if panel.is_many else _describe(data, panel)
+    return panel, proved
 
 
 def _check_input(data: str, devices: int) -> None:
@@ -224,6 +247,8 @@ def _describe(data: str, panel: "Panel") -> None:
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:
     """Refuse to take a finished run of other options or other data for this one."""
+    from stanhop_app.cli.many import as_suited
+
     from stanhop_app.files import to_json
     from stanhop_app.training.folder import read_config
 
@@ -236,6 +261,8 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
         }  # what `_shorten` made of them
     if is_default("split") and saved["split"].endswith("/0"):
         asked["split"] = saved["split"]  # what `_split_short` made of it
+    if config.get("series") is not None:
+        asked = as_suited(asked, saved)
     for name, value in saved.items():
         if asked[name] != value:
             raise click.UsageError(

@@ -58,13 +58,18 @@ class Report:
         return {
             "split": self.split,
             "model": self.model,
-            "scores": {str(name): row.to_dict() for name, row in self.table.iterrows()},
-            "variates": {
-                str(name): {k: None if np.isnan(v) else v for k, v in row.items()}
-                for name, row in self.variates.iterrows()
-            },
+            "scores": _plain(self.table),
+            "variates": _plain(self.variates),
             "warning": self.warning,
         }
+
+
+def _plain(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+    """A table row by row; what is not a number is None, as JSON has none."""
+    return {
+        str(name): {str(k): None if np.isnan(v) else v for k, v in row.items()}
+        for name, row in table.iterrows()
+    }
 
 
 def choose_season(panel: Panel, season: int | None = None) -> int:

@@ -245,6 +245,85 @@ def test_three_years_of_months_are_trained_without_a_flag(stanhop, tmp_path):
     assert len(out.splitlines()) == 13
 
 
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory):
+    """A long table of shops that opened at different times, and a run on it."""
+    folder = tmp_path_factory.mktemp("shops")
+    rows = ["shop,day,sold"]
+    for number in range(5):
+        days = pd.date_range("2024-01-01", periods=70 + 20 * number)
+        sold = (number + 1) * (2 + np.sin(np.arange(len(days)) * 2 * np.pi / 7))
+        pairs = zip(days.strftime("%Y-%m-%d"), sold, strict=True)
+        rows += [f"0{number},{day},{value:.3f}" for day, value in pairs]
+    (folder / "shops.csv").write_text("\n".join(rows) + "\n")
+    words = ["--horizon", "7", "--id-column", "shop", "--max-steps", "3", "--dim", "16", "--quiet"]
+    assert run(["train", str(folder / "shops.csv"), *words, "-o", str(folder / "run")]) == 0
+    return folder
+
+
+def test_many_series_are_trained_with_what_suits_them(stanhop, shops, tmp_path):
+    words = ("--horizon", 7, "--id-column", "shop", "--max-steps", 2, "--dim", 16, "--quiet")
+    code, out, err = stanhop("train", shops / "shops.csv", *words, "-o", tmp_path / "run")
+    assert code == 0, err
+    assert "many series: --split */14/7, --lookback 41, --patch-length 7, --loss mae" in err
+    assert "5 series of 70 to 150 rows x 1 columns" in err
+    assert "test mase" in out
+    assert stanhop("train", shops / "shops.csv", *words, "-o", tmp_path / "run")[0] == 2
+    code, _, err = stanhop("train", shops / "shops.csv", *words, "-o", tmp_path / "run", "--resume")
+    assert code == 0, err
+    assert "finished already" in err
+
+
+def test_many_series_are_forecast_long(stanhop, shops, tmp_path):
+    code, out, err = stanhop("forecast", shops / "run")
+    assert code == 0, err
+    assert out.splitlines()[0] == "shop,day,sold"
+    assert out.splitlines()[1].startswith("00,2024-03-11,")
+    assert len(out.splitlines()) == 1 + 5 * 7
+    code, some, _ = stanhop("forecast", shops / "run", "--ids", "03,01", "--horizon", 2)
+    assert [line.split(",")[0] for line in some.splitlines()[1:]] == ["03", "03", "01", "01"]
+    code, again, err = stanhop("forecast", shops / "run", shops / "shops.csv")
+    assert code == 0, err
+    pd.testing.assert_frame_equal(*(pd.read_csv(io.StringIO(t)) for t in (out, again)), rtol=1e-5)
+    (tmp_path / "one.csv").write_text("shop,day,sold\nnew,2024-05-01,3\n")
+    code, out, err = stanhop("forecast", shops / "run", tmp_path / "one.csv", "--format", "json")
+    assert code == 0, err
+    assert [row["shop"] for row in json.loads(out)] == ["new"] * 7
+
+
+def test_many_series_are_evaluated_each(stanhop, shops):
+    code, out, err = stanhop("evaluate", shops / "run", shops / "shops.csv")
+    assert code == 0, err
+    assert "STanHop-Net per series, original units, test" in out
+    facts = json.loads(stanhop("evaluate", shops / "run", shops / "shops.csv", "--json")[1])
+    assert sorted(facts["variates"]) == ["00", "01", "02", "03", "04"]
+    assert facts["model"] == "split"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("forecast", "RUN", "--plot", "p.html"), "leave --plot and --explain out"),
+        (("forecast", "RUN", "--ids", "99"), "no series '99'; there are 5, such as 00, 01"),
+        (("export", "RUN"), "stanhop export takes runs of one table"),
+        (("outliers", "RUN", "DATA"), "stanhop outliers takes runs of one table"),
+        (("forecast", "RUN", "WIDE"), "no column names the series"),
+    ],
+)
+def test_what_many_series_cannot_do_is_one_line(stanhop, shops, csv, words, message):
+    named = {"RUN": shops / "run", "DATA": shops / "shops.csv", "WIDE": csv}
+    code, _, err = stanhop(*(named.get(word, word) for word in words))
+    assert code in (2, 3)
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_ids_of_a_run_of_one_table_are_refused(stanhop, trained):
+    code, _, err = stanhop("forecast", trained, "--ids", "a")
+    assert code == 2
+    assert "is a run of one table; leave --ids out" in err
+
+
 def test_data_are_listed_described_and_fetched(stanhop, csv):
     code, out, _ = stanhop("data", "list")
     assert code == 0

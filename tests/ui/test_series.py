@@ -1,0 +1,74 @@
+"""The dashboard with a run of many series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import errors, figures, open_page
+from stanhop_app.cli.group import run
+from stanhop_app.ui import runs
+
+
+def forecast_page():
+    from stanhop_app.ui import forecast
+
+    forecast.show()
+
+
+def outliers_page():
+    from stanhop_app.ui import outliers
+
+    outliers.show()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with one run of many series."""
+    folder = tmp_path_factory.mktemp("many") / "runs"
+    parts = []
+    for number in range(4):
+        days = pd.date_range("2024-01-01", periods=80 + 30 * number)
+        sold = np.random.default_rng(number).gamma(2.0, 5.0, size=len(days)).round(2)
+        parts.append(pd.DataFrame({"shop": f"0{number}", "day": days, "sold": sold}))
+    table = folder.parent / "shops.csv"
+    pd.concat(parts).to_csv(table, index=False)
+    words = ["--horizon", "7", "--id-column", "shop", "--max-steps", "2", "--dim", "16", "--quiet"]
+    assert run(["train", str(table), *words, "-o", str(folder / "shops")]) == 0
+    return folder
+
+
+@pytest.fixture
+def opened(root, monkeypatch):
+    monkeypatch.setattr(runs, "root", lambda: root)
+    return lambda function: open_page(function, run="shops")
+
+
+def test_a_series_is_chosen_by_its_name_and_drawn(opened):
+    app = opened(forecast_page)
+    assert errors(app) == []
+    assert list(app.selectbox(key="series").options) == ["00", "01", "02", "03"]
+    app.selectbox(key="series").set_value("02").run()
+    assert errors(app) == []
+    ((title, traces),) = figures(app)
+    assert title.startswith("02: 7 steps after 2024-05-19")
+    assert [trace["name"] for trace in traces] == ["history", "forecast"]
+    assert (
+        "4 series; by a model whose linear part was fitted on all 500 rows" in app.caption[0].value
+    )
+    codes = [code.value for code in app.code]
+    assert "--ids 02 --horizon 7" in codes[0]
+
+
+def test_the_worst_series_come_first_and_all_can_be_downloaded(opened):
+    app = opened(forecast_page)
+    table = app.dataframe[0].value
+    assert list(table.columns) == ["mae", "smape", "mase", "rmsse"]
+    assert table["mase"].is_monotonic_decreasing
+    app.toggle(key="all").set_value(True).run()
+    assert errors(app) == []
+    assert len(app.get("download_button")) == 1
+
+
+def test_pages_about_one_table_say_so(opened):
+    app = opened(outliers_page)
+    assert errors(app) == []
+    assert "this run is of many series" in app.info[0].value
