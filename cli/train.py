@@ -34,7 +34,7 @@ FORECAST = ("horizon", "lookback", "deep_lookback", "patch_length", "linear_skip
 OWN = ("horizon", "lookback", "association", "clip", "gate", "linear_skip")
 OWN_TRAINING = ("loss", "max_epochs", "learning_rate", "batch_size", "seed", "device")
 """Fields of the configs that are parameters of the forecaster."""
-NETWORK = flag_names(STanHopConfig, but=("num_variates", *OWN))
+NETWORK = flag_names(STanHopConfig, but=("num_variates", "holes", *OWN))
 TRAINING = flag_names(TrainingConfig, but=OWN_TRAINING)
 RUN = ("season", "outlier_steps", "novelty")
 FIRST = (
@@ -57,7 +57,7 @@ FIRST = (
 @data_options
 @flags(RunConfig, only=("split", "season", "final"), group="Forecast")
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
-@flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
+@flags(STanHopConfig, but=("num_variates", "holes", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")
 @output_option("Run folder. Default: runs/DATA-hHORIZON.")
 @flags(RunConfig, only=("outlier_steps", "novelty"), group="Output")
@@ -242,7 +242,7 @@ def _describe(data: str, panel: "Panel") -> None:
         f"{panel.index[-1]}, frequency {panel.frequency}"
     )
     if panel.frame.attrs["filled"]:
-        echo("scores include the values that were filled")
+        echo("scores include the values that were filled; with --missing mask they do not")
 
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:

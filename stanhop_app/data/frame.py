@@ -175,7 +175,11 @@ def regular(arranged: Arranged) -> pd.DataFrame:
     notes = list(arranged.notes)
     if config.calendar == "rows":
         notes.append(f"the rows are the calendar: {frame_frequency(filled)}")
-    count = int(holes.to_numpy().sum())
+    left = int(filled.isna().to_numpy().sum())
+    if left:
+        share = left / filled.size
+        notes.append(f"{left:,} values ({share:.1%}) are missing, and were left out (mask)")
+    count = int(holes.to_numpy().sum()) - left
     if count:
         columns = int(holes.any().sum())
         notes.append(

@@ -7,7 +7,7 @@ from stanhop_app.data.frequency import regular_grid
 from stanhop_app.data.reading import Filling
 from stanhop_app.errors import DataError
 
-CHOICES = "'interpolate', 'ffill' or 'zero'"
+CHOICES = "'interpolate', 'ffill', 'zero' or 'mask'"
 """What to say of filling: zero where no row means that nothing was sold."""
 
 
@@ -75,6 +75,8 @@ def _filled(column: pd.Series, name: str, rule: str) -> pd.Series:
     """A column whose holes are filled by a rule."""
     if rule == "zero":
         return column.fillna(0.0)
+    if rule == "mask" and not column.isna().all():
+        return column
     filled = column.ffill() if rule == "ffill" else column.interpolate("time", limit_area="inside")
     still = filled.isna()
     if still.all():

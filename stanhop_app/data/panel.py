@@ -194,7 +194,7 @@ class Panel:
             for scaler, (first, last) in zip(self.scalers, self.spans, strict=True)
         ]
         scaled = np.concatenate(parts)
-        far = np.argwhere(~(np.abs(scaled) <= FARTHEST))
+        far = np.argwhere(~(np.abs(scaled) <= FARTHEST) & ~np.isnan(self.values))
         if len(far):
             row, column = far[0]
             raise DataError(

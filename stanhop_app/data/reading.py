@@ -7,7 +7,7 @@ from typing import Any
 from stanhop_app.errors import OptionError
 from stanhop_app.options import check, option
 
-RULES = ("error", "interpolate", "ffill", "zero")
+RULES = ("error", "interpolate", "ffill", "zero", "mask")
 """What can be done about missing values and time stamps."""
 
 
@@ -48,8 +48,9 @@ class ReadingConfig:
     )
     missing: str = option(
         "error",
-        "What to do about missing values and time stamps: error, interpolate, ffill, or zero (no row means "
-        "nothing sold). By column: sales=zero,price=ffill, or ffill,sales=zero.",
+        "What to do about missing values and time stamps: error, interpolate, ffill, zero (no row means "
+        "nothing sold), or mask (left out of statistics, losses and scores). By column: "
+        "sales=zero,price=ffill, or ffill,sales=zero.",
         metavar="RULE",
         suggested=RULES,
     )
@@ -147,6 +148,12 @@ def filling(missing: str) -> Filling:
         else:
             rule = named.strip()
     return Filling(rule=rule, by_column=by_column)
+
+
+def masks(missing: str) -> bool:
+    """Whether an option such as ``ffill,price=mask`` leaves holes in a table."""
+    rules = filling(missing)
+    return rules.rule == "mask" or "mask" in rules.by_column.values()
 
 
 def reading_of(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

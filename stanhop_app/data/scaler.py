@@ -15,11 +15,13 @@ class Scaler:
     @classmethod
     def fit(cls, rows: np.ndarray) -> "Scaler":
         """Mean and deviation of (N, C) rows; a constant column gets scale 1."""
-        deviation = rows.std(axis=0)
-        deviation = np.where(deviation > 1e-12 * np.abs(rows).max(axis=0), deviation, 1.0)
-        return cls(
-            mean=tuple(rows.mean(axis=0).tolist()), scale=tuple(deviation.astype(float).tolist())
-        )
+        if np.isnan(rows).any():  # of the values that are known; a column of none is that of zeros
+            rows = np.ma.masked_invalid(rows)
+        deviation = np.asarray(rows.std(axis=0), dtype=np.float64)
+        largest = np.asarray(np.abs(rows).max(axis=0), dtype=np.float64)
+        deviation = np.where(deviation > 1e-12 * largest, deviation, 1.0)
+        mean = np.nan_to_num(np.ma.filled(rows.mean(axis=0), 0.0))
+        return cls(mean=tuple(mean.tolist()), scale=tuple(deviation.astype(float).tolist()))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """(..., C) original units -> (..., C) float32 scaled units."""

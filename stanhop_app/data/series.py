@@ -127,6 +127,9 @@ def to_series(
     notes = list(opened.notes)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
+    left = sum(int(part.isna().to_numpy().sum()) for part in parts)
+    if left:
+        notes.append(f"{left:,} values are missing, and were left out (mask)")
     return SeriesTable(
         frame=pd.concat(parts) if len(parts) > 1 else parts[0],
         starts=tuple((lengths.cumsum() - lengths).tolist()),
@@ -197,7 +200,7 @@ def _regular(
         whole = fill(steps, called, rules)
         if len(whole) == len(part):
             known.add(stamps)
-        filled += int(steps.isna().to_numpy().sum())
+        filled += int(steps.isna().to_numpy().sum()) - int(whole.isna().to_numpy().sum())
         parts.append(whole)
     return parts, filled
 

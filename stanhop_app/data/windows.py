@@ -6,6 +6,7 @@ Shape letters: B batch, T lookback, L horizon, C variates, N rows.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -85,6 +86,11 @@ class Windows:
     """First row that may no longer be one."""
     lookback: int
     horizon: int
+
+    @cached_property
+    def holes(self) -> bool:
+        """Whether some values are not known, which is NaN."""
+        return bool(self.values.isnan().any())
 
     def __len__(self) -> int:
         return max(self.last - self.horizon + 1 - max(self.first, self.lookback), 0)

@@ -95,7 +95,8 @@ def fit_dlinear(windows: Windows, validation: Windows, *, seed: int = 0) -> Pred
     with drawing(seed):
         model = DLinear(windows.lookback, windows.horizon)
         config = TrainingConfig(max_epochs=10, learning_rate=2e-3, seed=seed, device="cpu")
-        train(model, ForecastTask(windows, validation), config, progress=False)
+        task = ForecastTask(windows, validation, fill=True)
+        train(model, task, config, progress=False)
     return Predictor(predict=model, lookback=windows.lookback)
 
 

@@ -79,6 +79,9 @@ def sums(
             x, y = windows.gather(batch)
             b = linear[piece.fold](x)
             difference, left = (deep(x) - b).double(), (y - b).double()
+            if windows.holes:  # steps whose value nobody knows tell nothing
+                difference = torch.where(left.isnan(), 0.0, difference)
+                left = left.nan_to_num(0.0)
             total[0] += left.square().sum(0)
             total[1] += (left * difference).sum(0)
             total[2] += difference.square().sum(0)
@@ -161,9 +164,10 @@ def join(network: STanHopNet, linear: Sequence[LinearFit], validation: Windows) 
         linear: what `fit_linear` returned: the fit, then those without each fold.
         validation: windows that neither part was trained on.
     """
-    network.linear = linear[0].module()
+    network.linear = linear[0].module(network.config.holes)
     network.eval()
-    judged = sums(network.deep, [fit.module() for fit in linear[1:]], validation)
+    held_out = [fit.module(network.config.holes) for fit in linear[1:]]
+    judged = sums(network.deep, held_out, validation)
     combination = combine(judged, len(validation))
     network.mixture = combination.weights
     return combination

@@ -23,12 +23,12 @@ class Scores:
     """Errors of one predictor on one part, averaged over windows."""
 
     errors: Mapping[Pointwise, np.ndarray]
-    """Mean of every pointwise error of `METRICS`, (L, C)."""
+    """Mean of every pointwise error of `METRICS` over the values that are known, (L, C)."""
     windows: int
 
     def overall(self, metric: str) -> float:
         """Mean of a metric's pointwise error over steps and variates."""
-        return float(self.errors[METRICS[metric].error].mean())
+        return float(np.nanmean(self.errors[METRICS[metric].error]))
 
     @property
     def mse(self) -> float:
@@ -53,13 +53,15 @@ def score(
         mean=torch.tensor(scaler.mean, dtype=torch.float64),
         scale=torch.tensor(scaler.scale, dtype=torch.float64),
     )
+    known = torch.zeros(shape, dtype=torch.float64)
     for batch in windows.batches(batch_size):
         x, truth = windows.gather(batch)
-        forecast = predictor.predict(x).double()
+        forecast = predictor.on(windows, x).double()
+        known += (~truth.isnan()).sum(0)
         for error, total in sums.items():
-            total += error(truth.double(), forecast, units).sum(0)
+            total += error(truth.double(), forecast, units).nansum(0)
     return Scores(
-        errors={error: (total / len(windows)).numpy() for error, total in sums.items()},
+        errors={error: (total / known).numpy() for error, total in sums.items()},
         windows=len(windows),
     )
 

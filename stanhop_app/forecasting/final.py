@@ -93,7 +93,7 @@ def fit_final(
             progress=progress,
         )
     if linear is not None:
-        network.linear = refit_linear(linear, windows.thinned(SUMMED)).module()
+        network.linear = refit_linear(linear, windows.thinned(SUMMED)).module(config.holes)
         network.mixture = scored.mixture.clone()
     return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps)
 

@@ -16,7 +16,7 @@ from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import ReadingConfig, reading_of
+from stanhop_app.data.reading import ReadingConfig, masks, reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.data.windows import Split
@@ -170,7 +170,7 @@ class STanHopForecaster(BaseEstimator):
     def network_config(self, num_variates: int) -> STanHopConfig:
         """The architecture that ``fit`` builds for so many variates."""
         further = _checked(self.network, *self._groups()["network"], "network")
-        flat = self._own(STanHopConfig)
+        flat = {**self._own(STanHopConfig), "holes": masks(self.missing)}
         return STanHopConfig(num_variates=num_variates, **_plain({**flat, **further}))
 
     def training_config(self) -> TrainingConfig:
@@ -342,6 +342,7 @@ class STanHopForecaster(BaseEstimator):
                 self._predict_window,
                 lookback=fitted.lookback,
                 horizon=fitted.horizon if horizon is None else horizon,
+                holes=fitted.network.config.holes,
             )
         if ids is not None:
             raise OptionError(
@@ -354,6 +355,7 @@ class STanHopForecaster(BaseEstimator):
             lookback=fitted.lookback,
             horizon=fitted.horizon if horizon is None else horizon,
             frequency=fitted.frequency,
+            holes=fitted.network.config.holes,
         )
 
     def score(self, X: Any, y: object = None) -> float:
@@ -373,11 +375,11 @@ class STanHopForecaster(BaseEstimator):
         check_is_fitted(self)
         fitted = self.fitted_
         network, lookback = fitted.forecasting if final else fitted.network, fitted.lookback
-        named = {WHOLE: Predictor(predict=network, lookback=lookback)}
+        named: dict[str, torch.nn.Module] = {WHOLE: network}
         if network.config.linear_skip:
-            named[DEEP] = Predictor(predict=network.deep, lookback=lookback)
-            named[LINEAR] = Predictor(predict=network.linear, lookback=lookback)
-        return named
+            named |= {DEEP: network.deep, LINEAR: network.linear}
+        holes = network.config.holes
+        return {n: Predictor(predict=p, lookback=lookback, holes=holes) for n, p in named.items()}
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact: a folder with ``config.json`` and a file of tensors, no pickle.
@@ -424,9 +426,8 @@ class STanHopForecaster(BaseEstimator):
         return forecast
 
     def _panel(self, table: pd.DataFrame | SeriesTable) -> Panel:
-        if isinstance(table, SeriesTable):
-            return Panel.of_series(table, self.split)
-        return Panel.of(table, self.split)
+        many = isinstance(table, SeriesTable)
+        return Panel.of_series(table, self.split) if many else Panel.of(table, self.split)
 
     def _read_series(self, X: Any) -> SeriesTable:
         """Check a long table for a forecaster that was fitted on many series."""
@@ -434,8 +435,7 @@ class STanHopForecaster(BaseEstimator):
         if isinstance(X, SeriesTable):
             table = X
         elif is_table(X):
-            assert fitted.series is not None
-            told = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+            told = {"id_column": self.fitted_.kept_series().id_name, "frequency": fitted.frequency}
             hints = reading_of(self.source_)[1]
             table = to_series(X, hints=hints, **{**told, **_given(self._reading())})
         else:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from stanhop_app.data.folds import num_folds, pieces
 from stanhop_app.data.windows import Windows
+from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import LinearPart, from_last
 
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
@@ -90,9 +91,9 @@ class RidgeFit:
         """Mean over the variates."""
         return float(self.errors.mean())
 
-    def module(self) -> LinearPart:
-        """The map as a network module in float32."""
-        return as_module(self.weight)
+    def module(self, holes: bool = False) -> LinearPart:
+        """The map as a network module in float32; ``holes``: whether windows may have some."""
+        return as_module(self.weight, holes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,9 +112,9 @@ class LinearFit:
         share = (self.shares[:1] if uniform else self.shares)[:, None, None]
         return self.anchored.weight + share * (self.free.weight - self.anchored.weight)
 
-    def module(self) -> LinearPart:
-        """The map as a network module in float32."""
-        return as_module(self.weight)
+    def module(self, holes: bool = False) -> LinearPart:
+        """The map as a network module in float32; ``holes``: whether windows may have some."""
+        return as_module(self.weight, holes)
 
     def summary(self) -> dict[str, object]:
         """What validation chose, in plain numbers."""
@@ -154,21 +155,34 @@ def _sum_moments(
     cross = torch.zeros(sums, groups, lookback, horizon, dtype=torch.float64)
     energy = torch.zeros(sums, groups, dtype=torch.float64)
     counts = [0] * sums
+    known = torch.zeros(sums, groups, horizon, dtype=torch.float64) if windows.holes else None
     for batch, members in batches:
         x, y = windows.gather(batch)
+        x = between(x) if windows.holes else x
         parts = from_last(x), y - x[:, -1:]
         x, y = (rearrange(part, "b t c -> c b t") for part in parts)
         if pooled:
             x, y = (rearrange(part, "c b t -> 1 (c b) t") for part in (x, y))
         for group in range(groups):
-            own_gram, own_cross = x[group].T @ x[group], x[group].T @ y[group]
-            own_energy = y[group].square().sum(dtype=torch.float64)
+            target = y[group]
+            if known is not None:
+                for member in members:
+                    known[member, group] += (~target.isnan()).sum(0)
+                target = target.nan_to_num(0.0)
+            own_gram, own_cross = x[group].T @ x[group], x[group].T @ target
+            own_energy = target.square().sum(dtype=torch.float64)
             for member in members:
                 gram[member, group] += own_gram
                 cross[member, group] += own_cross
                 energy[member, group] += own_energy
         for member in members:
             counts[member] += len(batch) * (num_variates if pooled else 1)
+    if (
+        known is not None
+    ):  # as if every target were known: each step by its own share of the windows
+        shares = known / torch.tensor(counts, dtype=torch.float64)[:, None, None].clamp_min(1)
+        cross /= shares[:, :, None].clamp_min(1e-9)
+        energy /= shares.mean(-1).clamp_min(1e-9)
     return [
         Moments(gram=g, cross=c, energy=e, count=n)
         for g, c, e, n in zip(gram, cross, energy, counts, strict=True)
@@ -267,7 +281,11 @@ def fit_linear(train: Windows, validation: Windows) -> list[LinearFit]:
         keeps, returns = (tracker.fit() for tracker in pair)
         without = None if number == 0 else number - 1
         shares = choose_shares(
-            keeps.module(), returns.module(), validation, shared=shared, without=without
+            keeps.module(validation.holes),
+            returns.module(validation.holes),
+            validation,
+            shared=shared,
+            without=without,
         )
         fits.append(LinearFit(anchored=keeps, free=returns, shares=shares))
     return fits
@@ -338,6 +356,8 @@ def choose_shares(
             x, y = validation.gather(batch)
             alone = anchored(x)
             added = (free(x) - alone).double()
+            if validation.holes:  # steps whose value nobody knows tell nothing
+                added, y = torch.where(y.isnan(), 0.0, added), torch.where(y.isnan(), alone, y)
             agreement[piece.fold] += ((y - alone) * added).sum((0, 1))
             difference[piece.fold] += added.square().sum((0, 1))
             counts[piece.fold] += len(batch)
@@ -403,8 +423,8 @@ class _Best:
         return RidgeFit(weight=self.weight, options=tuple(self.options), errors=self.errors)
 
 
-def as_module(weight: Tensor) -> LinearPart:
-    """A map (C or 1, T, L) as a network module in float32."""
-    part = LinearPart(*weight.shape)
+def as_module(weight: Tensor, holes: bool) -> LinearPart:
+    """A map (C or 1, T, L) as a network module in float32; ``holes``: whether windows may have some."""
+    part = LinearPart(*weight.shape, holes=holes)
     part.weight = weight.float().contiguous()
     return part

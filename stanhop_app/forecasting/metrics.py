@@ -84,5 +84,7 @@ def seasonal_error(history: np.ndarray, season: int) -> np.ndarray:
     """
     if len(history) <= season:
         raise OptionError(f"history must be longer than season={season}, got {len(history)} rows.")
-    scale: np.ndarray = np.mean(np.abs(history[season:] - history[:-season]), axis=0)
+    steps = np.abs(history[season:] - history[:-season])
+    mean = np.nanmean if np.isnan(steps).any() else np.mean
+    scale: np.ndarray = mean(steps, axis=0)
     return scale

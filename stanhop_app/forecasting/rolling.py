@@ -30,6 +30,7 @@ def forecast_after(
     lookback: int,
     horizon: int,
     frequency: str | None = None,
+    holes: bool = False,
 ) -> pd.DataFrame | np.ndarray:
     """Forecast the steps after the last row of a table.
 
@@ -40,6 +41,7 @@ def forecast_after(
         lookback: rows that the model reads.
         horizon: steps forecast.
         frequency: of a calendar of a week, which time stamps do not know (`future_index`).
+        holes: whether the model takes windows with holes.
 
     Returns:
         A frame with future time stamps in original units; an array (horizon, C) if the rows have none.
@@ -54,6 +56,7 @@ def forecast_after(
             f"too few rows: {len(context)}, but a forecast needs the last {lookback} (lookback)."
         )
     window = scaler.transform(context.to_numpy(dtype=np.float64)[-lookback:])[None]
+    _check_holes(window, holes)
     values = scaler.inverse(_rolled(window, predict, lookback, horizon)[0])
     index = time_index(context)
     if index is None:
@@ -69,6 +72,7 @@ def forecast_series(
     *,
     lookback: int,
     horizon: int,
+    holes: bool = False,
 ) -> pd.DataFrame:
     """Forecast the steps after the last row of each of many series.
 
@@ -80,6 +84,7 @@ def forecast_series(
         predict: the model; beyond its own horizon the forecast rolls on from itself.
         lookback: rows that the model reads.
         horizon: steps forecast.
+        holes: whether the model takes windows with holes.
 
     Returns:
         A long frame: the ids, the time stamps, and the columns, in original units.
@@ -94,6 +99,7 @@ def forecast_series(
     for first in range(0, len(spans), AT_ONCE):
         some = range(first, min(first + AT_ONCE, len(spans)))
         windows = np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
+        _check_holes(windows, holes)
         scaled = _rolled(windows, predict, lookback, horizon)
         forecasts += [scalers[i].inverse(scaled[i - first]) for i in some]
     index = pd.DatetimeIndex(history.frame.index)
@@ -123,6 +129,14 @@ def _rolled(windows: np.ndarray, predict: Predict, lookback: int, horizon: int) 
         steps.append(predict(windows))
         windows = np.concatenate([windows, steps[-1]], axis=1)[:, -lookback:]
     return np.concatenate(steps, axis=1)[:, :horizon]
+
+
+def _check_holes(windows: np.ndarray, holes: bool) -> None:
+    if not holes and np.isnan(windows).any():
+        raise DataError(
+            "values are missing in the last rows, and the model was trained without holes; fill them "
+            "(missing, --missing), or train it with missing='mask'."
+        )
 
 
 def _check_horizon(horizon: int) -> None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stanhop_app.data.windows import Windows
+from stanhop_app.models.holes import between
 from stanhop_app.training.config import Loss
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -18,9 +19,19 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class ForecastTask:
-    """Training and validation windows of one table; see `stanhop_app.training.task.Task`."""
+    """Training and validation windows of a table; see `stanhop_app.training.task.Task`.
 
-    def __init__(self, train: Windows, validation: Windows, loss: Loss = "mse"):
+    Args:
+        train: windows that are learned from.
+        validation: windows that say when to stop.
+        loss: "mse", "mae" or "huber".
+        fill: whether the model takes no windows with holes, and they are filled for it (`between`).
+    """
+
+    def __init__(
+        self, train: Windows, validation: Windows, loss: Loss = "mse", *, fill: bool = False
+    ):
+        self.holes, self.fill = train.holes or validation.holes, fill
         self.train, self.validation = train, validation
         self.train_size, self.validation_size = len(train), len(validation)
         self._loss = LOSSES[loss]
@@ -32,6 +43,11 @@ class ForecastTask:
         self.validation = replace(self.validation, values=values)
 
     def loss(self, model: nn.Module, indices: Tensor, *, validation: bool) -> Tensor:
-        """Mean loss over windows, steps and variates, in scaled units."""
+        """Mean loss over windows, steps and variates whose value is known, in scaled units."""
         x, y = (self.validation if validation else self.train).gather(indices)
-        return self._loss(model(x), y)
+        if not self.holes:
+            return self._loss(model(x), y)
+        forecast, known = model(between(x) if self.fill else x), ~y.isnan()
+        if not known.any():  # a gradient of zero, not none
+            return 0.0 * forecast.sum()
+        return self._loss(forecast[known], y[known])

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.models.config import STanHopConfig as STanHopConfig
+from stanhop_app.models.holes import between
 
 
 class CoarseGrain(nn.Module):
@@ -56,6 +57,8 @@ class DeepPart(nn.Module):
         patches = math.ceil(config.deep_steps / patch)
         options = config.block()
         self.embedding = dense(patch, dim)
+        if config.holes:
+            self.missing = nn.Linear(patch, dim, bias=False)
         self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
         self.variate_position = nn.Parameter(0.02 * torch.randn(config.num_variates, 1, dim))
         self.blocks = nn.ModuleList(
@@ -89,6 +92,8 @@ class DeepPart(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
         """(B, T, C) -> (B, L, C), both in the same units."""
         x = rearrange(x[:, -self.config.deep_steps :], "b t c -> b c t")
+        if self.config.holes:
+            return rearrange(self._with_holes(x), "b c l -> b l c")
         if not self.config.instance_norm:
             return rearrange(self._network(x), "b c l -> b l c")
         mean = x.mean(-1, keepdim=True)
@@ -96,14 +101,35 @@ class DeepPart(nn.Module):
         out = self._network((x - mean) / deviation) * deviation + mean
         return rearrange(out, "b c l -> b l c")
 
-    def _network(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B C L"]:
-        """(B, C, T) -> (B, C, L)."""
+    def _with_holes(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B C L"]:
+        """(B, C, T) -> (B, C, L), where values that are not known are NaN.
+
+        Mean and deviation are those of the known values. A hole holds what lies on the line between its
+        neighbours, and an embedding of its own says that it is one.
+        """
+        known = ~x.isnan()
+        x = rearrange(between(rearrange(x, "b c t -> b t c")), "b t c -> b c t")
+        if not self.config.instance_norm:
+            return self._network(x, known)
+        count = known.sum(-1, keepdim=True).clamp_min(1)
+        mean = (x * known).sum(-1, keepdim=True) / count
+        variance = ((x - mean).square() * known).sum(-1, keepdim=True) / count
+        deviation = (variance + 1e-5).sqrt()
+        return self._network((x - mean) / deviation, known) * deviation + mean
+
+    def _network(
+        self, x: Float[Tensor, "B C T"], known: Tensor | None = None
+    ) -> Float[Tensor, "B C L"]:
+        """(B, C, T) -> (B, C, L); of windows with holes also which values are known."""
         batch, _, length = x.shape
         patch = self.config.patch_length
         missing = -length % patch
         if missing:
             x = torch.cat([x[..., :1].expand(-1, -1, missing), x], dim=-1)
         x = self.embedding(rearrange(x, "b c (p t) -> b c p t", t=patch))
+        if known is not None:
+            holes = nn.functional.pad((~known).to(x.dtype), (missing, 0))
+            x = x + self.missing(rearrange(holes, "b c (p t) -> b c p t", t=patch))
         x = x + self.patch_position + self.variate_position
         levels = [x]
         for i, block in enumerate(self.blocks):
@@ -138,12 +164,14 @@ class LinearPart(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, num_variates: int, lookback: int, horizon: int):
+    def __init__(self, num_variates: int, lookback: int, horizon: int, *, holes: bool = False):
         super().__init__()
+        self.holes = holes
         self.register_buffer("weight", torch.zeros(num_variates, lookback, horizon))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
-        """(B, T, C) -> (B, L, C)."""
+        """(B, T, C) -> (B, L, C); of windows with holes, if there may be some, after `between`."""
+        x = between(x) if self.holes else x
         windows = rearrange(from_last(x), "b t c -> c b t")
         change = torch.matmul(windows, self.weight)
         return rearrange(change, "c b l -> b l c") + x[:, -1:]
@@ -168,7 +196,8 @@ class STanHopNet(nn.Module):
         self.config = config
         self.deep = DeepPart(config)
         if config.linear_skip:
-            self.linear = LinearPart(config.num_variates, config.lookback, config.horizon)
+            sizes = config.num_variates, config.lookback, config.horizon
+            self.linear = LinearPart(*sizes, holes=config.holes)
             self.register_buffer("mixture", torch.ones(config.horizon, config.num_variates))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:

@@ -5,6 +5,8 @@ References:
     International Journal of Forecasting 36 (2020), sMAPE and MASE as in M4: means over the series.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import torch
@@ -35,27 +37,28 @@ def series_errors(
     scale = torch.tensor([s.scale for s in panel.scalers], dtype=torch.float64)
     starts = torch.tensor(panel.starts)
     sums = torch.zeros(3, count, columns, dtype=torch.float64)
-    windows_of = torch.zeros(count, dtype=torch.float64)
+    known = torch.zeros(count, columns, dtype=torch.float64)
     for batch in windows.batches():
         x, truth = windows.gather(batch)
         number = torch.searchsorted(starts, windows.begins[batch], right=True) - 1
         units = scale[number][:, None], mean[number][:, None]
-        y, forecast = (v.double() * units[0] + units[1] for v in (truth, predictor.predict(x)))
+        made = predictor.on(windows, x)
+        y, forecast = (v.double() * units[0] + units[1] for v in (truth, made))
         error = (forecast - y).abs()
         size = (y.abs() + forecast.abs()).clamp_min(1e-300)
         for total, values in zip(sums, (error, error.square(), 200 * error / size), strict=True):
-            total.index_add_(0, number, values.mean(1))
-        windows_of.index_add_(0, number, torch.ones(len(number), dtype=torch.float64))
-    there = windows_of > 0
-    mae, mse, smape = (total[there] / windows_of[there][:, None] for total in sums)
+            total.index_add_(0, number, values.nansum(1))
+        known.index_add_(0, number, (~error.isnan()).sum(1).double())
+    there = (known > 0).any(1)
+    mae, mse, smape = (total[there] / known[there] for total in sums)
     absolute, squared = naive_errors(panel, season)
     rows = {
-        "mae": mae.numpy().mean(1),
-        "smape": smape.numpy().mean(1),
+        "mae": np.nanmean(mae.numpy(), axis=1),
+        "smape": np.nanmean(smape.numpy(), axis=1),
         "mase": _ratio(mae.numpy(), absolute[there.numpy()]),
         "rmsse": _ratio(mse.sqrt().numpy(), np.sqrt(squared[there.numpy()])),
     }
-    names = [name for name, known in zip(panel.ids, there.tolist(), strict=True) if known]
+    names = [name for name, has in zip(panel.ids, there.tolist(), strict=True) if has]
     return pd.DataFrame(rows, index=pd.Index(names, name=panel.id_name))
 
 
@@ -67,7 +70,10 @@ def naive_errors(panel: Panel, season: int) -> tuple[np.ndarray, np.ndarray]:
         rows = panel.values[first : first + split.train]
         if len(rows) > season:
             steps = rows[season:] - rows[:-season]
-            absolute[number], squared[number] = np.abs(steps).mean(0), (steps**2).mean(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of columns that hold no value
+                absolute[number] = np.nanmean(np.abs(steps), axis=0)
+                squared[number] = np.nanmean(steps**2, axis=0)
     return absolute, squared
 
 

@@ -62,8 +62,10 @@ def make_run(
     check_folder(folder, read_config, resume=resume, force=force)
     prepared = forecaster.prepare(panel)
     season = choose_season(panel, season)
-    if novelty and panel.is_many:
-        raise OptionError("novelty (--novelty) is told for one table only, not for many series.")
+    if novelty and (panel.is_many or prepared.network.config.holes):
+        raise OptionError(
+            "novelty (--novelty) is told for one table without holes, not for many series or --missing mask."
+        )
     with writing(folder) if is_main_process() else nullcontext():
         # Again, now that no other process can change it.
         check_folder(folder, read_config, resume=resume, force=force)
@@ -82,7 +84,8 @@ def make_run(
         run = Run(forecaster=forecaster, folder=folder, panel=panel)
         report, baselines = fit_and_score(run, season)
         if is_main_process():
-            if not panel.is_many:  # every window would be compared with those of all series
+            # Every window would be compared with those of all series; distances know no holes.
+            if not panel.is_many and not run.fitted.network.config.holes:
                 report = replace(report, warning=memorization_warning(run))
             beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
             if novelty:

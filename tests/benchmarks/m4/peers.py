@@ -1,10 +1,10 @@
-"""Peers on M4, in an environment of their own (`pip install statsforecast neuralforecast`), not the project's.
+"""Peers on M4, in an environment of their own: `pip install statsforecast neuralforecast`.
 
     python tests/benchmarks/m4/peers.py m4-hourly.csv 48 24 --output peers.json
 
-The table is the long one that `stanhop data fetch m4-hourly` makes and names; its last horizon is the test. Models
-are as their authors recommend: AutoETS and AutoTheta with the season, NHITS with an input of five horizons and
-its own defaults. Nothing of `stanhop` is imported. A model that is in the JSON is not run again.
+The table is the long one that `stanhop data fetch m4-hourly` makes and names; its last horizon is the test.
+Models are as their authors recommend: AutoETS and AutoTheta with the season, NHITS with an input of five
+horizons and its own defaults. Nothing of `stanhop` is imported. A model in the JSON is not run again.
 """
 
 import argparse
@@ -18,7 +18,9 @@ import pandas as pd
 MODELS = ("AutoTheta", "AutoETS", "NHITS")
 
 
-def forecasts(name: str, known: pd.DataFrame, horizon: int, season: int, frequency: str) -> pd.DataFrame:
+def forecasts(
+    name: str, known: pd.DataFrame, horizon: int, season: int, frequency: str
+) -> pd.DataFrame:
     """What a model forecasts of every series, a long frame with its name as a column."""
     if name == "NHITS":
         from neuralforecast import NeuralForecast
@@ -36,8 +38,10 @@ def forecasts(name: str, known: pd.DataFrame, horizon: int, season: int, frequen
     return StatsForecast(models=[model], freq=frequency, n_jobs=1).forecast(df=known, h=horizon)
 
 
-def judged(known: pd.DataFrame, truth: pd.DataFrame, made: pd.DataFrame, name: str, season: int) -> dict[str, float]:
-    """sMAPE and MASE, means over the series."""
+def judged(
+    known: pd.DataFrame, truth: pd.DataFrame, made: pd.DataFrame, name: str, season: int
+) -> dict[str, float]:
+    """SMAPE and MASE, means over the series."""
     both = truth.merge(made, on=["unique_id", "ds"], validate="one_to_one")
     assert len(both) == len(truth)
     error = (both["y"] - both[name]).abs()
@@ -51,7 +55,9 @@ def judged(known: pd.DataFrame, truth: pd.DataFrame, made: pd.DataFrame, name: s
 
 def main() -> None:
     """Run the models that the JSON does not have yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("table", type=Path)
     parser.add_argument("horizon", type=int)
     parser.add_argument("season", type=int)
