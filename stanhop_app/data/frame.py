@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import code_of, numeric
@@ -22,13 +21,10 @@ from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.stamps import Stamps, take_times
 from stanhop_app.data.table import read_table
-from stanhop_app.data.times import day_comes_first, order_hint
+from stanhop_app.data.times import check_years, day_comes_first, order_hint
 from stanhop_app.data.weekly import Weekly, rows_hint
 from stanhop_app.data.zones import clock_hint, find_zone, in_zone, with_known_zone
 from stanhop_app.errors import DataError
-
-YEARS = (1678, 2261)
-"""First and last year whose time stamps nanoseconds can tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +142,7 @@ def taken(
     table = _checked(to_pandas(table), name)
     stamps = take_times(table, name, config, hints or {})
     notes += stamps.notes
-    _check_years(stamps.times, name)
+    check_years(stamps.times, name)
     table, times = _in_zone(stamps.table, stamps.times, name, config, notes)
     if config.time_zone is None and times.tz is not None and (hints or {}).get("time_zone"):
         times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
@@ -226,16 +222,6 @@ def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
     return table
-
-
-def _check_years(times: pd.DatetimeIndex, name: str) -> None:
-    far = (times.year < YEARS[0]) | (times.year > YEARS[1])
-    if far.any():
-        row = int(np.flatnonzero(far)[0])
-        raise DataError(
-            f"{name}: {int(far.sum())} time stamps lie outside of the years {YEARS[0]} to {YEARS[1]}, "
-            f"first in row {row + 1}: {times[row]}."
-        )
 
 
 def _in_zone(

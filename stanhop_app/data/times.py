@@ -23,7 +23,9 @@ TIMES_OF_DAY = (
     "T%H:%M",
     "T%H:%M:%S",
 )
-EARLIEST = 1678
+YEARS = (1678, 2261)
+"""First and last year whose time stamps nanoseconds can tell."""
+EARLIEST = YEARS[0]
 """Years before are taken for a misread date."""
 
 
@@ -262,3 +264,14 @@ def _is_regular(times: pd.DatetimeIndex, frequency: str | None) -> bool:
         return len(regular_grid(stamps, "", frequency)) == len(stamps)
     except DataError:
         return False
+
+
+def check_years(times: pd.DatetimeIndex, name: str) -> None:
+    """Refuse time stamps that nanoseconds cannot tell, naming the first row."""
+    far = (times.year < YEARS[0]) | (times.year > YEARS[1])
+    if far.any():
+        row = int(np.flatnonzero(far)[0])
+        raise DataError(
+            f"{name}: {int(far.sum())} time stamps lie outside of the years {YEARS[0]} to {YEARS[1]}, "
+            f"first in row {row + 1}: {times[row]}."
+        )

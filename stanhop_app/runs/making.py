@@ -12,6 +12,7 @@ from stanhop_app.files import write_hashed
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.baselines import save_baselines
 from stanhop_app.forecasting.final import final_folder
+from stanhop_app.forecasting.fitted import Prepared
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.runs.memorization import memorization_warning
@@ -62,10 +63,8 @@ def make_run(
     check_folder(folder, read_config, resume=resume, force=force)
     prepared = forecaster.prepare(panel)
     season = choose_season(panel, season)
-    if novelty and (panel.is_many or prepared.network.config.holes):
-        raise OptionError(
-            "novelty (--novelty) is told for one table without holes, not for many series or --missing mask."
-        )
+    if novelty:
+        _check_novelty(prepared)
     with writing(folder) if is_main_process() else nullcontext():
         # Again, now that no other process can change it.
         check_folder(folder, read_config, resume=resume, force=force)
@@ -106,3 +105,10 @@ def make_run(
                 (folder / name).unlink(missing_ok=True)
             final_folder(folder, resume=False)
     return report
+
+
+def _check_novelty(prepared: Prepared) -> None:
+    if prepared.panel.is_many or prepared.network.config.holes:
+        raise OptionError(
+            "novelty (--novelty) is told for one table without holes, not for many series or --missing mask."
+        )
