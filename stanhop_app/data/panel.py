@@ -107,6 +107,13 @@ class Panel:
         panel = cls.of(table.frame, split, starts=table.starts, ids=table.ids)
         return replace(panel, id_name=table.id_name, steps=table.frequency)
 
+    @classmethod
+    def of_any(cls, table: pd.DataFrame | SeriesTable, split: str) -> "Panel":
+        """The panel of a wide table, or of many series."""
+        if isinstance(table, SeriesTable):
+            return cls.of_series(table, split)
+        return cls.of(table, split)
+
     def __len__(self) -> int:
         """Rows of all series."""
         return len(self.frame)

@@ -224,7 +224,7 @@ class STanHopForecaster(BaseEstimator):
     def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
-        panel = X if isinstance(X, Panel) else self._panel(self._read(X, fitted=False))
+        panel = X if isinstance(X, Panel) else Panel.of_any(self._read(X, fitted=False), self.split)
         return prepare(panel, self.network_config(len(panel.columns)), training)
 
     def fit_prepared(
@@ -424,10 +424,6 @@ class STanHopForecaster(BaseEstimator):
         # In memory of torch's own: how numpy's is aligned would change the last bit.
         forecast: np.ndarray = self.fitted_.forecasting(torch.from_numpy(window).clone()).numpy()
         return forecast
-
-    def _panel(self, table: pd.DataFrame | SeriesTable) -> Panel:
-        many = isinstance(table, SeriesTable)
-        return Panel.of_series(table, self.split) if many else Panel.of(table, self.split)
 
     def _read_series(self, X: Any) -> SeriesTable:
         """Check a long table for a forecaster that was fitted on many series."""
