@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 import altered
@@ -30,9 +32,30 @@ HERE = Path(__file__).parent
 Attack = Callable[[int, int, Path, Path], dict[str, int]]
 
 
-def _train(how: str) -> Attack:
+def _train(how: str, *more: str) -> Attack:
     return lambda rounds, seed, csv, scratch: kills.chains(
-        ["train", csv, *kills.TRAIN], how, rounds, seed, scratch
+        ["train", csv, *kills.TRAIN, *more], how, rounds, seed, scratch
+    )
+
+
+def _many(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """A training on a long table of series of different spans."""
+    wide = pd.read_csv(csv, index_col=0)
+    parts = [wide[name].iloc[100 * number :] for number, name in enumerate(wide.columns)]
+    long = scratch / "long.csv"
+    rows = [p.rename("value").rename_axis("time").reset_index().assign(id=p.name) for p in parts]
+    pd.concat(rows).to_csv(long, index=False)
+    words = ["train", long, "--id-column", "id", "--final", "all", *kills.TRAIN]
+    return kills.chains(words, "plain", rounds, seed, scratch)
+
+
+def _clean(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    return kills.again(
+        lambda path: ["data", "clean", csv, "--force", "--output", path.with_suffix(".csv")],
+        lambda path: path.with_suffix(".csv").read_bytes(),
+        rounds,
+        seed,
+        scratch,
     )
 
 
@@ -59,6 +82,9 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill train": (_train("plain"), 100),
     "kill train --resume": (_train("resume"), 100),
     "kill train --force": (_train("force"), 100),
+    "kill train --final all": (_train("plain", "--final", "all"), 100),
+    "kill train of many series": (_many, 100),
+    "kill data clean": (_clean, 100),
     "kill save": (kills.save, 100),
     "kill export": (kills.export, 100),
     "kill suite train": (_suite("plain"), 100),
