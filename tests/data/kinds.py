@@ -622,4 +622,18 @@ KINDS = [
         values={"x": [0, 1, 2, 3], "y": [10, 11, 12, 13]},
     ),
     kind("a sheet of before 2007", b"\xd0\xcf\x11\xe0" + bytes(100), error=".xls"),
+    kind(
+        "holes that are left out",
+        ISO.replace(",2\n", ",\n"),
+        {"missing": "mask"},
+        values={"a": [0, 1, float("nan"), 3]},
+        says="1 values (16.7%) are missing, and were left out (mask)",
+    ),
+    kind(
+        "rows that are not there, left out",
+        ISO.replace("2024-01-03,2\n", ""),
+        {"missing": "mask"},
+        values={"a": [0, 1, float("nan"), 3]},
+        says="left out",
+    ),
 ]

@@ -85,7 +85,8 @@ def by_command(kind: Kind, path: Path) -> str:
 def holds(frame: pd.DataFrame, values: dict[str, list[float]]) -> bool:
     """Whether a frame has these columns, which begin with these values."""
     return list(frame.columns) == list(values) and all(
-        np.allclose(frame[c].iloc[: len(v)], v, rtol=1e-12, atol=0) for c, v in values.items()
+        np.allclose(frame[c].iloc[: len(v)], v, rtol=1e-12, atol=0, equal_nan=True)
+        for c, v in values.items()
     )
 
 
