@@ -195,7 +195,7 @@ def fit(
     rows, combination, linear = panel.frame.iloc[-network.config.lookback :].copy(), None, None
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
-        combination = join(network, [linear, *held_out], validation)
+        combination = join(network, [linear, *held_out], validation, training.loss)
     return Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from stanhop_app.data.windows import Windows
-from stanhop_app.forecasting.combination import Sums, combine, sums, weights_from
+from stanhop_app.forecasting.combination import (
+    Sums,
+    absolute_errors,
+    combine,
+    sums,
+    weights_from,
+)
 
 
 def windows(rows=240):
@@ -149,3 +155,32 @@ def test_a_single_window_is_combined_by_its_better_part():
     one = windows(7)
     assert len(one) == 1
     assert combine(sums(deep, [linear] * 4, one), 1).rules[0] in ("deep", "linear")
+
+
+def test_absolute_errors_judge_each_rule_on_the_held_out_fold():
+    of, own = windows(), torch.rand(4, 3, 2)
+    rules = {"deep": torch.ones(3, 2), "linear": torch.zeros(3, 2), "by fold": own}
+    made = absolute_errors(deep, [linear] * 4, of, rules)
+    x, y = of.gather(torch.arange(len(of)))
+    wanted = {"deep": (deep(x) - y).abs(), "linear": (linear(x) - y).abs()}
+    for name, error in wanted.items():
+        assert made[name].sum().item() == pytest.approx(error.sum().item(), rel=1e-5)
+    edges = [len(of) * fold // 4 for fold in range(5)]
+    for fold in range(4):
+        part = slice(edges[fold], edges[fold + 1])
+        a, b = deep(x[part]), linear(x[part])
+        error = (b + own[fold] * (a - b) - y[part]).abs().sum().item()
+        assert made["by fold"][fold].item() == pytest.approx(error, rel=1e-5)
+
+
+def test_the_judge_decides_which_rule_is_followed():
+    folds = sums(deep, [linear] * 4, windows())
+    by_squares = combine(folds, len(windows()))
+
+    def judge(rules):
+        return {n: torch.full((4,), 0.0 if n == "linear" else 1.0) for n in rules}
+
+    chosen = combine(folds, len(windows()), judge)
+    assert set(chosen.rules) == {"linear"}
+    assert chosen.weights.eq(0).all()
+    assert set(by_squares.rules) != {"linear"}
