@@ -129,13 +129,15 @@ def clean(data: str, output: Path, force: bool, **options: Any) -> None:
     \b
     stanhop data clean sales.csv -o clean.csv --missing sales=zero,price=ffill
     """
+    from stanhop_app.data.series import SeriesTable, read_any
     from stanhop_app.files import write_atomic
 
     check_outputs(output, force=force)
     kind = output.suffix.lstrip(".")
     if kind not in ("csv", "parquet"):
         raise click.UsageError(f"{output}: ends in none of csv, parquet.")
-    frame = read_data(data, options)
+    table = read_data(data, options, reader=read_any)
+    frame = table.long() if isinstance(table, SeriesTable) else table
     content = encode(frame, kind)
     write_atomic(output, lambda file: file.write_bytes(content))
     echo(f"{len(frame):,} rows x {len(frame.columns)} columns written to {output}")

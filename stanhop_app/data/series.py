@@ -52,6 +52,13 @@ class SeriesTable:
         edges = [*self.starts, len(self.frame)]
         return list(pairwise(edges))
 
+    def long(self) -> pd.DataFrame:
+        """A frame of ids, time stamps and values, as a long table is written."""
+        lengths = [last - first for first, last in self.spans()]
+        frame = self.frame.reset_index(names=str(self.frame.index.name or "time"))
+        frame.insert(0, self.id_name, np.repeat(self.ids, lengths))
+        return frame
+
     def chosen(self, ids: Sequence[str]) -> "SeriesTable":
         """Some of the series, in this order.
 

@@ -48,20 +48,24 @@ def residuals(run: Run, part: str = "test") -> Residuals:
     slot = torch.from_numpy((index.day_of_week * 24 + index.hour).to_numpy().copy()).long()
     variates = len(fitted.columns)
     by_step = torch.zeros(windows.horizon, variates, dtype=torch.float64)
-    by_slot, hits = torch.zeros(168, variates, dtype=torch.float64), torch.zeros(168)
+    steps = torch.zeros_like(by_step)
+    by_slot, hits = torch.zeros(2, 168, variates, dtype=torch.float64)
     first = max(windows.first, windows.lookback)
     for batch in windows.batches():
         x, y = windows.gather(batch)
         error = (fitted.network(x) - y).abs().double()
+        known = (~error.isnan()).double()  # holes are no targets
+        error = error.nan_to_num(0.0)
         by_step += error.sum(0)
+        steps += known.sum(0)
         slots = slot[first + batch[:, None] + torch.arange(windows.horizon)].flatten()
         by_slot.index_add_(0, slots, error.flatten(0, 1))
-        hits += slots.bincount(minlength=168)
+        hits.index_add_(0, slots, known.flatten(0, 1))
     names = fitted.columns
-    mean = (by_slot / hits[:, None]).numpy() * scale  # nan where no target lies
+    mean = (by_slot / hits).numpy() * scale  # nan where no target lies
     return Residuals(
         by_step=pd.DataFrame(
-            by_step.numpy() / len(windows) * scale,
+            (by_step / steps).numpy() * scale,
             index=pd.RangeIndex(1, windows.horizon + 1, name="step"),
             columns=list(names),
         ),

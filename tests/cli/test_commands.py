@@ -291,6 +291,16 @@ def test_many_series_are_forecast_long(stanhop, shops, tmp_path):
     assert [row["shop"] for row in json.loads(out)] == ["new"] * 7
 
 
+def test_many_series_are_written_long(stanhop, shops, tmp_path):
+    words = ("data", "clean", shops / "shops.csv", "--id-column", "shop", "-o", tmp_path / "c.csv")
+    code, _, err = stanhop(*words)
+    assert code == 0, err
+    one, two = (
+        pd.read_csv(p, dtype={"shop": str}) for p in (shops / "shops.csv", tmp_path / "c.csv")
+    )
+    pd.testing.assert_frame_equal(one, two)
+
+
 def test_many_series_are_evaluated_each(stanhop, shops):
     code, out, err = stanhop("evaluate", shops / "run", shops / "shops.csv")
     assert code == 0, err

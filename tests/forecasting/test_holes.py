@@ -21,6 +21,7 @@ from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.runs.exporting import export_run
+from stanhop_app.runs.residuals import residuals
 from stanhop_app.runs.run import Run
 
 NAN = float("nan")
@@ -171,3 +172,16 @@ def test_columns_may_be_masked_one_by_one(weather):
     empty = rows.assign(**{names[0]: NAN})
     with pytest.raises(DataError, match="is empty"):
         to_frame(empty, missing="mask")
+
+
+def test_residuals_are_those_of_the_known_targets(masked, weather):
+    with pytest.warns(UserWarning, match="left out"):
+        run = Run(forecaster=masked).on(to_frame_of(masked, weather))
+    made = residuals(run)
+    assert made.by_step.notna().all(axis=None)
+    assert (made.by_step > 0).all(axis=None)
+
+
+def to_frame_of(forecaster, weather):
+    """The table with holes, as the forecaster reads it, warning of what was left out."""
+    return forecaster._read(holed(weather), fitted=True)
