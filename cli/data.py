@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps(named, indent=2))
         return
     for d in DATASETS.values():
-        click.echo(f"{d.name:8} {d.rows:6,} x {d.variates}  {d.licence:13} {d.description}")
+        click.echo(f"{d.name:13} {d.rows:8,} x {d.variates}  {d.licence:13} {d.description}")
 
 
 @command.command("fetch")

@@ -55,7 +55,12 @@ def show() -> None:
     source = st.selectbox("Data", [*DATASETS, UPLOAD], key="data")
     table, reading = (None, {}) if source != UPLOAD else _upload()
     chosen = _choices()
-    name = parts.name_field("Name of the run", f"{Path(source).stem}-h{chosen['horizon']}")
+    horizon = chosen["horizon"]
+    if (
+        source in DATASETS and horizon == STanHopConfig.horizon
+    ):  # that of its protocol is taken then
+        horizon = DATASETS[source].horizon or horizon
+    name = parts.name_field("Name of the run", f"{Path(source).stem}-h{horizon}")
     data = "-" if source == UPLOAD else source
     command = ["train", data, "--output", f"{runs.root().name}/{name}"]
     command += flags({**changed(chosen), **reading})

@@ -50,7 +50,7 @@ def _start() -> None:
         ]
         chosen = st.multiselect("Variants", every, default=list(VARIANTS), key="variants")
         left, middle, right = st.columns(3)
-        data = left.selectbox("Data", list(DATASETS), key="data")
+        data = left.selectbox("Data", [n for n, d in DATASETS.items() if d.series == 1], key="data")
         split = widget(ComparisonConfig, "split", "Split: A/B/C, or etth", left)
         horizons = middle.text_input("Horizons (steps)", "24", key="horizons")
         seeds = middle.text_input("Seeds", "0,1,2", key="seeds")

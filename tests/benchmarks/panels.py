@@ -54,9 +54,8 @@ def once(count: int) -> None:
     done = time.perf_counter()
     assert len(forecast) == 24 * count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{count:,} series: fit {fitted - before:.0f} s, all forecasts {done - fitted:.1f} s, peak {peak:.0f} MB"
-    )
+    seconds = f"fit {fitted - before:.0f} s, all forecasts {done - fitted:.1f} s"
+    print(f"{count:,} series: {seconds}, peak {peak:.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

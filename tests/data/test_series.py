@@ -195,3 +195,26 @@ def test_new_series_are_scaled_by_their_own_rows():
     known, own = (book.scalers(ids, new.frame, new.starts) for ids in (panel.ids, new.ids))
     assert known == list(panel.scalers)
     assert own[1].mean == (112.0,)
+
+
+def test_a_series_without_a_value_is_named():
+    empty = shops().assign(sold=lambda t: t["sold"].where(t["shop"] != "01"))
+    for missing in ("mask", "interpolate"):
+        with pytest.raises(DataError, match="series '01': column 'sold' is empty"):
+            to_series(empty, id_column="shop", missing=missing)
+
+
+def test_holes_of_a_series_can_be_left_out():
+    table = shops().drop(index=[45, 46])
+    masked = to_series(table, id_column="shop", missing="mask")
+    assert masked.frame["sold"].isna().sum() == 2
+    assert masked.filled == 0
+    assert masked.notes == ("2 values are missing, and were left out (mask)",)
+
+
+def test_one_id_is_one_series():
+    one = shops((40,))
+    assert to_series(one, id_column="shop").ids == ("00",)
+    panel = Panel.of_series(to_series(one, id_column="shop"), "*/6/3")
+    assert panel.is_many
+    assert len(panel.windows(10, 3)["test"]) == 1

@@ -155,3 +155,19 @@ def test_options_follow_the_median_series():
         "batch_size": 0,
         "epoch_windows": 0,
     }
+
+
+@pytest.mark.filterwarnings("ignore::stanhop_app.errors.TableWarning")
+def test_holes_of_many_series_are_left_out():
+    table = shops()
+    gone = np.random.default_rng(0).random(len(table)) < 0.1
+    first = ~table["shop"].duplicated()
+    holed = table.assign(sold=table["sold"].mask(gone & ~first))
+    made = STanHopForecaster(**OPTIONS, missing="mask").fit(holed)
+    forecast = made.predict()
+    assert forecast["sold"].notna().all()
+    pd.testing.assert_frame_equal(made.predict(holed), forecast, rtol=1e-5)
+    last = Predictor(predict=lambda x: x[:, -1:].expand(-1, 7, -1), lookback=28)
+    panel = Panel.of_series(to_series(holed, id_column="shop", missing="mask"), "*/14/7")
+    errors = series_errors(last, panel.windows(28, 7)["validation"], panel, 7)
+    assert errors[["mae", "smape"]].notna().all(axis=None)
