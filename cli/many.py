@@ -49,11 +49,17 @@ def as_suited(asked: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
     return {**asked, **flat, **nested}
 
 
-def describe_series(data: str, panel: "Panel") -> None:
-    """Say what was read."""
+def describe_series(data: str, panel: "Panel", horizon: int) -> None:
+    """Say what was read, and which series are forecast only."""
     lengths = [last - first for first, last in panel.spans]
     echo(
         f"{data}: {len(panel.ids):,} series of {min(lengths):,} to {max(lengths):,} rows x "
         f"{len(panel.columns)} columns, {panel.index.min()} to {panel.index.max()}, frequency "
         f"{panel.frequency}"
     )
+    left = panel.used(horizon).count(False)
+    if left:
+        echo(
+            f"{left:,} of them are too short or too unlike their training rows to be fitted or scored: they "
+            "are forecast all the same"
+        )

@@ -159,7 +159,9 @@ def _panel(
         panel, proved = Panel.of(table, forecaster.split), table.attrs["reading"]
         _shorten(forecaster, panel)
     if is_main_process():
-        describe_series(data, panel) if panel.is_many else _describe(data, panel)
+        describe_series(data, panel, forecaster.horizon) if panel.is_many else _describe(
+            data, panel
+        )
     return panel, proved
 
 

@@ -1,5 +1,6 @@
 """Forecast of a run of many series: one chosen by its name, and the errors of all."""
 
+import shlex
 from typing import Any
 
 import pandas as pd
@@ -43,7 +44,7 @@ def show(name: str, run: Run) -> None:
     _errors(run)
     _download(run, table, history, horizon)
     parts.reproduce(
-        f"stanhop forecast {parts.folder(name)} --ids {chosen} --horizon {horizon}",
+        f"stanhop forecast {parts.folder(name)} --ids {shlex.quote(chosen)} --horizon {horizon}",
         f"from stanhop_app.runs.run import Run\n\nrun = Run.open({parts.literal(name)})\n"
         f"print(run.forecaster.predict(horizon={horizon}, ids=[{chosen!r}]))",
     )

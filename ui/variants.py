@@ -10,7 +10,7 @@ from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, parts, runs, watch
 from stanhop_app.ui.fields import widget
 
-from stanhop_app.data.panel import fingerprint
+from stanhop_app.data.fingerprint import fingerprint
 from stanhop_app.figures.curves import heat_figure
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.layers.names import association_names

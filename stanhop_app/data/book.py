@@ -105,6 +105,10 @@ def restored(
     count = {len(kept["ids"]), len(lengths), len(ends), len(arrays["mean"]), len(arrays["scale"])}
     if len(count) > 1 or sum(lengths) != len(arrays["context"]):
         raise DataError("the series, their lengths and their rows do not fit together.")
+    shape = (len(lengths), len(columns))
+    fitting = arrays["mean"].shape == arrays["scale"].shape == shape
+    if not fitting or not (np.isfinite(arrays["mean"]).all() and (arrays["scale"] > 0).all()):
+        raise DataError("the scales of the series are no numbers above 0, one a series and column.")
     offset = to_offset(frequency)
 
     @lru_cache(maxsize=4096)

@@ -14,6 +14,8 @@ ZIP, OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """How .xlsx files begin, and .xls ones of before 2007."""
 
 
+MOST_CELLS = 2**26
+"""Cells of a sheet that is read, more than a table of 8 columns and all rows that Excel has."""
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -87,10 +89,21 @@ def _check_size(content: bytes, megabytes: int) -> None:
 
 def _rows(sheet: Any) -> list[list[str]]:
     """Cells as text; rows without any are left out, and so are columns at the end."""
-    rows = [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-    rows = [row for row in rows if any(row)]
-    width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell), default=0)
-    return [row[:width] for row in rows]
+    sheet.reset_dimensions()  # what a file says of its size is not believed: rows end where they end
+    rows, cells = [], 0
+    for values in sheet.iter_rows(values_only=True):
+        row = [_text(value) for value in values]
+        while row and not row[-1]:
+            row.pop()
+        if row:
+            rows.append(row)
+            cells += len(row)
+        if cells > MOST_CELLS:
+            raise OptionError(f"more than {MOST_CELLS:,} cells; save it as CSV")
+    width = max(map(len, rows), default=0)
+    if width * len(rows) > MOST_CELLS:
+        raise OptionError(f"more than {MOST_CELLS:,} cells; save it as CSV")
+    return [row + [""] * (width - len(row)) for row in rows]
 
 
 def _text(value: Any) -> str:

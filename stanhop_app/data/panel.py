@@ -16,13 +16,23 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stanhop_app.data.frame import frame_frequency, time_index
+from stanhop_app.data.fingerprint import fingerprint
+from stanhop_app.data.frame import frame_frequency
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
-from stanhop_app.data.windows import Split, Windows, series_windows, split_rows, split_windows
+from stanhop_app.data.windows import (
+    Split,
+    Windows,
+    series_windows,
+    split_rows,
+    split_windows,
+    used_series,
+)
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.layers.names import PARTS
 
+SCALED = 10
+"""Training rows from which one of many series is scaled; of fewer all its rows say how large it is."""
 FARTHEST = 1e15
 """Deviations from the training rows whose squares, summed, a 32-bit float holds."""
 
@@ -91,7 +101,8 @@ class Panel:
         for first, last in _spans(starts, len(frame)):
             borders = split_rows(last - first, split)
             splits.append(borders)
-            scalers.append(Scaler.fit(values[first : first + max(borders.train, 1)]))
+            rows = borders.train if borders.train >= SCALED or len(starts) == 1 else last - first
+            scalers.append(Scaler.fit(values[first : first + max(rows, 1)]))
         return cls(
             frame=frame,
             splits=tuple(splits),
@@ -164,19 +175,15 @@ class Panel:
     @property
     def outer_scaler(self) -> Scaler:
         """The scaler of a wide table; of many series, each of which has its own, one that does nothing."""
-        if not self.is_many:
-            return self.scaler
         count = len(self.columns)
-        return Scaler(mean=(0.0,) * count, scale=(1.0,) * count)
+        nothing = Scaler(mean=(0.0,) * count, scale=(1.0,) * count)
+        return nothing if self.is_many else self.scaler
 
     @property
     def total_borders(self) -> Split:
         """Rows of each part up to its end, summed over the series."""
-        train, validation, test = (
-            sum(getattr(split, part) for split in self.splits)
-            for part in ("train", "validation", "test")
-        )
-        return Split(train=train, validation=validation, test=test)
+        parts = ("train", "validation", "test")
+        return Split(**{part: sum(getattr(s, part) for s in self.splits) for part in parts})
 
     @property
     def train_end(self) -> str:
@@ -259,10 +266,16 @@ class Panel:
                 values=self.scaled, first=0, last=len(self), lookback=lookback, horizon=horizon
             )
         splits = [Split(train=b - a, validation=b - a, test=b - a) for a, b in self.spans]
-        return series_windows(self.scaled, self.spans, splits, lookback, horizon)["train"]
+        used = self.used(horizon)
+        return series_windows(self.scaled, self.spans, splits, lookback, horizon, used)["train"]
+
+    def used(self, horizon: int) -> list[bool]:
+        """Whether each of many series is fitted and scored (`used_series`); all are forecast."""
+        return used_series(self.values, self.scaled, self.spans, self.splits, horizon)
 
     def _series_windows(self, lookback: int, horizon: int) -> dict[str, Windows]:
-        parts = series_windows(self.scaled, self.spans, self.splits, lookback, horizon)
+        used = self.used(horizon)
+        parts = series_windows(self.scaled, self.spans, self.splits, lookback, horizon, used)
         for part in ("train", "validation"):
             if len(parts[part]) == 0:
                 longest = max(last - first for first, last in self.spans)
@@ -285,13 +298,3 @@ def _spans(starts: Sequence[int], rows: int) -> list[tuple[int, int]]:
     if edges[0] != 0 or any(last < first for first, last in spans):
         raise OptionError(f"starts must rise from 0 within the {rows} rows, got {tuple(starts)}.")
     return spans
-
-
-def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256 of a frame's columns, time stamps and values."""
-    digest = hashlib.sha256("\n".join(map(str, frame.columns)).encode())
-    index = time_index(frame)
-    if index is not None:
-        digest.update(index.as_unit("ns").asi8.tobytes())
-    digest.update(np.ascontiguousarray(frame.to_numpy(dtype=np.float64)).tobytes())
-    return digest.hexdigest()

@@ -120,7 +120,13 @@ def to_series(
             f"{', '.join(map(str, rows.columns))}."
         )
     ids = names(rows[id_column], name)
+    if config.calendar == "rows":
+        raise OptionError("calendar=rows (--calendar rows) is for one table, not for many series.")
     columns = _value_columns(rows.drop(columns=id_column), name, opened)
+    time_name = str(times.name or "time")
+    clash = next((c for c in columns if c in (time_name, id_column)), None)
+    if clash is not None or time_name == id_column:
+        raise DataError(f"{name}: {clash or time_name!r} is the name of two columns; rename one.")
     codes, uniques = pd.factorize(ids)
     order = np.lexsort((times.asi8, codes))
     values = {c: numeric(rows[c], name)[order] for c in columns}
@@ -128,10 +134,10 @@ def to_series(
     flat = pd.DataFrame(values, index=index)
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
     _reject_repeats(flat, codes[order], uniques, name)
-    frequency = config.frequency or _common_frequency(flat.index, starts, name)
+    frequency = _common_frequency(flat.index, starts, name, config.frequency)
     parts, filled = _regular(flat, starts, list(map(str, uniques)), name, frequency, config.missing)
     lengths = np.array([len(part) for part in parts])
-    notes = list(opened.notes)
+    notes, zone = list(opened.notes), getattr(index.tz, "key", None)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
     left = sum(int(part.isna().to_numpy().sum()) for part in parts)
@@ -144,7 +150,7 @@ def to_series(
         frequency=frequency,
         id_name=id_column,
         notes=tuple(notes),
-        proved=opened.proved,
+        proved={**opened.proved, **({} if zone is None else {"time_zone": zone})},
         filled=filled,
     )
 
@@ -172,12 +178,14 @@ def _reject_repeats(flat: pd.DataFrame, codes: np.ndarray, ids: Any, name: str) 
         )
 
 
-def _common_frequency(index: pd.Index, starts: np.ndarray, name: str) -> str:
-    """The frequency of the longest series."""
+def _common_frequency(index: pd.Index, starts: np.ndarray, name: str, frequency: str | None) -> str:
+    """The frequency of the longest series, or this one, by one name for one frequency."""
     edges = np.r_[starts, len(index)]
     longest = int(np.argmax(np.diff(edges)))
     own = pd.DatetimeIndex(index[edges[longest] : edges[longest + 1]])
-    return str(regular_grid(own, name, None).freqstr)
+    if frequency is not None and len(own) < 3:
+        return frequency
+    return str(regular_grid(own, name, frequency).freqstr)
 
 
 def _regular(
@@ -203,13 +211,25 @@ def _regular(
             parts.append(part)
             continue
         called = f"{name}, series {ids[number]!r}"
-        steps = make_regular(part, called, frequency, rules) if len(part) > 1 else part
+        if len(part) > 1:
+            steps = make_regular(part, called, frequency, rules)
+        else:
+            steps = part
+            _check_on_grid(part.index, called, frequency)
         whole = fill(steps, called, rules)
         if len(whole) == len(part):
             known.add(stamps)
         filled += int(steps.isna().to_numpy().sum()) - int(whole.isna().to_numpy().sum())
         parts.append(whole)
     return parts, filled
+
+
+def _check_on_grid(index: pd.Index, name: str, frequency: str) -> None:
+    """Refuse the only time stamp of a series where it does not belong to the frequency."""
+    if len(pd.date_range(index[0], index[0], freq=frequency)) == 0:
+        raise DataError(
+            f"{name}: its only time stamp, {index[0]}, is none of frequency {frequency}."
+        )
 
 
 def read_any(

@@ -54,7 +54,8 @@ def read_table(
             return pd.read_parquet(io.BytesIO(content))
         if is_excel(content):
             content = sheet_as_csv(content, config.sheet, config.max_megabytes)
-            config = replace(config, encoding="utf-8")
+            # Its numbers are numbers, whatever mark a CSV file of the kind has.
+            config = replace(config, encoding="utf-8", decimal=None, thousands=None)
             return read_csv(content, config, None, separator=",")
         if config.sheet is not None:
             raise OptionError("only Excel files have sheets; leave sheet (--sheet) out")

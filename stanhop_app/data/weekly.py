@@ -22,6 +22,8 @@ DAY, WEEK = 24 * 60, 7 * 24 * 60
 MONDAY = np.datetime64("1970-01-05T00:00", "m")
 OFTEN = 0.5
 """Share of the places of a calendar, week by week, at which rows must stand."""
+RARE = 0.2
+"""Share of the weeks in which a place of the calendar has a row, at least."""
 NAME = re.compile(r"rows\((?P<days>[^()]{1,4000})\)")
 
 
@@ -51,14 +53,26 @@ class Weekly:
                 f"{name}: calendar=rows (--calendar rows) needs stamps of whole minutes."
             )
         minutes = _minutes(wall)
-        places = np.unique(minutes % WEEK)
+        places, counts = np.unique(minutes % WEEK, return_counts=True)
         weeks = len(np.unique(minutes // WEEK))
         if len(index) < OFTEN * len(places) * weeks and weeks > 1:
             raise DataError(
                 f"{name}: the rows follow no calendar of a week: they stand at {len(places):,} places of it, "
                 f"at each in {len(index) / len(places):.1f} of {weeks:,} weeks; resample the table."
             )
-        return cls(places=tuple(places.tolist()))
+        rare = places[counts < RARE * weeks] if weeks >= 4 else places[:0]
+        if len(rare):
+            first = index[np.isin(minutes % WEEK, rare)][0]
+            raise DataError(
+                f"{name}: {int(np.isin(minutes % WEEK, rare).sum())} rows stand where few weeks have one, "
+                f"first {first}; drop them (a special day is no part of the calendar), or resample the table."
+            )
+        weekly = cls(places=tuple(places.tolist()))
+        if NAME.fullmatch(weekly.name) is None:
+            raise DataError(
+                f"{name}: the rows stand at too many places of the week, {len(places):,}."
+            )
+        return weekly
 
     @classmethod
     def named(cls, name: str) -> "Weekly":

@@ -16,6 +16,8 @@ from stanhop_app.errors import DataError, OptionError
 
 BATCH_FLOATS = 2**21
 """Numbers gathered at a time where nothing is trained."""
+UNLIKE = 1000.0
+"""Deviations of its training rows beyond which one of many series would drown all others."""
 NAMED_SPLITS: dict[str, tuple[int, int, int]] = {"etth": (8640, 2880, 2880)}
 """Splits by numbers of rows: "etth" is that of the published ETTh1 tables (12/4/4 months)."""
 
@@ -167,8 +169,8 @@ class SeriesWindows(Windows):
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Windows by number: (B,) -> inputs (B, T, C) and targets (B, L, C)."""
-        device = self.values.device
-        origins, begins = (x.to(device)[indices.to(device)] for x in (self.origins, self.begins))
+        device, chosen = self.values.device, indices.to(self.origins.device)
+        origins, begins = (x[chosen].to(device) for x in (self.origins, self.begins))
         steps = torch.arange(-self.lookback, self.horizon, device=device)
         rows = torch.maximum(origins[:, None] + steps, begins[:, None])
         windows = self.values[rows]
@@ -178,7 +180,7 @@ class SeriesWindows(Windows):
         """At most so many of them, evenly over all."""
         if len(self) <= most:
             return self
-        kept = torch.linspace(0, len(self) - 1, most).round().long()
+        kept = torch.linspace(0, len(self) - 1, most, dtype=torch.float64).round().long()
         return replace(self, origins=self.origins[kept], begins=self.begins[kept])
 
 
@@ -188,6 +190,7 @@ def series_windows(
     splits: Sequence[Split],
     lookback: int,
     horizon: int,
+    used: Sequence[bool] | None = None,
 ) -> dict[str, SeriesWindows]:
     """Windows of every part over all series; a series too short for a part has none there.
 
@@ -201,9 +204,12 @@ def series_windows(
         splits: borders of every series, in its own rows.
         lookback: steps that are read.
         horizon: steps forecast.
+        used: whether the windows of each series are; None: all.
     """
     chosen: dict[str, list[tuple[np.ndarray, int]]] = {"train": [], "validation": [], "test": []}
-    for (begin, _), split in zip(spans, splits, strict=True):
+    for number, ((begin, _), split) in enumerate(zip(spans, splits, strict=True)):
+        if used is not None and not used[number]:
+            continue
         free = split.train - horizon
         first = lookback if free >= lookback else max(free // 2, 1)
         borders = {
@@ -221,8 +227,32 @@ def series_windows(
             last=len(values),
             lookback=lookback,
             horizon=horizon,
-            origins=torch.from_numpy(np.concatenate([o for o, _ in pairs])),
-            begins=torch.from_numpy(np.repeat([b for _, b in pairs], [len(o) for o, _ in pairs])),
+            origins=torch.from_numpy(np.concatenate([np.zeros(0, int), *(o for o, _ in pairs)])),
+            begins=torch.from_numpy(
+                np.repeat(np.array([b for _, b in pairs], dtype=int), [len(o) for o, _ in pairs])
+            ),
         )
         for part, pairs in chosen.items()
     }
+
+
+def used_series(
+    values: np.ndarray,
+    scaled: Tensor,
+    spans: Sequence[tuple[int, int]],
+    splits: Sequence[Split],
+    horizon: int,
+) -> list[bool]:
+    """Whether each of many series is fitted and scored.
+
+    Left out are those without a training window, and those that are constant there or later lie far from
+    there: in their deviations they would outweigh all others.
+    """
+    used = []
+    for (first, last), split in zip(spans, splits, strict=True):
+        rows = values[first : first + split.train]
+        known = (~np.isnan(rows)).sum(0)
+        enough = split.train > horizon and bool(known.min() > 1)
+        varies = enough and bool((np.nanmax(rows, 0) > np.nanmin(rows, 0)).any())
+        used.append(varies and float(scaled[first:last].abs().nan_to_num(0.0).max()) < UNLIKE)
+    return used

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -148,6 +149,10 @@ def prepare(panel: Panel, network: STanHopConfig, training: TrainingConfig) -> P
         DataError: if a part is too short for one window.
         OptionError: for an architecture that cannot be.
     """
+    if not network.holes and np.isnan(panel.values).any():
+        raise DataError(
+            "values are missing, and the forecaster does not expect it; fill them, or say missing='mask'."
+        )
     windows = panel.windows(network.lookback, network.horizon)
     with drawing(training.seed):
         untrained = STanHopNet(network)

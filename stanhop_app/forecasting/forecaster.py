@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -224,6 +224,8 @@ class STanHopForecaster(BaseEstimator):
     def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
+        if self.final not in (kinds := get_args(FinalKind)):
+            raise OptionError(f"final must be one of {', '.join(kinds)}, got {self.final!r}.")
         panel = X if isinstance(X, Panel) else Panel.of_any(self._read(X, fitted=False), self.split)
         return prepare(panel, self.network_config(len(panel.columns)), training)
 
@@ -362,6 +364,8 @@ class STanHopForecaster(BaseEstimator):
         """Negative mean squared error in scaled units over all stride-1 windows of a table."""
         check_is_fitted(self)
         fitted = self.fitted_
+        if fitted.series is not None:
+            raise OptionError("score takes one table; score many series with stanhop evaluate.")
         scaled = fitted.panel(self._read(X, fitted=True)).scaled
         whole = {WHOLE: self.predictors()[WHOLE]}
         return -score_all(whole, scaled, None, fitted.horizon, fitted.scaler)["all"][WHOLE].mse
@@ -445,10 +449,8 @@ class STanHopForecaster(BaseEstimator):
 
     def _read(self, X: Any, *, fitted: bool) -> Any:
         """Check a table and return it with its columns in the network's order."""
-        if not fitted and isinstance(X, SeriesTable):
-            return X
-        if is_table(X) and not fitted:
-            table = take_any(X, **self._reading())
+        if (is_table(X) or isinstance(X, SeriesTable)) and not fitted:
+            table = X if isinstance(X, SeriesTable) else take_any(X, **self._reading())
             if isinstance(table, SeriesTable):
                 for note in table.notes:
                     warnings.warn(note, TableWarning, stacklevel=4)

@@ -106,8 +106,8 @@ def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     Raises:
         DataError: for fewer rows than two horizons and two steps, and for what is wrong with the table.
     """
-    reading = {name: options.pop(name) for name in ("missing", "frequency") if name in options}
-    table = take_any(frame, **reading, **(options.pop("reading", None) or {}))
+    reading = {name: options[name] for name in ("missing", "frequency") if name in options}
+    table = take_any(frame, **reading, **(options.get("reading") or {}))
     if isinstance(table, SeriesTable):
         chosen = suited_to_series(table, horizon)
         chosen["split"] = f"*/{2 * horizon}/0"

@@ -132,8 +132,10 @@ class _Series(Part):
 
     id_name: Text
     ids: Annotated[list[Text], Field(min_length=1, max_length=MOST_SERIES)]
-    lengths: Annotated[list[Count], Field(max_length=MOST_SERIES)]
-    ends: Annotated[list[int], Field(max_length=MOST_SERIES)]
+    lengths: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST_SERIES)]
+    ends: Annotated[
+        list[Annotated[int, Field(ge=-(2**62), le=2**62)]], Field(max_length=MOST_SERIES)
+    ]
     unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
     zone: Text | None
     time_name: Text | None
@@ -168,6 +170,10 @@ class RunFile(_Forecaster):
         network = self.network
         if network.num_variates != len(self.columns):
             raise OptionError("the network has another number of variates than there are columns")
+        if self.series is not None:
+            named = [self.series.id_name, str(self.series.time_name or "time"), *self.columns]
+            if len(set(named)) < len(named) or len(set(self.series.ids)) < len(self.series.ids):
+                raise OptionError("two columns or two series have one name")
         if self.borders.test > self.rows:
             raise OptionError("the split has more rows than the table")
         return self

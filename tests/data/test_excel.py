@@ -2,6 +2,8 @@
 
 import datetime as dt
 import io
+import re
+import tracemalloc
 import zipfile
 
 import openpyxl
@@ -101,3 +103,22 @@ def test_without_openpyxl_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
     with pytest.raises(DataError, match=r"pip install 'stanhop-app\[excel\]'"):
         read(WHOLE)
+
+
+def test_what_a_file_says_of_its_size_is_not_believed():
+    """Five kilobytes that claim 16,384 columns took a gigabyte."""
+    with zipfile.ZipFile(io.BytesIO(WHOLE)) as packed:
+        sheet = packed.read("xl/worksheets/sheet1.xml")
+    claimed = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:XFD1048576"', sheet)
+    assert claimed != sheet
+    tracemalloc.start()
+    frame = read(altered(WHOLE, "xl/worksheets/sheet1.xml", claimed))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert frame["x0"].tolist() == [1, 2, 3]
+    assert peak < 20 * 2**20
+
+
+def test_numbers_of_a_sheet_are_numbers_whatever_the_mark_of_csv_files():
+    frame = read(book(a=days((1.125,), (2.5,), (3.75,))), decimal=",")
+    assert frame["x0"].tolist() == [1.125, 2.5, 3.75]

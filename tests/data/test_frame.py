@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stanhop_app.data.fingerprint import fingerprint
 from stanhop_app.data.frame import frame_frequency, read_frame, to_frame
 from stanhop_app.data.frequency import future_index, season_length
-from stanhop_app.data.panel import fingerprint
 from stanhop_app.errors import DataError
 
 

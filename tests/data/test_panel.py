@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from stanhop_app.data.panel import Panel, fingerprint
+from stanhop_app.data.fingerprint import fingerprint
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import split_rows
 

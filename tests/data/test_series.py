@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stanhop_app.data.book import Book, restored
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable, read_any, read_series, take_any, to_series
-from stanhop_app.data.windows import Split, series_windows, split_rows
+from stanhop_app.data.windows import SeriesWindows, Split, series_windows, split_rows
 from stanhop_app.errors import DataError, OptionError
 
 
@@ -218,3 +218,37 @@ def test_one_id_is_one_series():
     panel = Panel.of_series(to_series(one, id_column="shop"), "*/6/3")
     assert panel.is_many
     assert len(panel.windows(10, 3)["test"]) == 1
+
+
+def test_a_named_zone_is_kept_as_one_that_a_table_proves():
+    table = to_series(shops(freq="h", zone="Europe/Vienna"), id_column="shop")
+    assert table.proved == {"time_zone": "Europe/Vienna"}
+
+
+def test_one_frequency_has_one_name():
+    assert to_series(shops(), id_column="shop", frequency="24h").frequency == "D"
+
+
+@pytest.mark.parametrize("change", ["mean", "scale", "nan"])
+def test_scales_that_are_none_are_refused(change):
+    table = to_series(shops(), id_column="shop")
+    book = Book.of(Panel.of_series(table, "*/6/3"), 30)
+    arrays = {"mean": book.mean, "scale": book.scale, "context": book.context.to_numpy()}
+    arrays |= {
+        "mean": {"mean": book.mean[:, :0]},
+        "scale": {"scale": 0 * book.scale},
+        "nan": {"mean": np.nan * book.mean},
+    }[change]
+    with pytest.raises(DataError, match="no numbers above 0"):
+        restored(book.as_json(), "D", ["sold"], arrays)
+
+
+def test_thinning_keeps_to_the_windows_beyond_the_reach_of_floats():
+    count = 2**24 + 5
+    many = SeriesWindows(
+        values=torch.zeros(1, 1), first=0, last=1, lookback=1, horizon=1,
+        origins=torch.arange(count), begins=torch.zeros(count, dtype=torch.long),
+    )  # fmt: skip
+    kept = many.thinned(1000).origins
+    assert kept[-1] == count - 1
+    assert (kept.diff() > 0).all()

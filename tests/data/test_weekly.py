@@ -123,3 +123,18 @@ def test_a_file_reads_as_a_frame_does(tmp_path):
     weekdays().rename_axis("date").to_csv(tmp_path / "shop.csv")
     frame = read_frame(tmp_path / "shop.csv", calendar="rows")
     assert frame_frequency(frame) == "rows(Mon-Sat 00:00)"
+
+
+def test_one_special_day_is_no_part_of_the_calendar():
+    """A Sunday on which a shop opened once would stand in every week to come."""
+    rows = weekdays()
+    sunday = pd.DataFrame({"a": [1.0], "b": [1.0]}, index=[pd.Timestamp("2024-03-03")])
+    with pytest.raises(DataError, match="1 rows stand where few weeks have one, first 2024-03-03"):
+        to_frame(pd.concat([rows, sunday]), calendar="rows")
+
+
+def test_more_places_than_a_name_holds_are_refused_at_once():
+    places = np.sort(np.random.default_rng(0).choice(WEEK, size=900, replace=False))
+    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(places, unit="min")
+    with pytest.raises(DataError, match="too many places of the week, 900"):
+        Weekly.of(pd.DatetimeIndex(stamps))

@@ -1,13 +1,15 @@
 """One network of many series."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from stanhop_app import STanHopForecaster
+from stanhop_app import STanHopForecaster, forecast
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import to_series
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.suited import suited_to_series
@@ -43,11 +45,11 @@ def many():
 
 
 def test_all_series_are_forecast_long_by_the_names_of_the_table(many):
-    forecast = many.predict()
-    assert list(forecast.columns) == ["shop", "day", "sold"]
-    assert len(forecast) == 8 * 7
+    made = many.predict()
+    assert list(made.columns) == ["shop", "day", "sold"]
+    assert len(made) == 8 * 7
     last = shops().groupby("shop")["day"].max()
-    first = forecast.groupby("shop")["day"].min()
+    first = made.groupby("shop")["day"].min()
     assert ((first - last) == pd.Timedelta(days=1)).all()
     assert many.predict(horizon=10).groupby("shop").size().eq(10).all()
 
@@ -108,7 +110,7 @@ def test_the_order_of_the_rows_changes_nothing(many):
             "missing: sold; unexpected: price",
         ),
         (shops().assign(day=shops()["day"].dt.tz_localize("UTC")), {}, DataError, "without a zone"),
-        (shops().iloc[::7], {}, DataError, "only 3 of 15 time stamps at frequency D exist"),
+        (shops().iloc[::7], {}, DataError, "time stamps at frequency D exist; give a coarser one"),
         (np.zeros((40, 1)), {}, OptionError, "X must be a long table"),
         (None, {"ids": ["s99"]}, OptionError, "no series 's99'"),
         (None, {"horizon": 0}, OptionError, "horizon must be in"),
@@ -130,19 +132,15 @@ def test_errors_of_each_series_are_those_of_its_own_numbers():
     panel = Panel.of_series(to_series(table, id_column="shop"), "*/14/7")
     last = Predictor(predict=lambda x: x[:, -1:].expand(-1, 7, -1), lookback=28)
     made = series_errors(last, panel.windows(28, 7)["test"], panel, 7)
-    assert list(made.index) == [f"s{i}" for i in range(8)]
-    for name, rows in table.groupby("shop"):
+    assert list(made.index) == [f"s{i}" for i in range(1, 8)]  # s0 is too short to be scored
+    for name, rows in table[table["shop"] != "s0"].groupby("shop"):
         sold = rows["sold"].to_numpy()
         error = np.abs(sold[-7:] - sold[-8])
         assert made.loc[name, "mae"] == pytest.approx(error.mean(), rel=1e-5)
         smape = (200 * error / (np.abs(sold[-7:]) + np.abs(sold[-8]))).mean()
         assert made.loc[name, "smape"] == pytest.approx(smape, rel=1e-5)
-        train = sold[: max(len(sold) - 21, 0)]
-        if len(train) > 7:
-            naive = seasonal_error(train[:, None], 7)[0]
-            assert made.loc[name, "mase"] == pytest.approx(error.mean() / naive, rel=1e-5)
-        else:
-            assert np.isnan(made.loc[name, "mase"])
+        naive = seasonal_error(sold[: len(sold) - 21, None], 7)[0]
+        assert made.loc[name, "mase"] == pytest.approx(error.mean() / naive, rel=1e-5)
 
 
 def test_options_follow_the_median_series():
@@ -171,3 +169,92 @@ def test_holes_of_many_series_are_left_out():
     panel = Panel.of_series(to_series(holed, id_column="shop", missing="mask"), "*/14/7")
     errors = series_errors(last, panel.windows(28, 7)["validation"], panel, 7)
     assert errors[["mae", "smape"]].notna().all(axis=None)
+
+
+def test_a_series_too_short_to_train_does_not_touch_the_others(many):
+    """One of a few large values, as review found it: it is forecast, and nothing else moves."""
+    young = pd.DataFrame(
+        {"shop": "young", "day": pd.date_range("2024-01-01", periods=16), "sold": 1e6}
+    )
+    young["sold"] += np.arange(16)
+    flat = pd.DataFrame(
+        {"shop": "flat", "day": pd.date_range("2024-01-01", periods=90), "sold": 0.0}
+    )
+    flat.loc[80:, "sold"] = 1e5
+    made = STanHopForecaster(**OPTIONS).fit(pd.concat([shops(), young, flat]))
+    forecast = made.predict()
+    others = forecast[~forecast["shop"].isin(["young", "flat"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, many.predict(), rtol=1e-6)
+    assert forecast.query("shop == 'young'")["sold"].between(9e5, 1.1e6).all()
+    panel = Panel.of_series(
+        to_series(pd.concat([shops(), young, flat]), id_column="shop"), "*/14/7"
+    )
+    assert panel.used(7) == [False, *[True] * 7, False, False]
+
+
+def months(day="2024-03-01", count=40):
+    """Two shops by month, and a third with one row on this day."""
+    index = pd.date_range("2020-01-01", periods=count, freq="MS")
+    two = [pd.DataFrame({"shop": s, "day": index, "sold": np.arange(count) % 12.0}) for s in "ab"]
+    one = pd.DataFrame({"shop": ["x"], "day": [pd.Timestamp(day)], "sold": [1.0]})
+    return pd.concat([two[0], two[1].iloc[3:], one], ignore_index=True)
+
+
+@pytest.mark.filterwarnings("ignore::stanhop_app.errors.TableWarning")
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        (months("2024-03-15"), {}, "series 'x': its only time stamp, 2024-03-15 00:00:00, is none"),
+        (shops(), {"final": None}, "final must be one of all, linear, none, got None"),
+        (shops(), {"reading": {"id_column": "shop", "calendar": "rows"}}, "calendar=rows"),
+        (
+            shops().rename(columns={"sold": "time"}).set_index("day").rename_axis(None),
+            {},
+            "two columns",
+        ),
+        (
+            to_series(shops().drop(index=200), id_column="shop", missing="mask"),
+            {},
+            "does not expect it; fill them, or say missing='mask'",
+        ),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_training(table, options, message):
+    forecaster = STanHopForecaster(**{**OPTIONS, **options})
+    with pytest.raises((DataError, OptionError), match=message):
+        forecaster.prepare(table)
+
+
+def test_scores_of_many_series_are_not_one_number(many):
+    with pytest.raises(OptionError, match="score takes one table"):
+        many.score(shops())
+
+
+def test_one_line_takes_many_series_with_holes():
+    table = shops(3, seed=1).drop(index=[100, 101])
+    options = {"network": {"dim": 16}, "training": {"max_steps": 2}, "progress": False}
+    with pytest.warns(UserWarning, match="left out"):
+        made = forecast(table, 7, missing="mask", reading={"id_column": "shop"}, **options)
+    assert len(made) == 21
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ends": [2**70] * 8},
+        {"lengths": [0, *[28] * 7]},
+        {"ids": ["s0"] * 8},
+        {"ids": ["s0"]},
+        {"id_name": "sold"},
+        {"time_name": "shop"},
+        {"unit": "h"},
+        {"zone": "Nowhere/Land"},
+    ],
+)
+def test_a_folder_with_series_that_cannot_be_is_damaged(many, tmp_path, forge, change):
+    many.save(tmp_path / "run")
+    kept = json.loads((tmp_path / "run" / "config.json").read_text())["series"]
+    forge(tmp_path / "run", series={**kept, **change})
+    with pytest.raises(ArtefactError, match="damaged|config.json") as caught:
+        STanHopForecaster.load(tmp_path / "run")
+    assert "\n" not in str(caught.value)
