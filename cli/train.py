@@ -34,7 +34,7 @@ FORECAST = ("horizon", "lookback", "deep_lookback", "patch_length", "linear_skip
 OWN = ("horizon", "lookback", "association", "clip", "gate", "linear_skip")
 OWN_TRAINING = ("loss", "max_epochs", "learning_rate", "batch_size", "seed", "device")
 """Fields of the configs that are parameters of the forecaster."""
-NETWORK = flag_names(STanHopConfig, but=("num_variates", "holes", *OWN))
+NETWORK = flag_names(STanHopConfig, but=("num_variates", *OWN))
 TRAINING = flag_names(TrainingConfig, but=OWN_TRAINING)
 RUN = ("season", "outlier_steps", "novelty")
 FIRST = (
@@ -57,7 +57,7 @@ FIRST = (
 @data_options
 @flags(RunConfig, only=("split", "season", "final"), group="Forecast")
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
-@flags(STanHopConfig, but=("num_variates", "holes", *FORECAST), group="Network")
+@flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")
 @output_option("Run folder. Default: runs/DATA-hHORIZON.")
 @flags(RunConfig, only=("outlier_steps", "novelty"), group="Output")
@@ -190,6 +190,7 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
     from stanhop_app.data.frame import frame_frequency
     from stanhop_app.data.frequency import season_length
     from stanhop_app.data.windows import split_rows
+    from stanhop_app.errors import DataError
     from stanhop_app.forecasting.suited import suited
     from stanhop_app.training.folder import is_main_process
 
@@ -198,7 +199,10 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
     parts = (borders.validation - borders.train, borders.test - borders.validation)
     if not is_default("split") or min(parts) >= horizon:
         return
-    split = suited(rows, horizon, season_length(str(frame_frequency(frame))))["split"]
+    try:
+        split = suited(rows, horizon, season_length(str(frame_frequency(frame))))["split"]
+    except DataError:
+        return  # so few that the error says what is needed
     forecaster.set_params(split=split)
     if is_main_process():
         echo(

@@ -423,7 +423,7 @@ class _Best:
         return RidgeFit(weight=self.weight, options=tuple(self.options), errors=self.errors)
 
 
-def as_module(weight: Tensor, holes: bool) -> LinearPart:
+def as_module(weight: Tensor, holes: bool = False) -> LinearPart:
     """A map (C or 1, T, L) as a network module in float32; ``holes``: whether windows may have some."""
     part = LinearPart(*weight.shape, holes=holes)
     part.weight = weight.float().contiguous()

@@ -115,13 +115,11 @@ class STanHopConfig(HopfieldOptions):
         True,
         "Whether every window is standardised by its own mean and deviation, and the forecast mapped back.",
     )
-    holes: bool = option(
-        False,
-        "Whether windows may have holes, which are in no statistic and no loss (--missing mask).",
-    )
     linear_skip: bool = option(
         True, "Whether a linear part, fitted in closed form, stands beside the deep part."
     )
+    holes: bool = False
+    """Whether windows may have holes, which are in no statistic and no loss; ``--missing mask`` says it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -57,7 +57,11 @@ def test_the_forecast_is_the_same_in_csv_json_parquet_and_python(stanhop, traine
     wanted = STanHopForecaster.load(trained).predict()
     code, out, err = stanhop("forecast", trained)
     assert code == 0
-    assert err == "from the rows kept at training, which end at 2013-04-11 18:00:00\n"
+    kept, model = err.splitlines()
+    assert kept == "from the rows kept at training, which end at 2013-04-11 18:00:00"
+    assert model.startswith(
+        "by a model whose linear part was fitted on all 900 rows, until 2013-04"
+    )
     read = pd.read_csv(io.StringIO(out), index_col="time", parse_dates=True)
     pd.testing.assert_frame_equal(
         read, wanted, check_freq=False, check_index_type=False, rtol=1e-12
@@ -126,7 +130,7 @@ def test_every_option_of_the_configs_is_a_flag_with_the_same_default():
     flags = {p.name: p.default for p in command.params}
     for config, further in ((STanHopConfig, NETWORK), (TrainingConfig, TRAINING)):
         for name in config.__dataclass_fields__:
-            if name == "num_variates":
+            if name in ("num_variates", "holes"):  # the table says them
                 continue
             assert name in flags, name
             wanted = config.__dataclass_fields__[name].default
@@ -158,7 +162,8 @@ def test_a_run_reads_tables_as_its_own_was_read(stanhop, weather, tmp_path):
     assert stanhop("train", tmp_path / "holes.csv", *SMALL, *options, "-o", run_folder)[0] == 0
     code, out, err = stanhop("forecast", run_folder, tmp_path / "holes.csv")
     filled = f"{tmp_path / 'holes.csv'}: 2 values in 1 of 1 columns were filled by ffill\n"
-    assert (code, err) == (0, filled)
+    model = "by a model whose linear part was fitted on all 900 rows, until 2013-04-11 18:00:00\n"
+    assert (code, err) == (0, filled + model)
     assert out.startswith("time,dew_point_f\n")
     code, _, err = stanhop("evaluate", run_folder, tmp_path / "holes.csv")
     assert (code, err) == (0, filled)
@@ -392,7 +397,7 @@ def test_a_reader_that_leaves_is_no_error(trained):
     )
     assert done.returncode == 0
     assert done.stdout.startswith("time,")
-    assert len(done.stderr.splitlines()) == 1  # what the forecast goes on from, and no complaint
+    assert len(done.stderr.splitlines()) == 2  # from which rows, by which model, and no complaint
 
 
 def test_a_newer_table_is_read_as_that_of_the_training_was_found_to_be(stanhop, tmp_path, weather):

@@ -78,7 +78,7 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
     stanhop, csv, tmp_path, monkeypatch
 ):
     """And builds one network."""
-    from stanhop_app.data import frame, panel
+    from stanhop_app.data import frame, panel, series
     from stanhop_app.data.scaler import Scaler
     from stanhop_app.forecasting import fitted, forecaster
 
@@ -91,8 +91,9 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
 
         return call
 
-    for module in (frame, forecaster):
-        monkeypatch.setattr(module, "to_frame", counting("to_frame", frame.to_frame))
+    counted_frame = counting("to_frame", frame.to_frame)
+    for module in (frame, forecaster, series):
+        monkeypatch.setattr(module, "to_frame", counted_frame)
     whole = counting("transform", Scaler.transform, lambda scaler, values: len(values) == 900)
     monkeypatch.setattr(Scaler, "transform", whole)
     monkeypatch.setattr(panel, "fingerprint", counting("fingerprint", panel.fingerprint))
