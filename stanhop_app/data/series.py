@@ -119,7 +119,7 @@ def to_series(
             f"{name}: no column names the series; say id_column (--id-column), one of: "
             f"{', '.join(map(str, rows.columns))}."
         )
-    ids = names(rows[id_column], name)
+    codes, ids = _coded(rows[id_column], name)
     if config.calendar == "rows":
         raise OptionError("calendar=rows (--calendar rows) is for one table, not for many series.")
     columns = _value_columns(rows.drop(columns=id_column), name, opened)
@@ -127,15 +127,14 @@ def to_series(
     clash = next((c for c in columns if c in (time_name, id_column)), None)
     if clash is not None or time_name == id_column:
         raise DataError(f"{name}: {clash or time_name!r} is the name of two columns; rename one.")
-    codes, uniques = pd.factorize(ids)
     order = np.lexsort((times.asi8, codes))
     values = {c: numeric(rows[c], name)[order] for c in columns}
     index = with_known_zone(pd.DatetimeIndex(times[order], freq=None), name)  # type: ignore[arg-type]
     flat = pd.DataFrame(values, index=index)
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
-    _reject_repeats(flat, codes[order], uniques, name)
+    _reject_repeats(flat, codes[order], ids, name)
     frequency = _common_frequency(flat.index, starts, name, config.frequency)
-    parts, filled = _regular(flat, starts, list(map(str, uniques)), name, frequency, config.missing)
+    parts, filled = _regular(flat, starts, ids, name, frequency, config.missing)
     lengths = np.array([len(part) for part in parts])
     notes, zone = list(opened.notes), getattr(index.tz, "key", None)
     if filled:
@@ -146,13 +145,22 @@ def to_series(
     return SeriesTable(
         frame=pd.concat(parts) if len(parts) > 1 else parts[0],
         starts=tuple((lengths.cumsum() - lengths).tolist()),
-        ids=tuple(map(str, uniques)),
+        ids=tuple(ids),
         frequency=frequency,
         id_name=id_column,
         notes=tuple(notes),
         proved={**opened.proved, **({} if zone is None else {"time_zone": zone})},
         filled=filled,
     )
+
+
+def _coded(column: pd.Series, name: str) -> tuple[np.ndarray, list[str]]:
+    """Number of the series of every row, and their names; a name is made once, not once a row."""
+    codes, unique = pd.factorize(column)
+    ids = pd.Series(unique, name=column.name)
+    if (codes < 0).any() or (ids.astype(str).str.strip() == "").any():
+        names(column, name)  # names the first row that has none
+    return codes, list(map(str, names(ids, name)))
 
 
 def _value_columns(rows: pd.DataFrame, name: str, opened: Arranged) -> list[str]:

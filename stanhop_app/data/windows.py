@@ -16,6 +16,8 @@ from stanhop_app.errors import DataError, OptionError
 
 BATCH_FLOATS = 2**21
 """Numbers gathered at a time where nothing is trained."""
+LARGEST_BATCH = 4096
+"""Windows of one column that are forecast at a time."""
 UNLIKE = 1000.0
 """Deviations of its training rows beyond which one of many series would drown all others."""
 NAMED_SPLITS: dict[str, tuple[int, int, int]] = {"etth": (8640, 2880, 2880)}
@@ -175,6 +177,13 @@ class SeriesWindows(Windows):
         rows = torch.maximum(origins[:, None] + steps, begins[:, None])
         windows = self.values[rows]
         return windows[:, : self.lookback], windows[:, self.lookback :]
+
+    def batches(self, size: int | None = None) -> list[Tensor]:
+        """Numbers of all windows in order; of few columns fewer than memory of the windows allows.
+
+        What a network makes of a window takes as much for one column as for each of many.
+        """
+        return super().batches(size or max(LARGEST_BATCH // self.values.shape[1], 1))
 
     def thinned(self, most: int) -> "SeriesWindows":
         """At most so many of them, evenly over all."""

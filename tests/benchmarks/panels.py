@@ -27,7 +27,9 @@ def made(count: int) -> pd.DataFrame:
     times = pd.date_range("2024-01-01", periods=ROWS, freq="h")
     return pd.DataFrame(
         {
-            "unique_id": np.repeat([f"s{number}" for number in range(count)], ROWS),
+            "unique_id": pd.Categorical.from_codes(
+                np.repeat(np.arange(count), ROWS), [f"s{number}" for number in range(count)]
+            ),
             "ds": np.tile(times, count),
             "y": values.ravel(),
         }
