@@ -15,7 +15,13 @@ import pandas as pd
 from stanhop_app.data.columns import code_of, numeric
 from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
-from stanhop_app.data.long import constant_ids, guess_id_column, is_summer, widen, zone_flag
+from stanhop_app.data.long import (
+    constant_ids,
+    guess_id_column,
+    numbers_of_text,
+    told_zone,
+    widen,
+)
 from stanhop_app.data.native import to_pandas
 from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
@@ -23,7 +29,7 @@ from stanhop_app.data.stamps import Stamps, take_times
 from stanhop_app.data.table import read_table
 from stanhop_app.data.times import check_years, day_comes_first, order_hint
 from stanhop_app.data.weekly import Weekly, rows_hint
-from stanhop_app.data.zones import clock_hint, find_zone, in_zone, with_known_zone
+from stanhop_app.data.zones import clock_hint, find_zone, with_known_zone
 from stanhop_app.errors import DataError
 
 
@@ -64,7 +70,7 @@ def to_frame(
         name: how messages call it, usually the file.
         hints: what another table of the kind proved: "day_first" decides where this one proves nothing, and
             stamps with an offset are shown in the "time_zone" of that table.
-        **options: fields of `ReadingConfig`; those of CSV files play no part. Where they are left out: the
+        **options: fields of `ReadingConfig`; those of the lines of CSV files play no part. Left out: the
             time column is the time index, a column of dates, or one named like one. The id column is one
             named unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
             two columns, the one of text, if time stamps repeat. Holes are an error; "interpolate" draws a
@@ -138,15 +144,22 @@ def taken(
     """
     config = ReadingConfig(**options)
     proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
+    read = "notes" in getattr(table, "attrs", {})  # from CSV, whose text is numbers by now
     notes = list(getattr(table, "attrs", {}).get("notes", []))
     table = _checked(to_pandas(table), name)
     stamps = take_times(table, name, config, hints or {})
     notes += stamps.notes
     check_years(stamps.times, name)
-    table, times = _in_zone(stamps.table, stamps.times, name, config, notes)
+    table, times = told_zone(stamps.table, stamps.times, name, config, notes)
     if config.time_zone is None and times.tz is not None and (hints or {}).get("time_zone"):
         times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
     order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
+    if not read:
+        table, mark, remarks = numbers_of_text(
+            table, times, name, config, (hints or {}).get("decimal")
+        )
+        proved |= {} if mark is None else {"decimal": mark}
+        notes += remarks
     return Arranged(
         frame=table,
         name=name,
@@ -222,24 +235,6 @@ def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{name}: there are two columns named {twice!r}; rename one.")
     return table
-
-
-def _in_zone(
-    table: pd.DataFrame,
-    times: pd.DatetimeIndex,
-    name: str,
-    config: ReadingConfig,
-    notes: list[str],
-) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
-    """Time stamps in the zone that was asked for; a column of CET and CEST is used up by that."""
-    if config.time_zone is None:
-        return table, times
-    flag = zone_flag(table) if config.id_column is None else None
-    summer = None if flag is None or times.tz is not None else is_summer(table[flag])
-    if flag is not None:
-        table = table.drop(columns=flag)
-        notes.append(f"column {flag!r} was read as daylight saving time, which tells hours apart")
-    return table, in_zone(times, config.time_zone, name, summer)
 
 
 def _wide(

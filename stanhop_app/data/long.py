@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
+from stanhop_app.data.numbers import check_marks, to_numbers
+from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.data.text import ID_NAMES
-from stanhop_app.errors import DataError
+from stanhop_app.data.zones import in_zone
+from stanhop_app.errors import DataError, OptionError
 
 ZONE = re.compile(r"[A-Z]{2,4}T|UTC|GMT|Z")
 """Abbreviations of time zones, which tell the hours of an autumn night apart and name no series."""
@@ -119,3 +122,50 @@ def names(column: pd.Series, name: str) -> np.ndarray:
     if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
         column = column.astype("int64")  # 1.0 is how a column with a hole once wrote 1
     return column.astype(str).to_numpy()
+
+
+def numbers_of_text(
+    table: pd.DataFrame,
+    times: pd.DatetimeIndex,
+    name: str,
+    config: ReadingConfig,
+    hint: str | None,
+) -> tuple[pd.DataFrame, str | None, list[str]]:
+    """Columns of text that hold numbers, by the rules of CSV files; names of series stay as they are."""
+    text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
+    if not text and not config.na:
+        return table, None, []
+    id_column = config.id_column
+    if id_column is None and config.long is not False:
+        id_column = guess_id_column(table, times, config.columns)
+    decimal, thousands = check_marks(config.decimal, config.thousands)
+    try:
+        return to_numbers(
+            table,
+            decimal=decimal,
+            thousands=thousands,
+            na=config.na or (),
+            hint=hint,
+            kept={c for c in table.columns if c in ID_NAMES or c == id_column},
+            commas=True,
+        )
+    except OptionError as error:
+        raise DataError(f"{name}: {error}.") from None
+
+
+def told_zone(
+    table: pd.DataFrame,
+    times: pd.DatetimeIndex,
+    name: str,
+    config: ReadingConfig,
+    notes: list[str],
+) -> tuple[pd.DataFrame, pd.DatetimeIndex]:
+    """Time stamps in the zone that was asked for; a column of CET and CEST is used up by that."""
+    if config.time_zone is None:
+        return table, times
+    flag = zone_flag(table) if config.id_column is None else None
+    summer = None if flag is None or times.tz is not None else is_summer(table[flag])
+    if flag is not None:
+        table = table.drop(columns=flag)
+        notes.append(f"column {flag!r} was read as daylight saving time, which tells hours apart")
+    return table, in_zone(times, config.time_zone, name, summer)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from stanhop_app import STanHopForecaster
-from stanhop_app.data.frame import to_frame
+from stanhop_app.data.frame import read_frame, to_frame
 from stanhop_app.data.native import is_table, to_pandas
 from stanhop_app.errors import DataError, OptionError
 
@@ -120,3 +120,36 @@ def test_the_estimator_reads_as_it_is_told(weather, small):
         forecaster.set_params(reading__time="when")
     with pytest.raises(DataError, match="frequency 2h"):
         STanHopForecaster(**small, frequency="2h").fit(weather)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "wanted"),
+    [
+        (["1,5", "2,5", "3,5", "4,5"], {}, [1.5, 2.5, 3.5, 4.5]),
+        (["1.234", "2.5", "3", "4"], {"decimal": "."}, [1.234, 2.5, 3, 4]),
+        (["1.234", "2.234", "3.000", "4.111"], {"thousands": "."}, [1234, 2234, 3000, 4111]),
+        (["1 kWh", "2 kWh", "3 kWh", "4 kWh"], {}, [1, 2, 3, 4]),
+        (["1", "?", "3", "4"], {"missing": "ffill"}, [1, 1, 3, 4]),
+        (["1", "closed", "3", "4"], {"missing": "zero", "na": ["closed"]}, [1, 0, 3, 4]),
+        ([1.0, -9999.0, 3.0, 4.0], {"missing": "ffill", "na": ["-9999"]}, [1, 1, 3, 4]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["pandas", "polars", "parquet"])
+def test_text_in_a_frame_is_read_by_the_rules_of_csv_files(values, options, wanted, kind, tmp_path):
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=4), "a": values})
+    if kind == "parquet":
+        frame.to_parquet(tmp_path / "t.parquet")
+        made = read_frame(tmp_path / "t.parquet", **options)
+    else:
+        made = to_frame(polars.from_pandas(frame) if kind == "polars" else frame, **options)
+    assert made["a"].tolist() == wanted
+
+
+def test_names_of_series_in_a_frame_stay_text():
+    long = pd.DataFrame(
+        {"date": [*pd.date_range("2024-01-01", periods=4)] * 2, "shop": ["01"] * 4 + ["02"] * 4}
+    ).assign(sold=[f"{i},5" for i in range(8)])
+    assert list(to_frame(long, id_column="shop").columns) == ["01", "02"]
+    assert to_frame(long, id_column="shop")["02"].tolist() == [4.5, 5.5, 6.5, 7.5]
+    numbers = long.assign(sold=range(8))
+    assert list(to_frame(numbers).columns) == ["01", "02"]
