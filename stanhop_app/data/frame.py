@@ -102,7 +102,12 @@ def arrange(
     table: Any, *, name: str = "frame", hints: Mapping[str, Any] | None = None, **options: Any
 ) -> Arranged:
     """What `to_frame` does before it asks for equal steps and fills holes; see there."""
-    opened = taken(table, name=name, hints=hints, **options)
+    return as_columns(taken(table, name=name, hints=hints, **options))
+
+
+def as_columns(opened: Arranged) -> Arranged:
+    """A table that was taken (`taken`), with one column of numbers a series, in time order."""
+    name = opened.name
     config, notes = opened.config, list(opened.notes)
     table, times = _wide(opened.frame, opened.times, name, config, notes)
     if config.columns is not None:

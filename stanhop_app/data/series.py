@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
-from stanhop_app.data.frame import Arranged, taken, to_frame
+from stanhop_app.data.frame import Arranged, as_columns, regular, taken
 from stanhop_app.data.frequency import regular_grid
 from stanhop_app.data.holes import fill, make_regular
 from stanhop_app.data.long import guess_id_column, names
@@ -111,7 +111,12 @@ def to_series(
     Raises:
         DataError: naming series, column and row; OptionError for options that cannot be.
     """
-    opened = taken(table, name=name, hints=hints, **options)
+    return as_series(taken(table, name=name, hints=hints, **options))
+
+
+def as_series(opened: Arranged) -> SeriesTable:
+    """A table that was taken (`stanhop_app.data.frame.taken`), as many series; errors as of `to_series`."""
+    name = opened.name
     config, rows, times = opened.config, opened.frame, opened.times
     id_column = config.id_column or guess_id_column(rows, times, None)
     if id_column is None or id_column not in rows.columns:
@@ -261,8 +266,8 @@ def take_any(
     if joint is None and config.long is not False:
         joint = _is_wide(opened)
     if joint or config.long is False:
-        return to_frame(table, name=name, hints=hints, **options)
-    return to_series(table, name=name, hints=hints, **options)
+        return regular(as_columns(opened))
+    return as_series(opened)
 
 
 def _is_wide(opened: Arranged) -> bool:

@@ -80,9 +80,9 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
     """And builds one network."""
     from stanhop_app.data import frame, panel, series
     from stanhop_app.data.scaler import Scaler
-    from stanhop_app.forecasting import fitted, forecaster
+    from stanhop_app.forecasting import fitted
 
-    counts = dict.fromkeys(("to_frame", "transform", "fingerprint", "network"), 0)
+    counts = dict.fromkeys(("taken", "transform", "fingerprint", "network"), 0)
 
     def counting(name, function, counted=lambda *given: True):
         def call(*given, **options):
@@ -91,9 +91,9 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
 
         return call
 
-    counted_frame = counting("to_frame", frame.to_frame)
-    for module in (frame, forecaster, series):
-        monkeypatch.setattr(module, "to_frame", counted_frame)
+    taken = counting("taken", frame.taken)
+    for module in (frame, series):
+        monkeypatch.setattr(module, "taken", taken)
     whole = counting("transform", Scaler.transform, lambda scaler, values: len(values) == 900)
     monkeypatch.setattr(Scaler, "transform", whole)
     monkeypatch.setattr(panel, "fingerprint", counting("fingerprint", panel.fingerprint))
