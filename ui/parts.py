@@ -215,7 +215,7 @@ def parse(file: Any, options: dict[str, Any], hints: dict[str, Any] | None = Non
     try:
         table = _parse(content, file.name, digest, options, hints or {})
     except ERRORS as error:
-        st.error(f"{file.name}: {error}")
+        st.error(str(error))  # which names the file
         return None
     for note in table.notes if isinstance(table, SeriesTable) else table.attrs["notes"]:
         st.caption(f"{file.name}: {note}")

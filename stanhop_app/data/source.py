@@ -17,8 +17,9 @@ UNSEEN = re.compile("[\x00-\x08\x0e-\x1f]")
 
 
 def source_name(source: str | Path | IO[bytes]) -> str:
-    """How messages name a source: its path, or "standard input"."""
-    return str(source) if isinstance(source, str | Path) else "standard input"
+    """How messages name a source: its path, the name of an open file, or "standard input"."""
+    named = source if isinstance(source, str | Path) else getattr(source, "name", None)
+    return str(named) if isinstance(named, str | Path) else "standard input"
 
 
 def read_content(source: str | Path | IO[bytes], megabytes: int) -> bytes:

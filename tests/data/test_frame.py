@@ -394,3 +394,13 @@ def test_what_is_far_from_the_training_rows_is_refused_before_training(stanhop, 
     assert "column 'a' has 1 values more than 1e+15 deviations" in err
     assert "first in row 191: 1e+40" in err
     assert not (tmp_path / "run" / "steps.csv").exists()
+
+
+def test_an_open_file_is_called_by_its_name():
+    stream = io.BytesIO(b"time,a\n2024-01-01,1\n2024-01-02,?\n2024-01-03,2\n")
+    with pytest.raises(DataError, match="standard input: column 'a' has 1 missing"):
+        read_frame(stream)
+    stream.seek(0)
+    stream.name = "mine.csv"
+    with pytest.raises(DataError, match="^mine.csv: column 'a' has 1 missing"):
+        read_frame(stream)
