@@ -76,13 +76,17 @@ def match_frequency(frame: pd.DataFrame, frequency: str | None) -> None:
 
 
 def match_series(
-    table: Any, many: bool, columns: list[str], frequency: str | None, context: pd.DataFrame
+    table: Any,
+    id_name: str | None,
+    columns: list[str],
+    frequency: str | None,
+    context: pd.DataFrame,
 ) -> SeriesTable:
     """Many series with their columns in the trained order.
 
     Args:
         table: a `SeriesTable`; anything else is refused.
-        many: whether the forecaster was trained on many series.
+        id_name: column of ids of many series that it was trained on; empty: a wide table with covariates.
         columns: that it was trained on.
         frequency: that it was trained on.
         context: the rows that it keeps.
@@ -91,11 +95,16 @@ def match_series(
         DataError: if one of the two is of many series and the other is not, or columns, frequency or zone
             differ.
     """
-    if not many or not isinstance(table, SeriesTable):
-        trained, given = ("many series", "one table") if many else ("one table", "many series")
+    given_many = isinstance(table, SeriesTable) and table.id_name != ""
+    if given_many != bool(id_name) or not isinstance(table, SeriesTable):
+        trained, given = ("many series", "one table") if id_name else ("one table", "many series")
         raise DataError(
             f"the forecaster was trained on {trained}, and this is {given}; say joint=True or False "
             "(--joint, --each), as for the training."
+        )
+    if id_name is None:
+        raise DataError(
+            "the forecaster was trained without covariates, and this table has some; name none."
         )
     if table.frequency != frequency:
         raise DataError(

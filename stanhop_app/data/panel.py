@@ -9,37 +9,33 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from stanhop_app.data.fingerprint import fingerprint
-from stanhop_app.data.frame import frame_frequency
-from stanhop_app.data.scaler import Scaler
-from stanhop_app.data.series import SeriesTable
-from stanhop_app.data.windows import (
-    Split,
-    Windows,
+from stanhop_app.data.covariates import Covariates
+from stanhop_app.data.cutting import (
+    check_windows,
+    scalers_of,
     series_windows,
-    split_rows,
-    split_windows,
+    spans_of,
     used_series,
 )
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.fingerprint import fingerprint
+from stanhop_app.data.rows import Rows
+from stanhop_app.data.scaler import Scaler, check_near
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.data.windows import Along, Split, Windows, split_rows, split_windows
+from stanhop_app.errors import OptionError
 from stanhop_app.layers.names import PARTS
-
-SCALED = 10
-"""Training rows from which one of many series is scaled; of fewer all its rows say how large it is."""
-FARTHEST = 1e15
-"""Deviations from the training rows whose squares, summed, a 32-bit float holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Panel:
-    """One or many series, flat: the rows of one series follow those of the one before.
+class Panel(Rows):
+    """Rows of one or many series with the borders of their split, their scalers and what lies beside them.
 
     Examples:
         >>> from stanhop_app import datasets
@@ -48,25 +44,19 @@ class Panel:
         (2071, 1880)
     """
 
-    frame: pd.DataFrame
-    """Rows of all series (N, C), original units; of one series a regular frame (`data.frame.to_frame`)."""
     splits: tuple[Split, ...]
     """Borders of every series, in its own rows."""
     scalers: tuple[Scaler, ...]
     """One scaler a series, fitted on its training rows."""
     split: str = "14/5/5"
     """What the borders were made from, by name or ratio."""
-    starts: tuple[int, ...] = (0,)
-    """First row of every series in the flat frame."""
-    ids: tuple[str, ...] = ("",)
-    """Name of every series; empty for the only series of a wide table."""
-    id_name: str = ""
-    """Name of the column of ids of a long table; empty for a wide one."""
-    steps: str | None = None
-    """Frequency of many series; that of a wide table is its index's own."""
+    covariates: Covariates | None = None
+    """What is known beside the values, of the future too; None: nothing."""
+    along: Along | None = None
+    """The same as networks read it, of the rows that there are (`encoded`); None: not yet, or nothing."""
 
     def __post_init__(self) -> None:
-        _spans(self.starts, len(self.frame))
+        spans_of(self.starts, len(self.frame))
         if len({len(self.starts), len(self.ids), len(self.splits), len(self.scalers)}) > 1:
             raise OptionError(
                 f"a panel of {len(self.ids)} series needs as many starts, splits and scalers, got "
@@ -96,17 +86,12 @@ class Panel:
             DataError: if a named split needs more rows.
             OptionError: if the split is of no known form, or starts and ids do not fit the rows.
         """
-        values = frame.to_numpy(dtype=np.float64)
-        splits, scalers = [], []
-        for first, last in _spans(starts, len(frame)):
-            borders = split_rows(last - first, split)
-            splits.append(borders)
-            rows = borders.train if borders.train >= SCALED or len(starts) == 1 else last - first
-            scalers.append(Scaler.fit(values[first : first + max(rows, 1)]))
+        spans = spans_of(starts, len(frame))
+        splits = tuple(split_rows(last - first, split) for first, last in spans)
         return cls(
             frame=frame,
-            splits=tuple(splits),
-            scalers=tuple(scalers),
+            splits=splits,
+            scalers=scalers_of(frame.to_numpy(dtype=np.float64), spans, splits),
             split=split,
             starts=tuple(starts),
             ids=tuple(ids),
@@ -116,7 +101,9 @@ class Panel:
     def of_series(cls, table: SeriesTable, split: str) -> "Panel":
         """The panel of a long table as many series; the split is of each."""
         panel = cls.of(table.frame, split, starts=table.starts, ids=table.ids)
-        return replace(panel, id_name=table.id_name, steps=table.frequency)
+        return replace(
+            panel, id_name=table.id_name, steps=table.frequency, covariates=table.covariates
+        )
 
     @classmethod
     def of_any(cls, table: pd.DataFrame | SeriesTable, split: str) -> "Panel":
@@ -124,35 +111,6 @@ class Panel:
         if isinstance(table, SeriesTable):
             return cls.of_series(table, split)
         return cls.of(table, split)
-
-    def __len__(self) -> int:
-        """Rows of all series."""
-        return len(self.frame)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the variates."""
-        return list(self.frame.columns)
-
-    @property
-    def index(self) -> pd.Index:
-        """Time stamps, or numbers, of the rows."""
-        return self.frame.index
-
-    @property
-    def frequency(self) -> str | None:
-        """Pandas alias, or None where rows are only numbered."""
-        return frame_frequency(self.frame) if self.steps is None else self.steps
-
-    @property
-    def is_many(self) -> bool:
-        """Whether it is of a long table as many series, if only one of them is there."""
-        return self.id_name != ""
-
-    @property
-    def spans(self) -> list[tuple[int, int]]:
-        """First row of every series, and the row after its last."""
-        return _spans(self.starts, len(self))
 
     @property
     def borders(self) -> Split:
@@ -192,11 +150,6 @@ class Panel:
         return str(max(self.index[first + max(split.train, 1) - 1] for (first, _), split in pairs))
 
     @cached_property
-    def values(self) -> np.ndarray:
-        """(N, C) float64, original units."""
-        return self.frame.to_numpy(dtype=np.float64)
-
-    @cached_property
     def scaled(self) -> Tensor:
         """(N, C) float32, every series by its own scaler.
 
@@ -208,20 +161,46 @@ class Panel:
             for scaler, (first, last) in zip(self.scalers, self.spans, strict=True)
         ]
         scaled = np.concatenate(parts)
-        far = np.argwhere(~(np.abs(scaled) <= FARTHEST) & ~np.isnan(self.values))
-        if len(far):
-            row, column = far[0]
-            raise DataError(
-                f"column {self.columns[column]!r} has {len(far)} values more than {FARTHEST:g} deviations of "
-                f"the training rows away, first in row {row + 1}: {self.values[row, column]:g}; mend them, "
-                "or choose other columns (--columns)."
-            )
+        check_near(scaled, self.values, self.columns)
         return torch.from_numpy(scaled)
+
+    @property
+    def adjusted(self) -> Tensor:
+        """(N, C) scaled values less what a regression on the covariates says of them."""
+        effect = None if self.along is None else self.along.effect
+        return self.scaled if effect is None else self.scaled - effect
+
+    def beside(self, encoder: Encoder) -> "Panel":
+        """The panel with its covariates as networks read them."""
+        return self._along(encoder.along(self.known, self.lengths))
+
+    def less(self, effect: Tensor) -> "Panel":
+        """The panel whose windows are of the values less this effect (N, C), in scaled units."""
+        assert self.along is not None
+        return self._along(replace(self.along, effect=effect))
+
+    def _along(self, along: Along) -> "Panel":
+        """The same table with this beside it; what was computed from the table stays."""
+        panel = replace(self, along=along)
+        kept = ("values", "scaled", "fingerprint")
+        panel.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return panel
+
+    @property
+    def known(self) -> Covariates:
+        """What is known beside the values: the time stamps at least."""
+        if self.covariates is not None:
+            return self.covariates
+        return Covariates.bare(self.index, self.starts)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of columns, time stamps and values, and of the names and starts of several series."""
         digest = fingerprint(self.frame)
+        if self.covariates is not None:
+            digest = hashlib.sha256(
+                f"{digest} {self.covariates.fingerprint()}".encode()
+            ).hexdigest()
         if not self.is_many and len(self.ids) == 1:
             return digest
         series = "\n".join(
@@ -238,7 +217,7 @@ class Panel:
         if name not in self.ids:
             raise KeyError(name)
         number = self.ids.index(name)
-        first, last = _spans(self.starts, len(self))[number]
+        first, last = self.spans[number]
         return Panel(
             frame=self.frame.iloc[first:last],
             splits=(self.splits[number],),
@@ -254,47 +233,40 @@ class Panel:
             DataError: if a part is too short for one window, saying how many rows are needed.
             OptionError: if there are several series of no long table.
         """
-        if self.is_many:
-            return self._series_windows(lookback, horizon)
-        parts = split_windows(self.scaled, self.borders, lookback, horizon)
-        return dict(zip(PARTS, parts, strict=True))
+        if not self.is_many:
+            parts = split_windows(self.adjusted, self.borders, lookback, horizon, self.along)
+            return dict(zip(PARTS, parts, strict=True))
+        parts = self._of_series(self.splits, lookback, horizon)
+        check_windows(parts, max(self.lengths), horizon, self.split)
+        return parts
 
     def whole(self, lookback: int, horizon: int) -> Windows:
         """Windows of all rows, whatever part they are of."""
         if not self.is_many:
             return Windows(
-                values=self.scaled, first=0, last=len(self), lookback=lookback, horizon=horizon
+                values=self.adjusted,
+                first=0,
+                last=len(self),
+                lookback=lookback,
+                horizon=horizon,
+                along=self.along,
             )
-        splits = [Split(train=b - a, validation=b - a, test=b - a) for a, b in self.spans]
+        splits = [Split(train=rows, validation=rows, test=rows) for rows in self.lengths]
+        return self._of_series(splits, lookback, horizon)["train"]
+
+    def _of_series(
+        self, splits: Sequence[Split], lookback: int, horizon: int
+    ) -> dict[str, Windows]:
         used = self.used(horizon)
-        return series_windows(self.scaled, self.spans, splits, lookback, horizon, used)["train"]
+        return dict(
+            series_windows(self.adjusted, self.spans, splits, lookback, horizon, used, self.along)
+        )
 
     def used(self, horizon: int) -> list[bool]:
         """Whether each of many series is fitted and scored (`used_series`); all are forecast."""
         return used_series(self.values, self.scaled, self.spans, self.splits, horizon)
 
-    def _series_windows(self, lookback: int, horizon: int) -> dict[str, Windows]:
-        used = self.used(horizon)
-        parts = series_windows(self.scaled, self.spans, self.splits, lookback, horizon, used)
-        for part in ("train", "validation"):
-            if len(parts[part]) == 0:
-                longest = max(last - first for first, last in self.spans)
-                raise DataError(
-                    f"too few rows: no series has a {part} window of horizon {horizon} under split "
-                    f"{self.split}; the longest has {longest} rows; take a smaller horizon or another split."
-                )
-        return dict(parts)
-
     def _only(self) -> int:
         if len(self.ids) > 1:
             raise OptionError(f"the panel has {len(self.ids)} series; take one with series(name).")
         return 0
-
-
-def _spans(starts: Sequence[int], rows: int) -> list[tuple[int, int]]:
-    """First row of every series, and the row after its last."""
-    edges = [*starts, rows]
-    spans = list(pairwise(edges))
-    if edges[0] != 0 or any(last < first for first, last in spans):
-        raise OptionError(f"starts must rise from 0 within the {rows} rows, got {tuple(starts)}.")
-    return spans

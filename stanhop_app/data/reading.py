@@ -27,6 +27,19 @@ class ReadingConfig:
     columns: list[str] | None = option(
         None, "Columns to use, by name: OT,HUFL. Default: all.", metavar="NAMES"
     )
+    future_covariates: list[str] | None = option(
+        None,
+        "Columns known ahead, such as price,promo; rows after the last value hold those of the future.",
+        metavar="NAMES",
+    )
+    past_covariates: list[str] | None = option(
+        None, "Columns known up to the last value only, such as the weather.", metavar="NAMES"
+    )
+    static_covariates: list[str] | None = option(
+        None,
+        "Columns that say the same in all rows of a series of a long table, such as its kind.",
+        metavar="NAMES",
+    )
     long: bool | None = option(
         None,
         "Whether a column names the series of a long table; found in the table if left out.",

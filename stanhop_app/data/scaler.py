@@ -1,8 +1,14 @@
 """Standardisation by the training rows. Nothing here needs torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from stanhop_app.errors import DataError
+
+FARTHEST = 1e15
+"""Deviations from the training rows whose squares, summed, a 32-bit float holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +45,24 @@ class Scaler:
             self.mean
         )
         return original
+
+
+def check_near(scaled: np.ndarray, values: np.ndarray, columns: Sequence[str]) -> None:
+    """Refuse values so far from the training rows that their squares are no numbers.
+
+    Args:
+        scaled: (N, C).
+        values: the same in original units; not a number where none is known.
+        columns: their names.
+
+    Raises:
+        DataError: naming the first.
+    """
+    far = np.argwhere(~(np.abs(scaled) <= FARTHEST) & ~np.isnan(values))
+    if len(far):
+        row, column = far[0]
+        raise DataError(
+            f"column {columns[column]!r} has {len(far)} values more than {FARTHEST:g} deviations of "
+            f"the training rows away, first in row {row + 1}: {values[row, column]:g}; mend them, "
+            "or choose other columns (--columns)."
+        )

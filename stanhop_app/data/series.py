@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
-from stanhop_app.data.frame import Arranged, as_columns, regular, taken
-from stanhop_app.data.frequency import regular_grid
-from stanhop_app.data.holes import fill, make_regular
-from stanhop_app.data.long import guess_id_column, names
-from stanhop_app.data.reading import filling
+from stanhop_app.data.covariates import Covariates, Roles, firsts, static_of, take_roles
+from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
+from stanhop_app.data.long import guess_id_column
 from stanhop_app.data.source import source_name
+from stanhop_app.data.spans import coded, common_frequency, regular_parts, reject_repeats
 from stanhop_app.data.table import read_table
 from stanhop_app.data.zones import with_known_zone
 from stanhop_app.errors import DataError, OptionError
@@ -37,11 +36,27 @@ class SeriesTable:
     """Names of the series, in the order in which the table has them."""
     frequency: str
     id_name: str
-    """Name of the column of ids."""
+    """Name of the column of ids; empty where it is one wide table with covariates."""
     notes: tuple[str, ...]
     proved: Mapping[str, Any]
     filled: int
     """Values that were filled."""
+    covariates: Covariates | None = None
+    """What is known beside the values; None: nothing."""
+
+    @classmethod
+    def of_frame(cls, frame: pd.DataFrame) -> "SeriesTable":
+        """A wide table as one series without a name."""
+        return cls(
+            frame=frame,
+            starts=(0,),
+            ids=("",),
+            frequency=str(frame_frequency(frame)),
+            id_name="",
+            notes=tuple(frame.attrs.get("notes", ())),
+            proved=frame.attrs.get("reading", {}),
+            filled=frame.attrs.get("filled", 0),
+        )
 
     def __len__(self) -> int:
         """Series."""
@@ -72,14 +87,15 @@ class SeriesTable:
             raise OptionError(
                 f"{what}; there are {len(known):,}, such as {', '.join(self.ids[:5])} (ids, --ids)."
             )
-        spans = [self.spans()[known[name]] for name in ids]
+        numbers = [known[name] for name in ids]
+        spans = [self.spans()[number] for number in numbers]
         rows = np.concatenate([np.arange(first, last) for first, last in spans])
-        lengths = np.array([last - first for first, last in spans])
         return replace(
             self,
             frame=self.frame.iloc[rows],
-            starts=tuple((lengths.cumsum() - lengths).tolist()),
+            starts=firsts([last - first for first, last in spans]),
             ids=tuple(ids),
+            covariates=None if self.covariates is None else self.covariates.chosen(numbers),
         )
 
     def aligned(self) -> bool:
@@ -117,55 +133,80 @@ def to_series(
 def as_series(opened: Arranged) -> SeriesTable:
     """A table that was taken (`stanhop_app.data.frame.taken`), as many series; errors as of `to_series`."""
     name = opened.name
+    opened, roles = take_roles(opened)
     config, rows, times = opened.config, opened.frame, opened.times
-    id_column = config.id_column or guess_id_column(rows, times, None)
-    if id_column is None or id_column not in rows.columns:
-        raise DataError(
-            f"{name}: no column names the series; say id_column (--id-column), one of: "
-            f"{', '.join(map(str, rows.columns))}."
-        )
-    codes, ids = _coded(rows[id_column], name)
+    id_column = _id_column(opened, roles)
+    codes, ids = coded(rows[id_column], name) if id_column else (np.zeros(len(rows), int), [""])
     if config.calendar == "rows":
-        raise OptionError("calendar=rows (--calendar rows) is for one table, not for many series.")
-    columns = _value_columns(rows.drop(columns=id_column), name, opened)
+        raise OptionError(
+            "calendar=rows (--calendar rows) is for one table without covariates, not for many series."
+        )
+    others = rows.drop(columns=[*roles.names, *([id_column] if id_column else [])])
+    columns = _value_columns(others, name, opened)
     time_name = str(times.name or "time")
-    clash = next((c for c in columns if c in (time_name, id_column)), None)
+    clash = next((c for c in [*columns, *roles.names] if c in (time_name, id_column)), None)
     if clash is not None or time_name == id_column:
         raise DataError(f"{name}: {clash or time_name!r} is the name of two columns; rename one.")
     order = np.lexsort((times.asi8, codes))
-    values = {c: numeric(rows[c], name)[order] for c in columns}
+    values = {c: numeric(rows[c], name)[order] for c in [*columns, *roles.moving]}
     index = with_known_zone(pd.DatetimeIndex(times[order], freq=None), name)  # type: ignore[arg-type]
     flat = pd.DataFrame(values, index=index)
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
-    _reject_repeats(flat, codes[order], ids, name)
-    frequency = _common_frequency(flat.index, starts, name, config.frequency)
-    parts, filled = _regular(flat, starts, ids, name, frequency, config.missing)
-    lengths = np.array([len(part) for part in parts])
+    reject_repeats(flat, codes[order], ids, name)
+    frequency = common_frequency(flat.index, starts, name, config.frequency)
+    parts, beside, filled = regular_parts(flat, starts, ids, name, frequency, config.missing, roles)
+    lengths = [len(part) for part in parts]
     notes, zone = list(opened.notes), getattr(index.tz, "key", None)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
     left = sum(int(part.isna().to_numpy().sum()) for part in parts)
     if left:
         notes.append(f"{left:,} values are missing, and were left out (mask)")
+    proved = {**opened.proved, **({} if zone is None else {"time_zone": zone})}
+    if not id_column:
+        parts[0].attrs = {"filled": filled, "reading": proved, "notes": notes}
     return SeriesTable(
         frame=pd.concat(parts) if len(parts) > 1 else parts[0],
-        starts=tuple((lengths.cumsum() - lengths).tolist()),
+        starts=firsts(lengths),
         ids=tuple(ids),
         frequency=frequency,
         id_name=id_column,
+        covariates=None
+        if beside is None
+        else Covariates(
+            roles=roles,
+            frame=pd.concat(beside),
+            starts=firsts([len(part) for part in beside]),
+            static=static_of(rows, codes, ids, roles, name),
+        ),
         notes=tuple(notes),
-        proved={**opened.proved, **({} if zone is None else {"time_zone": zone})},
+        proved=proved,
         filled=filled,
     )
 
 
-def _coded(column: pd.Series, name: str) -> tuple[np.ndarray, list[str]]:
-    """Number of the series of every row, and their names; a name is made once, not once a row."""
-    codes, unique = pd.factorize(column)
-    ids = pd.Series(unique, name=column.name)
-    if (codes < 0).any() or (ids.astype(str).str.strip() == "").any():
-        names(column, name)  # names the first row that has none
-    return codes, list(map(str, names(ids, name)))
+def _id_column(opened: Arranged, roles: Roles) -> str:
+    """The column that names the series; empty for a wide table with covariates.
+
+    Raises:
+        DataError: if there is none, or none of this name.
+    """
+    config, rows = opened.config, opened.frame
+    values = rows.drop(columns=list(roles.names))
+    id_column = config.id_column or guess_id_column(values, opened.times, None)
+    if config.long is False or (id_column is None and roles.names and not config.long):
+        if roles.static:
+            raise DataError(
+                f"{opened.name}: static covariate {roles.static[0]!r} tells series of a long table apart, "
+                "and no column names them; say id_column (--id-column), or leave it out."
+            )
+        return ""
+    if id_column is None or id_column not in rows.columns:
+        raise DataError(
+            f"{opened.name}: no column names the series; say id_column (--id-column), one of: "
+            f"{', '.join(map(str, rows.columns))}."
+        )
+    return str(id_column)
 
 
 def _value_columns(rows: pd.DataFrame, name: str, opened: Arranged) -> list[str]:
@@ -178,71 +219,6 @@ def _value_columns(rows: pd.DataFrame, name: str, opened: Arranged) -> list[str]
             f"{', '.join(map(str, rows.columns))}."
         )
     return list(map(str, wanted))
-
-
-def _reject_repeats(flat: pd.DataFrame, codes: np.ndarray, ids: Any, name: str) -> None:
-    stamps = pd.DatetimeIndex(flat.index).asi8
-    twice = np.r_[False, (np.diff(stamps) == 0) & (np.diff(codes) == 0)]
-    if twice.any():
-        row = int(np.flatnonzero(twice)[0])
-        raise DataError(
-            f"{name}: {int(twice.sum())} rows repeat a time stamp of the same series, first that of "
-            f"{str(ids[codes[row]])!r} at {flat.index[row]}."
-        )
-
-
-def _common_frequency(index: pd.Index, starts: np.ndarray, name: str, frequency: str | None) -> str:
-    """The frequency of the longest series, or this one, by one name for one frequency."""
-    edges = np.r_[starts, len(index)]
-    longest = int(np.argmax(np.diff(edges)))
-    own = pd.DatetimeIndex(index[edges[longest] : edges[longest + 1]])
-    if frequency is not None and len(own) < 3:
-        return frequency
-    return str(regular_grid(own, name, frequency).freqstr)
-
-
-def _regular(
-    flat: pd.DataFrame,
-    starts: np.ndarray,
-    ids: list[str],
-    name: str,
-    frequency: str,
-    missing: str,
-) -> tuple[list[pd.DataFrame], int]:
-    """Every series without gaps and holes, and the values that were filled.
-
-    Series of the same time stamps, as most panels have them, are looked at once.
-    """
-    rules, edges = filling(missing), [*starts.tolist(), len(flat)]
-    known: set[bytes] = set()
-    holes = np.isnan(flat.to_numpy()).any(axis=1)
-    parts, filled = [], 0
-    for number, (first, last) in enumerate(pairwise(edges)):
-        part = flat.iloc[first:last]
-        stamps = pd.DatetimeIndex(part.index).asi8.tobytes()
-        if stamps in known and not holes[first:last].any():
-            parts.append(part)
-            continue
-        called = f"{name}, series {ids[number]!r}"
-        if len(part) > 1:
-            steps = make_regular(part, called, frequency, rules)
-        else:
-            steps = part
-            _check_on_grid(part.index, called, frequency)
-        whole = fill(steps, called, rules)
-        if len(whole) == len(part):
-            known.add(stamps)
-        filled += int(steps.isna().to_numpy().sum()) - int(whole.isna().to_numpy().sum())
-        parts.append(whole)
-    return parts, filled
-
-
-def _check_on_grid(index: pd.Index, name: str, frequency: str) -> None:
-    """Refuse the only time stamp of a series where it does not belong to the frequency."""
-    if len(pd.date_range(index[0], index[0], freq=frequency)) == 0:
-        raise DataError(
-            f"{name}: its only time stamp, {index[0]}, is none of frequency {frequency}."
-        )
 
 
 def read_any(
@@ -263,6 +239,12 @@ def take_any(
     """
     opened = taken(table, name=name, hints=hints, **options)
     config, joint = opened.config, opened.config.joint
+    if Roles.of(config).names:
+        if joint:
+            raise OptionError(
+                "covariates are of each series; say joint=False (--each), or bring one wide table."
+            )
+        return as_series(opened)
     if joint is None and config.long is not False:
         joint = _is_wide(opened)
     if joint or config.long is False:

@@ -4,11 +4,10 @@ Shape letters: B batch, T lookback, L horizon, C variates, N rows.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,8 +17,6 @@ BATCH_FLOATS = 2**21
 """Numbers gathered at a time where nothing is trained."""
 LARGEST_BATCH = 4096
 """Windows of one column that are forecast at a time."""
-UNLIKE = 1000.0
-"""Deviations of its training rows beyond which one of many series would drown all others."""
 NAMED_SPLITS: dict[str, tuple[int, int, int]] = {"etth": (8640, 2880, 2880)}
 """Splits by numbers of rows: "etth" is that of the published ETTh1 tables (12/4/4 months)."""
 
@@ -76,6 +73,28 @@ def split_rows(rows: int, split: str = "14/5/5") -> Split:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Along:
+    """What lies beside the values, row by row; K covariates, S series, k of a series."""
+
+    covariates: Tensor
+    """(N, K) float32, those that are known ahead first."""
+    static: Tensor
+    """(S, k) float32."""
+    starts: Tensor
+    """(S,) first row of every series."""
+    effect: Tensor | None = None
+    """(N, C) what a regression on the covariates says of every value, scaled; the values of windows are
+    those less it. None: nothing."""
+
+    def to(self, device: torch.device) -> "Along":
+        """The same on a device."""
+        moved = {
+            name: getattr(self, name).to(device) for name in ("covariates", "static", "starts")
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Windows:
     """All stride-1 windows whose targets lie in rows [first, last) of one array.
 
@@ -90,6 +109,8 @@ class Windows:
     """First row that may no longer be one."""
     lookback: int
     horizon: int
+    along: Along | None = None
+    """What lies beside the values; None: nothing."""
 
     @cached_property
     def holes(self) -> bool:
@@ -101,10 +122,46 @@ class Windows:
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Windows by number: (B,) -> inputs (B, T, C) and targets (B, L, C)."""
+        windows = self.values[self.rows(indices)]
+        return windows[:, : self.lookback], windows[:, self.lookback :]
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Rows of windows by number: (B,) -> (B, T + L)."""
         origins = indices.to(self.values.device) + max(self.first, self.lookback)
         steps = torch.arange(-self.lookback, self.horizon, device=self.values.device)
-        windows = self.values[origins[:, None] + steps]
-        return windows[:, : self.lookback], windows[:, self.lookback :]
+        return origins[:, None] + steps
+
+    def beside(self, indices: Tensor) -> dict[str, Tensor]:
+        """What a network reads beside windows, by keyword: "covariates" (B, T + L, K), "static" (B, k).
+
+        Nothing where there are none. Covariates that are not known ahead are there of the horizon too: the
+        network does not look at them.
+        """
+        if self.along is None:
+            return {}
+        rows = self.rows(indices)
+        number = torch.searchsorted(self.along.starts, rows[:, -1].contiguous(), right=True) - 1
+        return {
+            "covariates": self.along.covariates[rows],
+            "static": self.along.static[number],
+        }
+
+    def effect(self, indices: Tensor) -> Tensor | None:
+        """What the regression on covariates says of the targets of windows, (B, L, C), if there is one."""
+        if self.along is None or self.along.effect is None:
+            return None
+        return self.along.effect[self.rows(indices)[:, self.lookback :]]
+
+    def raw(self) -> Self:
+        """The same windows of the values themselves, not less an effect."""
+        if self.along is None or self.along.effect is None:
+            return self
+        along = replace(self.along, effect=None)
+        return replace(self, values=self.values + self.along.effect, along=along)
+
+    def plain(self) -> Self:
+        """The same windows of the values themselves, with nothing beside them."""
+        return self if self.along is None else replace(self.raw(), along=None)
 
     def thinned(self, most: int) -> "Windows":
         """All of them: those of one series are never too many (see `SeriesWindows`)."""
@@ -118,7 +175,7 @@ class Windows:
 
 
 def split_windows(
-    values: Tensor, split: Split, lookback: int, horizon: int
+    values: Tensor, split: Split, lookback: int, horizon: int, along: Along | None = None
 ) -> tuple[Windows, Windows, Windows]:
     """Train, validation and test windows of scaled values (N, C).
 
@@ -127,7 +184,9 @@ def split_windows(
     """
     borders = ((0, split.train), (split.train, split.validation), (split.validation, split.test))
     train, validation, test = (
-        Windows(values=values, first=first, last=last, lookback=lookback, horizon=horizon)
+        Windows(
+            values=values, first=first, last=last, lookback=lookback, horizon=horizon, along=along
+        )
         for first, last in borders
     )
     parts = {"training": train, "validation": validation}
@@ -169,14 +228,12 @@ class SeriesWindows(Windows):
     def __len__(self) -> int:
         return len(self.origins)
 
-    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows by number: (B,) -> inputs (B, T, C) and targets (B, L, C)."""
+    def rows(self, indices: Tensor) -> Tensor:
+        """Rows of windows by number: (B,) -> (B, T + L)."""
         device, chosen = self.values.device, indices.to(self.origins.device)
         origins, begins = (x[chosen].to(device) for x in (self.origins, self.begins))
         steps = torch.arange(-self.lookback, self.horizon, device=device)
-        rows = torch.maximum(origins[:, None] + steps, begins[:, None])
-        windows = self.values[rows]
-        return windows[:, : self.lookback], windows[:, self.lookback :]
+        return torch.maximum(origins[:, None] + steps, begins[:, None])
 
     def batches(self, size: int | None = None) -> list[Tensor]:
         """Numbers of all windows in order; of few columns fewer than memory of the windows allows.
@@ -191,77 +248,3 @@ class SeriesWindows(Windows):
             return self
         kept = torch.linspace(0, len(self) - 1, most, dtype=torch.float64).round().long()
         return replace(self, origins=self.origins[kept], begins=self.begins[kept])
-
-
-def series_windows(
-    values: Tensor,
-    spans: Sequence[tuple[int, int]],
-    splits: Sequence[Split],
-    lookback: int,
-    horizon: int,
-    used: Sequence[bool] | None = None,
-) -> dict[str, SeriesWindows]:
-    """Windows of every part over all series; a series too short for a part has none there.
-
-    A training window reads the whole lookback where the training rows of its series hold one such
-    window. Of a shorter series those count that read at least half of what comes before their targets, as
-    in `stanhop_app.forecasting.suited`. Windows of the other parts read what there is.
-
-    Args:
-        values: (N, C) scaled.
-        spans: first row of every series, and the row after its last.
-        splits: borders of every series, in its own rows.
-        lookback: steps that are read.
-        horizon: steps forecast.
-        used: whether the windows of each series are; None: all.
-    """
-    chosen: dict[str, list[tuple[np.ndarray, int]]] = {"train": [], "validation": [], "test": []}
-    for number, ((begin, _), split) in enumerate(zip(spans, splits, strict=True)):
-        if used is not None and not used[number]:
-            continue
-        free = split.train - horizon
-        first = lookback if free >= lookback else max(free // 2, 1)
-        borders = {
-            "train": (first, split.train),
-            "validation": (max(split.train, 1), split.validation),
-            "test": (max(split.validation, 1), split.test),
-        }
-        for part, (start, stop) in borders.items():
-            origins = np.arange(begin + start, begin + stop - horizon + 1)
-            chosen[part].append((origins, begin))
-    return {
-        part: SeriesWindows(
-            values=values,
-            first=0,
-            last=len(values),
-            lookback=lookback,
-            horizon=horizon,
-            origins=torch.from_numpy(np.concatenate([np.zeros(0, int), *(o for o, _ in pairs)])),
-            begins=torch.from_numpy(
-                np.repeat(np.array([b for _, b in pairs], dtype=int), [len(o) for o, _ in pairs])
-            ),
-        )
-        for part, pairs in chosen.items()
-    }
-
-
-def used_series(
-    values: np.ndarray,
-    scaled: Tensor,
-    spans: Sequence[tuple[int, int]],
-    splits: Sequence[Split],
-    horizon: int,
-) -> list[bool]:
-    """Whether each of many series is fitted and scored.
-
-    Left out are those without a training window, and those that are constant there or later lie far from
-    there: in their deviations they would outweigh all others.
-    """
-    used = []
-    for (first, last), split in zip(spans, splits, strict=True):
-        rows = values[first : first + split.train]
-        known = (~np.isnan(rows)).sum(0)
-        enough = split.train > horizon and bool(known.min() > 1)
-        varies = enough and bool((np.nanmax(rows, 0) > np.nanmin(rows, 0)).any())
-        used.append(varies and float(scaled[first:last].abs().nan_to_num(0.0).max()) < UNLIKE)
-    return used

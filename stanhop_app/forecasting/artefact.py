@@ -20,6 +20,14 @@ from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError
 from stanhop_app.files import find_hashed, hashed_name
 from stanhop_app.forecasting.combination import Combination
+from stanhop_app.forecasting.effects.keeping import (
+    effects_as_json,
+    effects_tensors,
+    known_as_json,
+    known_tensors,
+    restored_effects,
+    restored_known,
+)
 from stanhop_app.forecasting.final import Final
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
@@ -91,6 +99,9 @@ def write(
         tensors |= with_prefix("series", {n: torch.from_numpy(a) for n, a in arrays.items()})
     if final is not None:
         tensors |= with_prefix("final", final.network.state_dict())
+        tensors |= with_prefix("final_effects", effects_tensors(final.effects))
+    if fitted.known is not None:
+        tensors |= with_prefix("known", known_tensors(fitted.known))
     weights = save_hashed(folder / WEIGHTS, tensors, {"format": RUN})
     combination = fitted.combination
     config = {
@@ -115,7 +126,13 @@ def write(
         "linear": fitted.linear,
         "final": None
         if final is None
-        else {"kind": final.kind, "rows": final.rows, "steps": final.steps},
+        else {
+            "kind": final.kind,
+            "rows": final.rows,
+            "steps": final.steps,
+            "effects": effects_as_json(final.effects),
+        },
+        "known": None if fitted.known is None else known_as_json(fitted.known),
         "history": fitted.history,
         "metrics": fitted.metrics,
         "source": dict(fitted.source) or None,
@@ -158,10 +175,18 @@ def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
 
 def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Fitted:
     network = _network(config, without_prefix("network", tensors), name)
-    final = config.get("final")
+    series = 1 if config.get("series") is None else len(config["series"]["ids"])
+    known, final = config.get("known"), config.get("final")
+    if known is not None:
+        own = without_prefix("known", tensors)
+        known = restored_known(known, own, len(config["columns"]), series)
     if final is not None:
+        effects = final.get("effects")
+        if effects is not None and known is not None:
+            own = without_prefix("final_effects", tensors)
+            effects = restored_effects(effects, own, known.encoder, len(config["columns"]), series)
         weights = without_prefix("final", tensors)
-        final = Final(network=_network(config, weights, name), **final)
+        final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
     source = config["source"] or {}
     book = None
     if config.get("series") is not None:
@@ -187,6 +212,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         history=config["history"],
         combination=_combination(config["combination"], network),
         linear=config.get("linear"),
+        known=known,
         final=final,
         source=source,
         metrics=config["metrics"],

@@ -57,7 +57,8 @@ class Combination:
     """Out-of-fold error of every rule tried: mean squared, or absolute where the loss is not squared."""
 
 
-Forecast = Callable[[Tensor], Tensor]
+Forecast = Callable[..., Tensor]
+"""Windows, and what lies beside them by keyword, to forecasts."""
 
 
 @torch.no_grad()
@@ -80,7 +81,8 @@ def sums(
         for batch in piece.batches(size):
             x, y = windows.gather(batch)
             b = linear[piece.fold](x)
-            difference, left = (deep(x) - b).double(), (y - b).double()
+            a = deep(x, **windows.beside(batch))
+            difference, left = (a - b).double(), (y - b).double()
             if windows.holes:  # steps whose value nobody knows tell nothing
                 difference = torch.where(left.isnan(), 0.0, difference)
                 left = left.nan_to_num(0.0)
@@ -109,7 +111,7 @@ def absolute_errors(
     for piece in pieces(windows):
         for batch in piece.batches(size):
             x, y = windows.gather(batch)
-            a, b = deep(x), linear[piece.fold](x)
+            a, b = deep(x, **windows.beside(batch)), linear[piece.fold](x)
             for name, weights in rules.items():
                 own = weights if weights.ndim == 2 else weights[piece.fold]
                 error = (b + own.to(b.dtype) * (a - b) - y).abs()

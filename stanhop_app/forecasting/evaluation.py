@@ -3,8 +3,9 @@
 Shape letters: B batch, L horizon, C variates.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,38 @@ from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Split, Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.metrics import METRICS, Pointwise, Units
-from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.models.holes import between
+
+W = TypeVar("W", bound=Windows)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictor:
+    """A fitted predictor with the number of time steps that it reads."""
+
+    predict: Callable[..., Tensor]
+    """Windows, and what lies beside them by keyword if it `reads_beside`, to forecasts."""
+    lookback: int
+    holes: bool = False
+    """Whether it takes windows with holes; else they are filled for it (`stanhop_app.models.holes`)."""
+    note: str = ""
+    """What validation chose."""
+
+    reads_beside: bool = False
+    """Whether it takes what lies beside windows; one that does not is given `Windows.plain` ones."""
+
+    def suited(self, windows: W) -> W:
+        """Windows as it reads them: plain ones if it reads nothing beside them."""
+        return windows if self.reads_beside else windows.plain()
+
+    def pairs(self, windows: Windows, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """What came and what is forecast, (B, L, C) each, of `suited` windows by number; scaled units."""
+        x, truth = windows.gather(batch)
+        made = self.predict(
+            between(x) if windows.holes and not self.holes else x, **windows.beside(batch)
+        )
+        effect = windows.effect(batch)
+        return (truth, made) if effect is None else (truth + effect, made + effect)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +78,7 @@ def score(
     predictor: Predictor, windows: Windows, scaler: Scaler, batch_size: int | None = None
 ) -> Scores:
     """Score one predictor on every window; memory does not grow with their number."""
+    windows = predictor.suited(windows)
     shape = (windows.horizon, windows.values.shape[1])
     measured = dict.fromkeys(metric.error for metric in METRICS.values())
     sums = {error: torch.zeros(shape, dtype=torch.float64) for error in measured}
@@ -55,78 +88,62 @@ def score(
     )
     known = torch.zeros(shape, dtype=torch.float64)
     for batch in windows.batches(batch_size):
-        x, truth = windows.gather(batch)
-        forecast = predictor.on(windows, x).double()
+        truth, forecast = (values.double() for values in predictor.pairs(windows, batch))
         known += (~truth.isnan()).sum(0)
         for error, total in sums.items():
-            total += error(truth.double(), forecast, units).nansum(0)
+            total += error(truth, forecast, units).nansum(0)
     return Scores(
         errors={error: (total / known).numpy() for error, total in sums.items()},
         windows=len(windows),
     )
 
 
-def parts(values: Tensor, split: Split | None, horizon: int, lookback: int) -> dict[str, Windows]:
+def parts(whole: Windows, split: Split | None) -> dict[str, Windows]:
     """Windows to be scored: "validation" and "test" of a split, or "all" of a new table.
 
     Raises:
         DataError: if a new table is too short for one window.
     """
     if split is None:
-        windows = Windows(
-            values=values, first=0, last=len(values), lookback=lookback, horizon=horizon
-        )
-        if len(windows) == 0:
+        if len(whole) == 0:
             raise DataError(
-                f"too few rows: {len(values)}, but scoring needs at least {lookback + horizon} "
-                f"(lookback {lookback} and horizon {horizon})."
+                f"too few rows: {len(whole.values)}, but scoring needs at least "
+                f"{whole.lookback + whole.horizon} (lookback {whole.lookback} and horizon {whole.horizon})."
             )
-        return {"all": windows}
+        return {"all": whole}
     borders = {
         "validation": (split.train, split.validation),
         "test": (split.validation, split.test),
     }
     return {
-        name: Windows(values=values, first=first, last=last, lookback=lookback, horizon=horizon)
+        name: replace(whole, first=first, last=last)
         for name, (first, last) in borders.items()
-        if last - first >= horizon
+        if last - first >= whole.horizon
     }
 
 
 def score_all(
     predictors: Mapping[str, Predictor],
-    values: Tensor,
+    whole: Windows,
     split: Split | None,
-    horizon: int,
     scaler: Scaler,
 ) -> dict[str, dict[str, Scores]]:
     """Scores by part and predictor, all on the same targets.
 
     Args:
         predictors: by the name that tables print.
-        values: (N, C) scaled values.
+        whole: windows of all rows (`Panel.whole`).
         split: borders, or None to score every window of the table.
-        horizon: steps forecast.
         scaler: for errors in original units.
     """
     # One first target for all, so that a longer lookback does not mean other windows.
     longest = max(predictor.lookback for predictor in predictors.values())
     result: dict[str, dict[str, Scores]] = {}
-    for part, windows in parts(values, split, horizon, longest).items():
-        first = max(windows.first, longest)
+    for part, windows in parts(replace(whole, lookback=longest), split).items():
+        of_part = replace(windows, first=max(windows.first, longest))
         result[part] = {
-            name: score(
-                predictor,
-                Windows(
-                    values=values,
-                    first=first,
-                    last=windows.last,
-                    lookback=predictor.lookback,
-                    horizon=horizon,
-                ),
-                scaler,
-            )
-            for name, predictor in predictors.items()
+            name: score(p, replace(of_part, lookback=p.lookback), scaler)
+            for name, p in predictors.items()
         }
     return result
 

@@ -10,8 +10,12 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
+from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
+from stanhop_app.forecasting.effects.regression import Effects, refit_effects
 from stanhop_app.forecasting.linear import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
@@ -36,6 +40,8 @@ class Final:
     """Rows that it was fitted on."""
     steps: int
     """Optimiser steps of its deep part; 0 where that is the scored one."""
+    effects: Effects | None = None
+    """What covariates add, fitted on all rows; None: nothing."""
 
 
 def fit_final(
@@ -49,6 +55,7 @@ def fit_final(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
+    effects: tuple[Encoder, Effects, Tensor] | None = None,
 ) -> Final | None:
     """Fit again on all rows of a panel what was fitted on its training rows.
 
@@ -66,6 +73,8 @@ def fit_final(
         folder: where checkpoints of the deep part are kept meanwhile; None writes nothing.
         resume: go on from the checkpoint in ``folder``.
         progress: whether to draw a bar; None: on a terminal.
+        effects: what covariates add by the scored fit, with their encoder and the linear forecaster that
+            they were judged by; None: nothing.
 
     Returns:
         None where nothing is to be fitted again.
@@ -73,6 +82,12 @@ def fit_final(
     if kind == "none" or (kind == "linear" and linear is None):
         return None
     config = scored.config
+    again = None
+    if effects is not None:
+        encoder, chosen, forecaster = effects
+        raw = panel.whole(config.lookback, config.horizon).raw()
+        again = refit_effects(chosen, forecaster, panel, encoder, raw)
+        panel = panel.less(again.of(encoder, panel))
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
         network = STanHopNet(config)
@@ -95,7 +110,7 @@ def fit_final(
     if linear is not None:
         network.linear = refit_linear(linear, windows.thinned(SUMMED)).module(config.holes)
         network.mixture = scored.mixture.clone()
-    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps)
+    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps, effects=again)
 
 
 def final_folder(folder: Path, *, resume: bool) -> Path:

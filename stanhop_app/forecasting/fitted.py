@@ -1,11 +1,10 @@
-"""What a fit finds, in one frozen record, and the fit itself.
+"""What a fit finds, in one frozen record.
 
 The estimator (`forecaster`) keeps such a record; the artefact writes and reads it.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,12 @@ from stanhop_app.data.book import Book
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
-from stanhop_app.data.windows import Split, Windows
+from stanhop_app.data.windows import Split
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.combination import Combination, join
-from stanhop_app.forecasting.final import JUDGED, SUMMED, Final, final_folder, fit_final
-from stanhop_app.forecasting.linear import fit_linear
-from stanhop_app.forecasting.task import ForecastTask
-from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.training.config import FinalKind, TrainingConfig
-from stanhop_app.training.draws import drawing
-from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.forecasting.combination import Combination
+from stanhop_app.forecasting.effects.known import Ahead, Known
+from stanhop_app.forecasting.final import Final
+from stanhop_app.models.stanhop import STanHopNet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +53,8 @@ class Fitted:
     """What validation chose of the linear part (`LinearFit.summary`); None without one."""
     series: Book | None = None
     """What is kept of many series; None: a wide table."""
+    known: Known | None = None
+    """What is kept of covariates; None: there were none."""
     final: Final | None = None
     """What forecasts the real future, fitted on all rows; None: the scored network does."""
     outliers: pd.DataFrame | None = None
@@ -97,17 +93,60 @@ class Fitted:
         Raises:
             DataError: if there is one wide table.
         """
-        if self.series is None or self.frequency is None:
+        if (self.series is None and self.known is None) or self.frequency is None:
             raise DataError("the forecaster was fitted on one table, not on many series.")
+        book = self.series
         return SeriesTable(
-            frame=self.series.context,
-            starts=self.series.starts,
-            ids=self.series.ids,
+            frame=self.context,
+            starts=(0,) if book is None else book.starts,
+            ids=("",) if book is None else book.ids,
             frequency=self.frequency,
-            id_name=self.series.id_name,
+            id_name="" if book is None else book.id_name,
             notes=(),
             proved={},
             filled=0,
+            covariates=None if self.known is None else self.known.kept,
+        )
+
+    def scalers(self, history: SeriesTable) -> list[Scaler]:
+        """Scaler of each of some series: that of its training rows, or of its own if it is a new one."""
+        if self.series is None:
+            return [self.scaler]
+        return self.series.scalers(history.ids, history.frame, history.starts)
+
+    def numbers(self, ids: Sequence[str]) -> list[int]:
+        """Numbers of series at the fit, by name; -1: a new one."""
+        if self.series is None:
+            return [0]
+        places = {name: number for number, name in enumerate(self.series.ids)}
+        return [places.get(name, -1) for name in ids]
+
+    def beside(self, panel: Panel, *, final: bool = False) -> Panel:
+        """A panel with its covariates as the scored or the final model reads them, if it reads some."""
+        if self.known is None:
+            return panel
+        effects = self.known.effects
+        if final and self.final is not None:
+            effects = self.final.effects
+        return self.known.beside(panel, effects, self.numbers(panel.ids))
+
+    def ahead(self, history: SeriesTable, horizon: int) -> Ahead | None:
+        """What a forecast of the real future reads beside the values of some series."""
+        if self.known is None:
+            return None
+        encoder = self.known.encoder
+        covariates = history.covariates
+        if covariates is None:
+            covariates = Panel.of_series(history, self.split).known
+        return Ahead(
+            encoder=encoder,
+            effects=self.known.effects if self.final is None else self.final.effects,
+            history=history,
+            covariates=encoder.matched(covariates),
+            numbers=self.numbers(history.ids),
+            lookback=self.lookback,
+            horizon=horizon,
+            step=self.horizon,
         )
 
     def panel(self, frame: pd.DataFrame | SeriesTable) -> Panel:
@@ -118,123 +157,18 @@ class Fitted:
         """
         if isinstance(frame, SeriesTable):
             panel = Panel.of_series(frame, self.split)
-            if self.series is None:
-                return panel
-            scalers = self.series.scalers(panel.ids, panel.frame, panel.starts)
-            return replace(panel, scalers=tuple(scalers))
-        return Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,), split=self.split)
+            if self.series is not None:
+                panel = replace(panel, scalers=tuple(self.scalers(frame)))
+            else:
+                panel = replace(panel, splits=(self.borders,), scalers=(self.scaler,))
+            return self.beside(panel)
+        panel = Panel(frame=frame, splits=(self.borders,), scalers=(self.scaler,), split=self.split)
+        return self.beside(panel)
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
-    """Everything that can be refused, made before anything is trained."""
-
-    panel: Panel
-    windows: Mapping[str, Windows]
-    """The windows of each part of the split."""
-    network: STanHopNet
-    """The network with its initial weights."""
-    training: TrainingConfig
-
-
-def prepare(panel: Panel, network: STanHopConfig, training: TrainingConfig) -> Prepared:
-    """Cut the windows and draw the initial weights.
-
-    Args:
-        panel: a wide table, or many series of a long one.
-        network: the architecture.
-        training: how it will be trained; its seed fixes the initial weights.
-
-    Raises:
-        DataError: if a part is too short for one window.
-        OptionError: for an architecture that cannot be.
-    """
-    if not network.holes and np.isnan(panel.values).any():
-        raise DataError(
-            "values are missing, and the forecaster does not expect it; fill them, or say missing='mask'."
-        )
-    windows = panel.windows(network.lookback, network.horizon)
-    with drawing(training.seed):
-        untrained = STanHopNet(network)
-    return Prepared(panel=panel, windows=windows, network=untrained, training=training)
-
-
-def fit(
-    prepared: Prepared,
-    *,
-    run_folder: Path | None = None,
-    resume: bool = False,
-    outlier_steps: int | None = None,
-    final: FinalKind = "none",
-    progress: bool | None = None,
-) -> Fitted:
-    """Train the deep part, fit the linear part in closed form, and combine them on validation.
-
-    Args:
-        prepared: what `prepare` made; its network is trained in place.
-        run_folder: where checkpoints and history are kept; None writes nothing.
-        resume: go on from the checkpoint in ``run_folder``.
-        outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
-            validation windows; None: none.
-        final: what is fitted again on all rows (`fit_final`).
-        progress: whether to draw a bar; None: on a terminal.
-    """
-    panel, network, training = prepared.panel, prepared.network, prepared.training
-    learn, validation = prepared.windows["train"], prepared.windows["validation"].thinned(JUDGED)
-    log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
-    history = train(
-        network.deep,
-        ForecastTask(learn, validation, training.loss),
-        training,
-        folder=run_folder,
-        resume=resume,
-        identity={
-            **asdict(network.config),
-            "split": panel.split,
-            "data_sha256": panel.fingerprint,
-        },
-        progress=progress,
-        watch=log,
-    )
-    book = Book.of(panel, network.config.lookback) if panel.is_many else None
-    rows, combination, linear = panel.frame.iloc[-network.config.lookback :].copy(), None, None
-    if network.config.linear_skip:
-        linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
-        combination = join(network, [linear, *held_out], validation, training.loss)
-    return Fitted(
-        network=network.eval(),
-        columns=tuple(panel.columns),
-        frequency=panel.frequency,
-        scaler=panel.outer_scaler,
-        split=panel.split,
-        borders=panel.total_borders,
-        num_rows=len(panel),
-        context=rows if book is None else book.context,
-        series=book,
-        fingerprint=panel.fingerprint,
-        history=history,
-        combination=combination,
-        linear=None if linear is None else linear.summary(),
-        final=fit_final(
-            network.eval(),
-            panel,
-            linear,
-            training,
-            history,
-            final,
-            folder=None if run_folder is None else final_folder(run_folder, resume=resume),
-            resume=resume,
-            progress=progress,
-        ),
-        outliers=None if log is None else log.table(),
-    )
-
-
-def _outlier_log(
-    validation: Windows, batch_size: int, steps: int | None, folder: Path | None
-) -> OutlierLog | None:
-    """What measures outliers on the first validation windows every so many steps, if that is asked for."""
-    if steps is None:
-        return None
-    batch = validation.gather(torch.arange(min(len(validation), batch_size)))[0]
-    return OutlierLog(batch, steps, file=None if folder is None else folder / OUTLIERS)
+    @torch.no_grad()
+    def forecast_windows(self, windows: np.ndarray, **beside: np.ndarray) -> np.ndarray:
+        """(B, T, C), and what lies beside by keyword, -> (B, L, C), scaled, by the final model."""
+        # In memory of torch's own: how numpy's is aligned would change the last bit.
+        known = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in beside.items()}
+        forecast: np.ndarray = self.forecasting(torch.from_numpy(windows).clone(), **known).numpy()
+        return forecast

@@ -1,7 +1,6 @@
 """`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -10,22 +9,21 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from stanhop_app.data.frame import to_frame
-from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
+from stanhop_app.data.given import Trained, table_of, with_future
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, masks, reading_of
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.data.series import SeriesTable, take_any, to_series
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import OptionError, TableWarning
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
-from stanhop_app.forecasting.evaluation import score_all
-from stanhop_app.forecasting.fitted import Fitted, Prepared, fit, prepare
-from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.evaluation import Predictor, score_all
+from stanhop_app.forecasting.fit import Prepared, fit, prepare
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.rolling import forecast_after, forecast_series
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
@@ -51,6 +49,12 @@ class STanHopForecaster(BaseEstimator):
         clip: (gamma, zeta) of clipped retrieval, or None.
         gate: None, "linear", "mlp" or "all_heads".
         linear_skip: whether the linear part stands beside the deep one.
+        future_covariates: columns that are known ahead (prices, promotions); rows after the last value hold
+            those of the future.
+        past_covariates: columns that are known up to the last value.
+        static_covariates: columns that are the same in all rows of a series.
+        calendar_features: whether cycles of day, week and year are tried as covariates, and kept where
+            validation says so (`stanhop_app.forecasting.effects.regression`).
         final: what ``predict`` uses fitted again on all rows, test rows too: "all", the "linear" part
             alone, or "none" (`stanhop_app.forecasting.final`). Scores are those of the split.
         loss: "mse", "mae" or "huber", of the deep part.
@@ -102,6 +106,10 @@ class STanHopForecaster(BaseEstimator):
         clip: tuple[float, float] | None = None,
         gate: str | None = None,
         linear_skip: bool = True,
+        future_covariates: Sequence[str] | None = None,
+        past_covariates: Sequence[str] | None = None,
+        static_covariates: Sequence[str] | None = None,
+        calendar_features: bool = False,
         final: FinalKind = "linear",
         loss: Loss = "mse",
         max_epochs: int = 6,
@@ -123,6 +131,10 @@ class STanHopForecaster(BaseEstimator):
         self.clip = clip
         self.gate = gate
         self.linear_skip = linear_skip
+        self.future_covariates = future_covariates
+        self.past_covariates = past_covariates
+        self.static_covariates = static_covariates
+        self.calendar_features = calendar_features
         self.final = final
         self.loss = loss
         self.max_epochs = max_epochs
@@ -226,8 +238,13 @@ class STanHopForecaster(BaseEstimator):
         training = self.training_config()
         if self.final not in (kinds := get_args(FinalKind)):
             raise OptionError(f"final must be one of {', '.join(kinds)}, got {self.final!r}.")
-        panel = X if isinstance(X, Panel) else Panel.of_any(self._read(X, fitted=False), self.split)
-        return prepare(panel, self.network_config(len(panel.columns)), training)
+        panel = (
+            X
+            if isinstance(X, Panel)
+            else Panel.of_any(table_of(X, self._reading(), self), self.split)
+        )
+        network = self.network_config(len(panel.columns))
+        return prepare(panel, network, training, calendar=self.calendar_features)
 
     def fit_prepared(
         self,
@@ -314,7 +331,12 @@ class STanHopForecaster(BaseEstimator):
         return self.fitted_.seen
 
     def predict(
-        self, X: Any = None, horizon: int | None = None, *, ids: Sequence[str] | None = None
+        self,
+        X: Any = None,
+        horizon: int | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        future: Any = None,
     ) -> Table:
         """Forecast the steps after the last row, of one series or of each of many.
 
@@ -324,6 +346,8 @@ class STanHopForecaster(BaseEstimator):
                 was not fitted is scaled by its own rows.
             horizon: steps; beyond the trained horizon the forecast rolls on from itself.
             ids: names of the series that are forecast, of many; None: all.
+            future: what is known of the steps that are forecast: a frame of time stamps, ids if there are
+                many series, and all ``future_covariates``. None: the rows of the table after its last value.
 
         Returns:
             A frame with future time stamps in original units; an array (horizon, C) for an array; a long
@@ -335,27 +359,35 @@ class STanHopForecaster(BaseEstimator):
         """
         check_is_fitted(self)
         fitted = self.fitted_
-        if fitted.series is not None:
-            history = fitted.kept_series() if X is None else self._read_series(X)
-            history = history if ids is None else history.chosen(ids)
-            return forecast_series(
-                history,
-                fitted.series.scalers(history.ids, history.frame, history.starts),
-                self._predict_window,
-                lookback=fitted.lookback,
-                horizon=fitted.horizon if horizon is None else horizon,
-                holes=fitted.network.config.holes,
-            )
-        if ids is not None:
+        steps = fitted.horizon if horizon is None else horizon
+        if ids is not None and fitted.series is None:
             raise OptionError(
                 "ids choose among many series; the forecaster was fitted on one table."
             )
+        if fitted.series is not None or fitted.known is not None:
+            history = (
+                fitted.kept_series() if X is None else self._trained().series(X, self._reading())
+            )
+            if future is not None:
+                history = with_future(history, future, self._reading())
+            history = history if ids is None else history.chosen(ids)
+            return forecast_series(
+                history,
+                fitted.scalers(history),
+                fitted.forecast_windows,
+                lookback=fitted.lookback,
+                horizon=steps,
+                holes=fitted.network.config.holes,
+                ahead=fitted.ahead(history, steps),
+            )
+        if future is not None:
+            raise OptionError("future holds covariates; the forecaster was fitted without any.")
         return forecast_after(
-            fitted.context if X is None else self._read(X, fitted=True),
-            self._predict_window,
+            fitted.context if X is None else self._trained().frame(X, self._reading(), self),
+            fitted.forecast_windows,
             fitted.scaler,
             lookback=fitted.lookback,
-            horizon=fitted.horizon if horizon is None else horizon,
+            horizon=steps,
             frequency=fitted.frequency,
             holes=fitted.network.config.holes,
         )
@@ -366,9 +398,13 @@ class STanHopForecaster(BaseEstimator):
         fitted = self.fitted_
         if fitted.series is not None:
             raise OptionError("score takes one table; score many series with stanhop evaluate.")
-        scaled = fitted.panel(self._read(X, fitted=True)).scaled
+        trained, reading = self._trained(), self._reading()
+        table = (
+            trained.frame(X, reading, self) if fitted.known is None else trained.series(X, reading)
+        )
+        windows = fitted.panel(table).whole(fitted.lookback, fitted.horizon)
         whole = {WHOLE: self.predictors()[WHOLE]}
-        return -score_all(whole, scaled, None, fitted.horizon, fitted.scaler)["all"][WHOLE].mse
+        return -score_all(whole, windows, None, fitted.scaler)["all"][WHOLE].mse
 
     def predictors(self, *, final: bool = False) -> dict[str, Predictor]:
         """The whole and, where there are two, its parts, as scored side by side.
@@ -379,11 +415,14 @@ class STanHopForecaster(BaseEstimator):
         check_is_fitted(self)
         fitted = self.fitted_
         network, lookback = fitted.forecasting if final else fitted.network, fitted.lookback
-        named: dict[str, torch.nn.Module] = {WHOLE: network}
+        named: dict[str, Callable[..., torch.Tensor]] = {WHOLE: network}
         if network.config.linear_skip:
-            named |= {DEEP: network.deep, LINEAR: network.linear}
+            named |= {DEEP: network.deep, LINEAR: _alone(network.linear)}
         holes = network.config.holes
-        return {n: Predictor(predict=p, lookback=lookback, holes=holes) for n, p in named.items()}
+        return {
+            n: Predictor(predict=p, lookback=lookback, holes=holes, reads_beside=True)
+            for n, p in named.items()
+        }
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact: a folder with ``config.json`` and a file of tensors, no pickle.
@@ -399,6 +438,8 @@ class STanHopForecaster(BaseEstimator):
     def kept_params(self) -> dict[str, Any]:
         """The parameters that an artefact keeps; JSON values."""
         kept = {k: v for k, v in self.get_params(deep=False).items() if k != "progress"}
+        for name in ("future_covariates", "past_covariates", "static_covariates"):
+            kept[name] = None if kept[name] is None else list(kept[name])
         for name in ("network", "training"):
             kept[name] = dict(kept[name] or {}) or None
         return kept
@@ -422,67 +463,26 @@ class STanHopForecaster(BaseEstimator):
         forecaster._take(fitted, named=fitted.frequency is not None)
         return forecaster
 
-    @torch.no_grad()
-    def _predict_window(self, window: np.ndarray) -> np.ndarray:
-        """(1, T, C) -> (1, L, C), scaled."""
-        # In memory of torch's own: how numpy's is aligned would change the last bit.
-        forecast: np.ndarray = self.fitted_.forecasting(torch.from_numpy(window).clone()).numpy()
-        return forecast
-
-    def _read_series(self, X: Any) -> SeriesTable:
-        """Check a long table for a forecaster that was fitted on many series."""
-        fitted = self.fitted_
-        if isinstance(X, SeriesTable):
-            table = X
-        elif is_table(X):
-            told = {"id_column": self.fitted_.kept_series().id_name, "frequency": fitted.frequency}
-            hints = reading_of(self.source_)[1]
-            table = to_series(X, hints=hints, **{**told, **_given(self._reading())})
-        else:
-            raise OptionError("the forecaster was fitted on many series: X must be a long table.")
-        return self.matched(table)
-
     def matched(self, table: Any) -> SeriesTable:
-        """Many series with their columns in the network's order (`match_series`)."""
-        many = self.fitted_.series is not None
-        return match_series(table, many, self.columns_, self.frequency_, self.context_)
+        """Many series with their columns in the network's order (`stanhop_app.data.match.match_series`)."""
+        return self._trained().matched(table)
 
-    def _read(self, X: Any, *, fitted: bool) -> Any:
-        """Check a table and return it with its columns in the network's order."""
-        if (is_table(X) or isinstance(X, SeriesTable)) and not fitted:
-            table = X if isinstance(X, SeriesTable) else take_any(X, **self._reading())
-            if isinstance(table, SeriesTable):
-                for note in table.notes:
-                    warnings.warn(note, TableWarning, stacklevel=4)
-                return table
-        if is_table(X):
-            hints = reading_of(self.source_)[1] if fitted else {}
-            frame = to_frame(X, hints=hints, **self._reading())
-            for note in frame.attrs["notes"]:
-                warnings.warn(note, TableWarning, stacklevel=4)
-            if fitted:
-                frame = match_columns(frame, self.columns_)
-                match_frequency(frame, self.frequency_)
-                match_zone(frame, self.context_)
-            return frame
-        if isinstance(X, str | Path):
-            raise OptionError(
-                f"X must be a frame or an array, got {str(X)!r}; read a file with "
-                "stanhop_app.data.frame.read_frame."
-            )
-        array = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=self)
-        if fitted and array.shape[1] != self.n_features_in_:
-            raise OptionError(
-                f"X has {array.shape[1]} features, but STanHopForecaster is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        names = self.columns_ if fitted else [f"x{i}" for i in range(array.shape[1])]
-        return pd.DataFrame(array, columns=names)
+    def _trained(self) -> Trained:
+        """What the fit says of the tables that go with it."""
+        fitted = self.fitted_
+        beside = None if fitted.known is None else ""
+        return Trained(
+            columns=self.columns_,
+            frequency=fitted.frequency,
+            context=fitted.context,
+            id_name=beside if fitted.series is None else fitted.series.id_name,
+            hints=reading_of(self.source_)[1],
+        )
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that say something."""
-    return {name: value for name, value in options.items() if value is not None}
+def _alone(linear: torch.nn.Module) -> Callable[..., torch.Tensor]:
+    """The linear part as a predictor, which reads nothing beside windows."""
+    return lambda x, **_: linear(x)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Shape letters: T lookback, L horizon of one pass, C variates.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,11 @@ from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.models.config import LONGEST
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""(B, T, C) -> (B, L, C), float32, scaled units."""
+if TYPE_CHECKING:  # which needs torch
+    from stanhop_app.forecasting.effects.known import Ahead, Beside
+
+Predict = Callable[..., np.ndarray]
+"""(B, T, C), and what lies beside by keyword, -> (B, L, C), float32, scaled units."""
 AT_ONCE = 2048
 """Series that are forecast in one pass."""
 
@@ -73,8 +77,9 @@ def forecast_series(
     lookback: int,
     horizon: int,
     holes: bool = False,
+    ahead: "Ahead | None" = None,
 ) -> pd.DataFrame:
-    """Forecast the steps after the last row of each of many series.
+    """Forecast the steps after the last row of each of many series, or of one wide table with covariates.
 
     A history shorter than the lookback is continued to the left by its first value, as in training.
 
@@ -85,14 +90,19 @@ def forecast_series(
         lookback: rows that the model reads.
         horizon: steps forecast.
         holes: whether the model takes windows with holes.
+        ahead: covariates, of the future too; None: there are none.
 
     Returns:
-        A long frame: the ids, the time stamps, and the columns, in original units.
+        A long frame: the ids, the time stamps, and the columns, in original units. Of a wide table a frame
+        as of `forecast_after`.
 
     Raises:
         OptionError: if the horizon is below 1.
+        DataError: if a covariate is not known as far ahead.
     """
     _check_horizon(horizon)
+    if ahead is not None:
+        ahead.check()
     values = history.frame.to_numpy(dtype=np.float64)
     spans = history.spans()
     forecasts = []
@@ -100,7 +110,8 @@ def forecast_series(
         some = range(first, min(first + AT_ONCE, len(spans)))
         windows = np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
         _check_holes(windows, holes)
-        scaled = _rolled(windows, predict, lookback, horizon)
+        beside = None if ahead is None else ahead.of(some)
+        scaled = _rolled(windows, predict, lookback, horizon, beside)
         forecasts += [scalers[i].inverse(scaled[i - first]) for i in some]
     index = pd.DatetimeIndex(history.frame.index)
     future = lru_cache(maxsize=4096)(
@@ -111,6 +122,8 @@ def forecast_series(
     times = [future(index[last - 1]) for _, last in spans]
     stamps = times[0].append(times[1:]) if len(times) > 1 else times[0]
     frame = pd.DataFrame(np.concatenate(forecasts), columns=history.frame.columns)
+    if not history.id_name:
+        return frame.set_axis(stamps, axis=0)
     frame.insert(0, str(index.name or "time"), stamps)
     frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
     return frame
@@ -122,13 +135,28 @@ def _window(values: np.ndarray, span: tuple[int, int], scaler: Scaler, lookback:
     return np.concatenate([np.repeat(rows[:1], lookback - len(rows), axis=0), rows])
 
 
-def _rolled(windows: np.ndarray, predict: Predict, lookback: int, horizon: int) -> np.ndarray:
+def _rolled(
+    windows: np.ndarray,
+    predict: Predict,
+    lookback: int,
+    horizon: int,
+    beside: "Beside | None" = None,
+) -> np.ndarray:
     """(B, T, C) -> (B, horizon, C): as many passes as it takes, each on what the ones before forecast."""
     steps: list[np.ndarray] = []
-    while sum(step.shape[1] for step in steps) < horizon:
-        steps.append(predict(windows))
+    if beside is not None:
+        windows = windows - beside.effect[:, :lookback]
+    while (done := sum(step.shape[1] for step in steps)) < horizon:
+        known = {}
+        if beside is not None:
+            rows = beside.covariates[:, done : done + lookback + beside.step]
+            known = {"covariates": rows, "static": beside.static}
+        steps.append(predict(windows, **known))
         windows = np.concatenate([windows, steps[-1]], axis=1)[:, -lookback:]
-    return np.concatenate(steps, axis=1)[:, :horizon]
+    forecast: np.ndarray = np.concatenate(steps, axis=1)[:, :horizon]
+    if beside is None:
+        return forecast
+    return forecast + beside.effect[:, lookback : lookback + horizon]
 
 
 def _check_holes(windows: np.ndarray, holes: bool) -> None:

@@ -38,16 +38,18 @@ class ForecastTask:
 
     def to(self, device: torch.device) -> None:
         """Keep the one array behind all windows on this device."""
-        values = self.train.values.to(device)
-        self.train = replace(self.train, values=values)
-        self.validation = replace(self.validation, values=values)
+        values, along = self.train.values.to(device), self.train.along
+        along = None if along is None else along.to(device)
+        self.train = replace(self.train, values=values, along=along)
+        self.validation = replace(self.validation, values=values, along=along)
 
     def loss(self, model: nn.Module, indices: Tensor, *, validation: bool) -> Tensor:
         """Mean loss over windows, steps and variates whose value is known, in scaled units."""
-        x, y = (self.validation if validation else self.train).gather(indices)
+        windows = self.validation if validation else self.train
+        (x, y), beside = windows.gather(indices), windows.beside(indices)
         if not self.holes:
-            return self._loss(model(x), y)
-        forecast, known = model(between(x) if self.fill else x), ~y.isnan()
+            return self._loss(model(x, **beside), y)
+        forecast, known = model(between(x) if self.fill else x, **beside), ~y.isnan()
         if not known.any():  # a gradient of zero, not none
             return 0.0 * forecast.sum()
         return self._loss(forecast[known], y[known])

@@ -120,15 +120,29 @@ class STanHopConfig(HopfieldOptions):
     )
     holes: bool = False
     """Whether windows may have holes, which are in no statistic and no loss; ``--missing mask`` says it."""
+    future_features: int = 0
+    """Features of covariates that are known ahead (`stanhop_app.data.encoder`)."""
+    past_features: int = 0
+    """Features of covariates that are known up to now only."""
+    static_features: int = 0
+    """Features of a series that do not change."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        features = (self.future_features, self.past_features, self.static_features)
+        if not all(0 <= count <= LONGEST for count in features):
+            raise OptionError(f"features of covariates must be in 0..{LONGEST:,}, got {features}.")
         if self.deep_steps < self.patch_length:
             raise OptionError(
                 f"lookback must hold at least one patch, got lookback={self.lookback}, "
                 f"deep_lookback={self.deep_lookback}, patch_length={self.patch_length}; "
                 "choose a smaller patch_length or a larger lookback."
             )
+
+    @property
+    def reads_covariates(self) -> bool:
+        """Whether it reads anything beside the values."""
+        return self.future_features + self.past_features + self.static_features > 0
 
     @property
     def deep_steps(self) -> int:

@@ -16,8 +16,12 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.feedforward import dense
+from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig as STanHopConfig
 from stanhop_app.models.holes import between
+
+Added = tuple[Tensor | float, Tensor | float]
+"""What `Beside` adds to tokens and to queries."""
 
 
 class CoarseGrain(nn.Module):
@@ -78,6 +82,8 @@ class DeepPart(nn.Module):
             else nn.Identity()
             for _ in range(config.num_layers - 1)
         )
+        if config.reads_covariates:
+            self.beside = Beside(config)
         self.forecast_patches = math.ceil(config.horizon / patch)
         self.forecast_position = nn.Parameter(torch.randn(self.forecast_patches, dim))
         self.readers = nn.ModuleList(
@@ -89,19 +95,25 @@ class DeepPart(nn.Module):
             for _ in range(config.num_layers + 1)
         )
 
-    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
-        """(B, T, C) -> (B, L, C), both in the same units."""
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        covariates: Float[Tensor, "B S K"] | None = None,
+        static: Float[Tensor, "B k"] | None = None,
+    ) -> Float[Tensor, "B L C"]:
+        """(B, T, C) -> (B, L, C), both in the same units; what is beside them as of `Beside`."""
         x = rearrange(x[:, -self.config.deep_steps :], "b t c -> b c t")
+        added = self.beside(covariates, static) if self.config.reads_covariates else (0.0, 0.0)
         if self.config.holes:
-            return rearrange(self._with_holes(x), "b c l -> b l c")
+            return rearrange(self._with_holes(x, added), "b c l -> b l c")
         if not self.config.instance_norm:
-            return rearrange(self._network(x), "b c l -> b l c")
+            return rearrange(self._network(x, added), "b c l -> b l c")
         mean = x.mean(-1, keepdim=True)
         deviation = (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
-        out = self._network((x - mean) / deviation) * deviation + mean
+        out = self._network((x - mean) / deviation, added) * deviation + mean
         return rearrange(out, "b c l -> b l c")
 
-    def _with_holes(self, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B C L"]:
+    def _with_holes(self, x: Float[Tensor, "B C T"], added: Added) -> Float[Tensor, "B C L"]:
         """(B, C, T) -> (B, C, L), where values that are not known are NaN.
 
         Mean and deviation are those of the known values. A hole holds what lies on the line between its
@@ -110,17 +122,17 @@ class DeepPart(nn.Module):
         known = ~x.isnan()
         x = rearrange(between(rearrange(x, "b c t -> b t c")), "b t c -> b c t")
         if not self.config.instance_norm:
-            return self._network(x, known)
+            return self._network(x, added, known)
         count = known.sum(-1, keepdim=True).clamp_min(1)
         mean = (x * known).sum(-1, keepdim=True) / count
         variance = ((x - mean).square() * known).sum(-1, keepdim=True) / count
         deviation = (variance + 1e-5).sqrt()
-        return self._network((x - mean) / deviation, known) * deviation + mean
+        return self._network((x - mean) / deviation, added, known) * deviation + mean
 
     def _network(
-        self, x: Float[Tensor, "B C T"], known: Tensor | None = None
+        self, x: Float[Tensor, "B C T"], added: Added, known: Tensor | None = None
     ) -> Float[Tensor, "B C L"]:
-        """(B, C, T) -> (B, C, L); of windows with holes also which values are known."""
+        """(B, C, T) -> (B, C, L), with what covariates add; of windows with holes also what is known."""
         batch, _, length = x.shape
         patch = self.config.patch_length
         missing = -length % patch
@@ -131,12 +143,17 @@ class DeepPart(nn.Module):
             holes = nn.functional.pad((~known).to(x.dtype), (missing, 0))
             x = x + self.missing(rearrange(holes, "b c (p t) -> b c p t", t=patch))
         x = x + self.patch_position + self.variate_position
+        if self.config.reads_covariates:
+            x = x + added[0]
         levels = [x]
         for i, block in enumerate(self.blocks):
             x = block(self.coarse[i - 1](x) if i else x)
             levels.append(x)
         state = self.forecast_position + self.variate_position  # (C, P', D)
         state = state.repeat(batch, 1, 1)
+        if self.config.reads_covariates:
+            own = rearrange(state, "(b c) p d -> b c p d", b=batch) + added[1]
+            state = rearrange(own, "b c p d -> (b c) p d")
         forecast = x.new_zeros(())
         for level, read, head in zip(levels, self.readers, self.heads, strict=True):
             state = read(state, rearrange(level, "b c p d -> (b c) p d"))
@@ -200,9 +217,21 @@ class STanHopNet(nn.Module):
             self.linear = LinearPart(*sizes, holes=config.holes)
             self.register_buffer("mixture", torch.ones(config.horizon, config.num_variates))
 
-    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B L C"]:
-        """(B, T, C) -> (B, L, C), in the units of the input."""
-        deep: Tensor = self.deep(x)
+    def forward(
+        self,
+        x: Float[Tensor, "B T C"],
+        covariates: Float[Tensor, "B S K"] | None = None,
+        static: Float[Tensor, "B k"] | None = None,
+    ) -> Float[Tensor, "B L C"]:
+        """(B, T, C) -> (B, L, C), in the units of the input.
+
+        Args:
+            x: windows.
+            covariates: (B, T + L, K) of the steps read and forecast, those known ahead first, for a network
+                that was made for some; the linear part does not read them.
+            static: (B, k) of the series.
+        """
+        deep: Tensor = self.deep(x, covariates, static)
         if not self.config.linear_skip:
             return deep
         linear: Tensor = self.linear(x)

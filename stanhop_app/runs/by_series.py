@@ -13,7 +13,7 @@ import torch
 
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import SeriesWindows
-from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.evaluation import Predictor
 
 
 @torch.no_grad()
@@ -38,12 +38,12 @@ def series_errors(
     starts = torch.tensor(panel.starts)
     sums = torch.zeros(3, count, columns, dtype=torch.float64)
     known = torch.zeros(count, columns, dtype=torch.float64)
+    windows = predictor.suited(windows)
     for batch in windows.batches():
-        x, truth = windows.gather(batch)
         number = torch.searchsorted(starts, windows.begins[batch], right=True) - 1
         units = scale[number][:, None], mean[number][:, None]
-        made = predictor.on(windows, x)
-        y, forecast = (v.double() * units[0] + units[1] for v in (truth, made))
+        pair = predictor.pairs(windows, batch)
+        y, forecast = (values.double() * units[0] + units[1] for values in pair)
         error = (forecast - y).abs()
         size = (y.abs() + forecast.abs()).clamp_min(1e-300)
         for total, values in zip(sums, (error, error.square(), 200 * error / size), strict=True):

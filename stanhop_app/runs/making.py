@@ -12,7 +12,7 @@ from stanhop_app.files import write_hashed
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.baselines import save_baselines
 from stanhop_app.forecasting.final import final_folder
-from stanhop_app.forecasting.fitted import Prepared
+from stanhop_app.forecasting.fit import Prepared
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.runs.memorization import memorization_warning
@@ -80,11 +80,13 @@ def make_run(
         forecaster.fit_prepared(
             prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
         )
+        panel = forecaster.fitted_.beside(panel)
         run = Run(forecaster=forecaster, folder=folder, panel=panel)
         report, baselines = fit_and_score(run, season)
         if is_main_process():
             # Every window would be compared with those of all series; distances know no holes.
-            if not panel.is_many and not run.fitted.network.config.holes:
+            network = run.fitted.network.config
+            if not (panel.is_many or network.holes or network.reads_covariates):
                 report = replace(report, warning=memorization_warning(run))
             beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
             if novelty:
@@ -108,7 +110,8 @@ def make_run(
 
 
 def _check_novelty(prepared: Prepared) -> None:
-    if prepared.panel.is_many or prepared.network.config.holes:
+    network = prepared.network.config
+    if prepared.panel.is_many or network.holes or network.reads_covariates:
         raise OptionError(
-            "novelty (--novelty) is told for one table without holes, not for many series or --missing mask."
+            "novelty (--novelty) is told for one table without holes or covariates, not for many series."
         )

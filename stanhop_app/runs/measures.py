@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError, OptionError
-from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.evaluation import Predictor, score
 from stanhop_app.forecasting.forecaster import DEEP, WHOLE
-from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record

@@ -13,6 +13,7 @@ from stanhop_app.data.windows import SeriesWindows, Split, Windows
 from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.forecasting.baselines import fit_baselines, load_baselines
 from stanhop_app.forecasting.evaluation import (
+    Predictor,
     Scores,
     score,
     score_all,
@@ -22,7 +23,6 @@ from stanhop_app.forecasting.evaluation import (
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.forecasting.metrics import seasonal_error
-from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.runs.by_series import series_errors
 from stanhop_app.runs.run import Run
 from stanhop_app.training.folder import belonging
@@ -93,8 +93,8 @@ def fit_and_score(run: Run, season: int) -> tuple[Report, dict[str, Predictor]]:
     """Fit the baselines on the rows that a run was trained on, and score all."""
     parts = run.parts
     baselines = fit_baselines(
-        parts["train"].thinned(BASELINE_WINDOWS),
-        parts["validation"].thinned(BASELINE_WINDOWS),
+        parts["train"].thinned(BASELINE_WINDOWS).plain(),
+        parts["validation"].thinned(BASELINE_WINDOWS).plain(),
         season=season,
         seed=run.forecaster.seed,
     )
@@ -131,8 +131,10 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
         return _score_many(run, baselines, season)
     borders = fitted.borders if run.is_trained_table else None
     final = borders is None and fitted.final is not None and _is_later(panel, fitted)
+    panel = fitted.beside(panel, final=True) if final else panel
     predictors = {**run.forecaster.predictors(final=final), **baselines}
-    scores = score_all(predictors, panel.scaled, borders, fitted.horizon, fitted.scaler)
+    whole = panel.whole(fitted.lookback, fitted.horizon)
+    scores = score_all(predictors, whole, borders, fitted.scaler)
     history = panel.values if borders is None else panel.values[: borders.train]
     last_part = list(scores)[-1]
     trained_until = pd.Timestamp(run.source.get("train_end", pd.NaT))
@@ -157,11 +159,12 @@ def _score_many(run: Run, baselines: Mapping[str, Predictor], season: int) -> Re
     fitted, panel = run.fitted, run.table
     trained = run.is_trained_table
     parts: Mapping[str, Windows]
+    final = not trained and fitted.final is not None and _is_later(panel, fitted)
+    panel = fitted.beside(panel, final=True) if final else panel
     if trained:
         parts = {name: w for name, w in run.parts.items() if name != "train" and len(w)}
     else:
         parts = {"all": _whole_series(panel, fitted)}
-    final = not trained and fitted.final is not None and _is_later(panel, fitted)
     predictors = {**run.forecaster.predictors(final=final), **baselines}
     scores = {
         part: {

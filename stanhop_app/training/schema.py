@@ -141,12 +141,62 @@ class _Series(Part):
     time_name: Text | None
 
 
+Names = Annotated[list[Text], Field(max_length=LONGEST)]
+Numbers = Annotated[list[Finite], Field(max_length=LONGEST)]
+
+
+class _Effects(Part):
+    """What covariates add to values, besides the weights."""
+
+    kind: Literal["plain", "bent"]
+    knots: dict[Text, Numbers]
+    by_hour: bool
+    penalty: Annotated[float, Field(gt=0, le=1e6)]
+    pooling: Annotated[float, Field(gt=0, le=1e6)] | None
+    gains: Numbers
+
+
+class _Encoder(Part):
+    """How covariates are read."""
+
+    future: Names
+    past: Names
+    static: Names
+    categories: dict[Text, list[str]]
+    scaler: _Scaler
+    static_scaler: _Scaler
+    calendar: list[Literal["day", "week", "year"]]
+    varied: Names
+
+    @pydantic.model_validator(mode="after")
+    def _one_entry_a_column(self) -> Self:
+        names = [*self.future, *self.past, *self.static]
+        if len(set(names)) < len(names) or not set(self.categories) <= set(names):
+            raise OptionError("two covariates have one name, or words belong to none")
+        if any(len(set(words)) < len(words) or not words for words in self.categories.values()):
+            raise OptionError("a covariate has no words, or one twice")
+        moving = len(self.future) + len(self.past)
+        for scaler, count in ((self.scaler, moving), (self.static_scaler, len(self.static))):
+            if {len(scaler.mean), len(scaler.scale)} != {count}:
+                raise OptionError("the scales of the covariates are not one a column")
+        return self
+
+
+class _Known(Part):
+    """Covariates that a run was trained with."""
+
+    encoder: _Encoder
+    lengths: Annotated[list[Count], Field(min_length=1, max_length=MOST_SERIES)]
+    effects: _Effects | None
+
+
 class _Final(Part):
     """What was fitted on all rows."""
 
     kind: Literal["all", "linear"]
     rows: Count
     steps: Count
+    effects: _Effects | None = None
 
 
 class RunFile(_Forecaster):
@@ -161,6 +211,7 @@ class RunFile(_Forecaster):
     combination: _Combination | None
     final: _Final | None = None
     series: _Series | None = None
+    known: _Known | None = None
     history: list[dict[str, Finite]]
     metrics: _Metrics | None
     weights_sha256: Digest

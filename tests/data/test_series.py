@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanhop_app.data.book import Book, restored
+from stanhop_app.data.cutting import series_windows
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable, read_any, read_series, take_any, to_series
-from stanhop_app.data.windows import SeriesWindows, Split, series_windows, split_rows
+from stanhop_app.data.windows import SeriesWindows, Split, split_rows
 from stanhop_app.errors import DataError, OptionError
 
 

@@ -80,7 +80,7 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
     """And builds one network."""
     from stanhop_app.data import frame, panel, series
     from stanhop_app.data.scaler import Scaler
-    from stanhop_app.forecasting import fitted
+    from stanhop_app.forecasting import fit
 
     counts = dict.fromkeys(("taken", "transform", "fingerprint", "network"), 0)
 
@@ -97,7 +97,7 @@ def test_one_training_reads_scales_and_fingerprints_its_table_once(
     whole = counting("transform", Scaler.transform, lambda scaler, values: len(values) == 900)
     monkeypatch.setattr(Scaler, "transform", whole)
     monkeypatch.setattr(panel, "fingerprint", counting("fingerprint", panel.fingerprint))
-    monkeypatch.setattr(fitted, "STanHopNet", counting("network", fitted.STanHopNet))
+    monkeypatch.setattr(fit, "STanHopNet", counting("network", fit.STanHopNet))
     words = ["--horizon", "12", "--lookback", "48", "--patch-length", "12", "--max-steps", "2"]
     code, _, err = stanhop("train", csv, *words, "--novelty", "--output", tmp_path / "run")
     assert code == 0, err

@@ -82,8 +82,8 @@ def test_the_scaler_knows_training_rows_only(fitted, weather):
 
 
 def test_the_whole_is_not_worse_on_validation_than_its_parts(fitted, weather):
-    values = torch.from_numpy(fitted.scaler_.transform(weather.to_numpy()))
-    scores = score_all(fitted.predictors(), values, fitted.borders_, 12, fitted.scaler_)
+    windows = fitted.fitted_.panel(weather).whole(fitted.lookback, 12)
+    scores = score_all(fitted.predictors(), windows, fitted.borders_, fitted.scaler_)
     whole, deep, linear = (s.mse for s in scores["validation"].values())
     assert whole <= min(deep, linear) + 1e-6
 

@@ -175,13 +175,7 @@ def test_columns_may_be_masked_one_by_one(weather):
 
 
 def test_residuals_are_those_of_the_known_targets(masked, weather):
-    with pytest.warns(UserWarning, match="left out"):
-        run = Run(forecaster=masked).on(to_frame_of(masked, weather))
+    run = Run(forecaster=masked).on(to_frame(holed(weather), missing="mask"))
     made = residuals(run)
     assert made.by_step.notna().all(axis=None)
     assert (made.by_step > 0).all(axis=None)
-
-
-def to_frame_of(forecaster, weather):
-    """The table with holes, as the forecaster reads it, warning of what was left out."""
-    return forecaster._read(holed(weather), fitted=True)

@@ -10,8 +10,8 @@ from stanhop_app import STanHopForecaster, forecast
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import to_series
 from stanhop_app.errors import ArtefactError, DataError, OptionError
+from stanhop_app.forecasting.evaluation import Predictor
 from stanhop_app.forecasting.metrics import seasonal_error
-from stanhop_app.forecasting.predictor import Predictor
 from stanhop_app.forecasting.suited import suited_to_series
 from stanhop_app.runs.by_series import series_errors
 

@@ -84,13 +84,17 @@ def test_streamed_scores_are_those_of_all_windows_at_once(batch_size):
     assert found.windows == len(windows)
 
 
+def whole_of(values):
+    return Windows(values=values, first=0, last=len(values), lookback=6, horizon=4)
+
+
 def test_all_predictors_are_scored_on_the_same_targets():
     _, scaler, values = table()
     predictors = {"last": last_value(4), "season": seasonal_naive(4, 24)}
-    whole = score_all(predictors, values, None, 4, scaler)["all"]
+    whole = score_all(predictors, whole_of(values), None, scaler)["all"]
     assert whole["last"].windows == whole["season"].windows == 90 - 24 - 4 + 1
     split = Split(train=40, validation=60, test=90)
-    parts = score_all(predictors, values, split, 4, scaler)
+    parts = score_all(predictors, whole_of(values), split, scaler)
     assert parts["validation"]["last"].windows == 20 - 4 + 1
     assert parts["test"]["season"].windows == 30 - 4 + 1
     columns = ["validation_mse", "validation_mae", "test_mse", "test_mae"]
@@ -112,7 +116,7 @@ def test_errors_of_variates_are_in_their_own_units():
 def test_a_table_too_short_to_score_says_how_many_rows_it_needs():
     _, scaler, values = table(8)
     with pytest.raises(DataError, match=r"too few rows: 8, .* at least 28 \(lookback 24"):
-        score_all({"season": seasonal_naive(4, 24)}, values, None, 4, scaler)
+        score_all({"season": seasonal_naive(4, 24)}, whole_of(values), None, scaler)
 
 
 def test_a_new_metric_is_one_entry(monkeypatch, weather, small):
@@ -124,7 +128,7 @@ def test_a_new_metric_is_one_entry(monkeypatch, weather, small):
     share = Metric(error=over, overall=True, by_variate=lambda e, scale, season: e.mean(0))
     monkeypatch.setitem(METRICS, "over", share)
     _, scaler, values = table()
-    scores = score_all({"last": last_value(4)}, values, None, 4, scaler)
+    scores = score_all({"last": last_value(4)}, whole_of(values), None, scaler)
     found = score_table(scores)
     assert list(found.columns) == ["all_mse", "all_mae", "all_over"]
     windows = Windows(values=values, first=0, last=90, lookback=1, horizon=4)

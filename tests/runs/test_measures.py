@@ -7,8 +7,7 @@ import torch
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.data.windows import split_windows
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.predictor import Predictor
+from stanhop_app.forecasting.evaluation import Predictor, score
 from stanhop_app.quantization import ActivationQuantizer, QuantizationConfig, quantize
 from stanhop_app.runs.measures import (
     calibration_batches,

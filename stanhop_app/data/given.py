@@ -1,0 +1,153 @@
+"""What users give as X becomes a table: to be fitted, or as a history for what was fitted."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array
+
+from stanhop_app.data.covariates import firsts, future_of
+from stanhop_app.data.frame import taken, to_frame
+from stanhop_app.data.frequency import future_index
+from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
+from stanhop_app.data.native import is_table
+from stanhop_app.data.series import SeriesTable, take_any, to_series
+from stanhop_app.errors import DataError, OptionError, TableWarning
+
+
+def table_of(X: Any, options: Mapping[str, Any], estimator: Any) -> pd.DataFrame | SeriesTable:
+    """A table to be fitted; what was done to it is said as warnings.
+
+    Args:
+        X: frame or series of any library, `SeriesTable`, or array (N, C).
+        options: fields of `ReadingConfig`.
+        estimator: named where an array is none.
+
+    Raises:
+        DataError: for what is wrong with the table; OptionError for what is none.
+    """
+    if not is_table(X) and not isinstance(X, SeriesTable):
+        array = _array(X, estimator)
+        return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+    table = X if isinstance(X, SeriesTable) else take_any(X, **options)
+    _warn(table.notes if isinstance(table, SeriesTable) else table.attrs["notes"])
+    return table
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What a fit says of the tables that go with it."""
+
+    columns: list[str]
+    frequency: str | None
+    context: pd.DataFrame
+    """The rows that it keeps."""
+    id_name: str | None
+    """Column of ids of many series; empty: a wide table with covariates; None: one without."""
+    hints: Mapping[str, Any]
+    """What its table proved (`stanhop_app.data.frame.to_frame`)."""
+
+    def frame(self, X: Any, options: Mapping[str, Any], estimator: Any) -> pd.DataFrame:
+        """A wide table with its columns in the trained order; errors as of `table_of`."""
+        if isinstance(X, SeriesTable):
+            self.matched(X)
+        if not is_table(X):
+            array = _array(X, estimator)
+            if array.shape[1] != len(self.columns):
+                raise OptionError(
+                    f"X has {array.shape[1]} features, but STanHopForecaster is expecting "
+                    f"{len(self.columns)} features as input."
+                )
+            return pd.DataFrame(array, columns=self.columns)
+        frame = to_frame(X, hints=self.hints, **options)
+        _warn(frame.attrs["notes"])
+        frame = match_columns(frame, self.columns)
+        match_frequency(frame, self.frequency)
+        match_zone(frame, self.context)
+        return frame
+
+    def series(self, X: Any, options: Mapping[str, Any]) -> SeriesTable:
+        """Many series, or a wide table with covariates, in the trained order; errors as of `table_of`."""
+        if isinstance(X, SeriesTable):
+            return self.matched(X)
+        if not is_table(X):
+            what = (
+                "many series: X must be a long table" if self.id_name else "a table with covariates"
+            )
+            raise OptionError(f"the forecaster was fitted on {what}.")
+        named = {name: value for name, value in options.items() if value is not None}
+        if self.id_name:
+            told = {"id_column": self.id_name, "frequency": self.frequency}
+            return self.matched(to_series(X, hints=self.hints, **{**told, **named}))
+        table = take_any(X, hints=self.hints, **named)
+        if not isinstance(table, SeriesTable):  # nothing beside the values but their time stamps
+            table = SeriesTable.of_frame(table)
+        return self.matched(table)
+
+    def matched(self, table: Any) -> SeriesTable:
+        """Many series with their columns in the trained order (`match_series`)."""
+        return match_series(table, self.id_name, self.columns, self.frequency, self.context)
+
+
+def with_future(history: SeriesTable, future: Any, options: Mapping[str, Any]) -> SeriesTable:
+    """A history whose covariates go on with those of another frame, from the step after its last value on.
+
+    Args:
+        history: with covariates.
+        future: a frame of time stamps, ids if there are many series, and the covariates known ahead.
+        options: fields of `ReadingConfig`, as for the history.
+
+    Raises:
+        DataError: for stamps that do not follow the history, and for what is wrong with the frame.
+    """
+    if history.covariates is None or not history.covariates.roles.future:
+        raise OptionError("future holds covariates; the forecaster was fitted without any.")
+    if not is_table(future):
+        raise OptionError("future must be a dataframe of time stamps and covariates.")
+    only = {
+        "past_covariates": None,
+        "static_covariates": None,
+        "columns": None,
+        "value_column": None,
+    }
+    opened = taken(future, name="future", **{**options, **only})
+    told = future_of(opened, history.covariates.roles, history.id_name)
+    known, parts = history.covariates, []
+    for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):
+        own, rows = known.frame.iloc[first : first + b - a], told.get(name)
+        if rows is None:
+            parts.append(own)
+            continue
+        end = pd.DatetimeIndex([history.frame.index[b - 1]], freq=history.frequency)
+        stamps = future_index(end, len(rows), history.frequency)
+        rows = rows[rows.index > end[0]]
+        wrong = np.flatnonzero(rows.index != stamps[: len(rows)])
+        if len(wrong):
+            which = f"series {name!r}: " if name else ""
+            raise DataError(
+                f"future: {which}after {history.frame.index[b - 1]} comes {stamps[wrong[0]]} at frequency "
+                f"{history.frequency}, and not {rows.index[wrong[0]]}; bring one row for every step."
+            )
+        parts.append(pd.concat([own, rows.reindex(columns=own.columns)]))
+    lengths = [len(part) for part in parts]
+    beside = replace(known, frame=pd.concat(parts), starts=firsts(lengths))
+    return replace(history, covariates=beside)
+
+
+def _array(X: Any, estimator: Any) -> np.ndarray:
+    if isinstance(X, str | Path):
+        raise OptionError(
+            f"X must be a frame or an array, got {str(X)!r}; read a file with "
+            "stanhop_app.data.frame.read_frame."
+        )
+    array: np.ndarray = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=estimator)
+    return array
+
+
+def _warn(notes: Any) -> None:
+    for note in notes:
+        warnings.warn(note, TableWarning, stacklevel=5)

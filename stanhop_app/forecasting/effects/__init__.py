@@ -1,0 +1,1 @@
+"""What covariates that are known ahead say of a value at the same step, in closed form."""

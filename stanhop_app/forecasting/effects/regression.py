@@ -1,0 +1,301 @@
+"""A regression on covariates that are known ahead, fitted so that forecasts err least.
+
+With ``y_t = z_t^T b + r_t`` a forecaster of r needs b. Regressing y on z itself would give a slow wave of
+y to whatever z is slow; what matters is what z says of the part of y that the past does not foretell. So
+a linear forecaster f (one ridge regression for all, `fit_pooled`) is applied to y and to every feature of z
+alike. Its errors are linear in what it is applied to::
+
+    e_y = e_r + e_z^T b      with   e_v = v_{t+h} - f(v up to t)
+
+and b is the ridge regression of e_y on e_z, in closed form: what dynamic regression does for an ARIMA model
+of the errors. Then f is fitted again on y less the effect, and b with it.
+
+Features (`basis`), penalty and, of many series, how far each goes its own way are chosen on validation. A
+column keeps its effect only if it is better there by more than one standard error over the folds.
+
+Shape letters: B windows, T lookback, L horizon, C columns, K features, S series, N rows.
+
+References:
+    Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., chapter 10, for dynamic
+    regression; the criterion is ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stanhop_app.data.calendar import cycles
+from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.folds import FOLDS
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.windows import BATCH_FLOATS, Windows
+from stanhop_app.forecasting.effects.basis import Basis, Kind
+from stanhop_app.forecasting.linear import LARGEST_MOMENTS, fit_pooled
+from stanhop_app.models.holes import between
+from stanhop_app.models.stanhop import from_last
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Ridge penalties tried, per forecast value."""
+POOLINGS = (10.0, 1.0, 0.1)
+"""Weights tried of the mean series against a series' own values; besides: one regression for all."""
+ROUNDS = 2
+"""Times that forecaster and regression are fitted in turn."""
+MOST_FEATURES = 600
+"""Features of a bent basis above which only the plain one is tried."""
+SUMMED, FITTED = 2**18, 2**15
+"""Windows at most that the forecaster is fitted on, of many series, and the regression; evenly over all."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Effects:
+    """What covariates add to values, in scaled units."""
+
+    basis: Basis
+    weights: Tensor
+    """(K, C) float64, one regression for all series."""
+    own: Tensor | None
+    """(S, K, C), where every series has one of its own; those of new series are ``weights``."""
+    penalty: float
+    pooling: float | None
+    """Weight of the mean series; None: one regression for all."""
+    gains: tuple[float, ...]
+    """Share of a simple forecaster's squared error on validation that it takes away, per column."""
+
+    def at(
+        self, encoder: Encoder, rows: np.ndarray, index: pd.DatetimeIndex, number: np.ndarray
+    ) -> Tensor:
+        """(M, C) float32 of rows of the encoder.
+
+        Args:
+            encoder: that made the rows.
+            rows: (M, all of its features).
+            index: their time stamps.
+            number: (M,) series of each row, as at the fit; -1: one that was not there.
+        """
+        features = torch.from_numpy(self.basis.features(encoder, rows, index)).double()
+        effect = features @ self.weights
+        if self.own is not None:
+            known = torch.from_numpy(number >= 0)
+            own = self.own[torch.from_numpy(number)[known]]
+            effect[known] = (features[known][:, None] @ own)[:, 0]
+        return effect.float()
+
+    def of(self, encoder: Encoder, panel: Panel, numbers: Sequence[int] | None = None) -> Tensor:
+        """(N, C) of the rows of a panel; ``numbers`` of its series at the fit, by default in their order."""
+        assert panel.along is not None
+        given = np.arange(len(panel.ids)) if numbers is None else np.array(numbers)
+        rows, index = panel.along.covariates.numpy(), pd.DatetimeIndex(panel.index)
+        parts = [
+            self.at(encoder, rows[a:b], index[a:b], np.full(b - a, number))
+            for (a, b), number in zip(panel.spans, given, strict=True)
+        ]
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sums:
+    """Second moments of the errors of a linear forecaster; of each series, or of all together (S = 1)."""
+
+    gram: Tensor
+    """sum e_z e_z^T, (S, K, K)."""
+    cross: Tensor
+    """sum e_z e_y, (S, K, C)."""
+    energy: Tensor
+    """sum e_y^2, (S, C)."""
+    count: int
+    """Values of one column."""
+
+    def left(self, weights: Tensor) -> Tensor:
+        """Sum of squared errors (C,) that weights (S or 1, K, C) leave."""
+        explained = 2 * (weights * self.cross).sum(1) - (weights * (self.gram @ weights)).sum(1)
+        return (self.energy - explained).sum(0)
+
+
+@torch.no_grad()
+def sums(
+    windows: Windows, features: Tensor, forecaster: Tensor, batches: Sequence[Tensor], split: bool
+) -> Sums:
+    """Moments over some windows.
+
+    Args:
+        windows: of the values.
+        features: (N, K) of the same rows.
+        forecaster: (T, L) map on `from_last` coordinates, of changes from the last value.
+        batches: numbers of the windows.
+        split: whether every series is summed by itself.
+    """
+    count, columns = features.shape[1], windows.values.shape[1]
+    along = windows.along
+    assert along is not None
+    groups = len(along.starts) if split else 1
+    gram = torch.zeros(groups, count, count, dtype=torch.float64)
+    cross = torch.zeros(groups, count, columns, dtype=torch.float64)
+    energy = torch.zeros(groups, columns, dtype=torch.float64)
+    known, total = torch.zeros(columns, dtype=torch.float64), 0
+    for batch in batches:
+        rows = windows.rows(batch)
+        values = windows.values[rows]
+        x = values[:, : windows.lookback]
+        values = torch.cat([between(x) if windows.holes else x, values[:, windows.lookback :]], 1)
+        both = torch.cat([values, features[rows]], dim=2)
+        error = _errors(both, windows.lookback, forecaster)
+        y, z = error[..., :columns], error[..., columns:]
+        known += (~y.isnan()).sum((0, 1))
+        total += y.shape[0] * y.shape[1]
+        y = y.nan_to_num(0.0)
+        number = torch.zeros(len(batch), dtype=torch.long)
+        if split:
+            number = torch.searchsorted(along.starts, rows[:, -1].contiguous(), right=True) - 1
+            gram.index_add_(0, number, (z.transpose(1, 2) @ z).double())
+            cross.index_add_(0, number, (z.transpose(1, 2) @ y).double())
+        else:
+            flat = z.flatten(0, 1)
+            gram[0] += (flat.T @ flat).double()
+            cross[0] += (flat.T @ y.flatten(0, 1)).double()
+        energy.index_add_(0, number, y.square().sum(1).double())
+    share = (known / max(total, 1)).clamp_min(1e-9)  # as if every value were known
+    return Sums(gram=gram, cross=cross / share, energy=energy / share, count=total)
+
+
+def _errors(values: Tensor, lookback: int, forecaster: Tensor) -> Tensor:
+    """(B, T + L, V) -> (B, L, V): what a linear forecaster errs of each of V sequences."""
+    x, y = values[:, :lookback], values[:, lookback:]
+    change = torch.einsum("btv,tl->blv", from_last(x), forecaster)
+    return y - x[:, -1:] - change
+
+
+def solve(own: Sums, penalty: float, pooling: float | None) -> tuple[Tensor, Tensor | None]:
+    """Weights for all (K, C), and those of every series (S, K, C) drawn towards them.
+
+    ``b = (G + penalty n I)^-1 c`` of the sums G and c over all series; of a series
+    ``(G_s + k mean G)^-1 (c_s + k mean G b)`` with k the pooling.
+    """
+    gram, cross = own.gram.sum(0), own.cross.sum(0)
+    damping = penalty * own.count * torch.eye(len(gram), dtype=gram.dtype)
+    together = torch.linalg.solve(gram + damping, cross)
+    if pooling is None:
+        return together, None
+    mean = (gram + damping) / len(own.gram)
+    return together, torch.linalg.solve(
+        own.gram + pooling * mean, own.cross + pooling * (mean @ together)
+    )
+
+
+def fit_effects(
+    panel: Panel, encoder: Encoder, train: Windows, validation: Windows
+) -> tuple[Effects, Tensor] | None:
+    """The regression that validation chooses, with the forecaster behind it; None where it chooses none.
+
+    Args:
+        panel: whose covariates are encoded.
+        encoder: that did it.
+        train: windows of the values themselves.
+        validation: the same.
+    """
+    if encoder.num_future == 0:
+        return None
+    parts = train.thinned(SUMMED), validation.thinned(SUMMED)
+    by_hour, rows = "day" in cycles(panel.frequency, 1.0), _training_rows(panel)
+    bases = [Basis.of(kind, encoder, rows, by_hour=by_hour) for kind in get_args(Kind)]
+    tables = [(basis, _features(basis, encoder, panel)) for basis in bases]
+    tables = [(b, t) for b, t in tables if b.kind == "plain" or t.shape[1] <= MOST_FEATURES]
+    chosen: tuple[Effects, Tensor] | None = None
+    for _ in range(ROUNDS):
+        now = [_less(windows, chosen, encoder, panel) for windows in parts]
+        forecaster = fit_pooled(now[0], now[1]).weight[0].float()
+        fits = [_fit(basis, table, *parts, forecaster) for basis, table in tables]
+        chosen = max(fits, key=lambda fit: sum(fit.gains)), forecaster
+        if max(chosen[0].gains) <= 0:
+            return None
+    return chosen
+
+
+def refit_effects(
+    effects: Effects, forecaster: Tensor, panel: Panel, encoder: Encoder, windows: Windows
+) -> Effects:
+    """The same choices, fitted on other windows of the values themselves; columns without effect stay so."""
+    table = _features(effects.basis, encoder, panel)
+    batches = _batches(windows, table, _spread(windows))
+    own = sums(windows, table, forecaster, batches, effects.own is not None)
+    together, each = solve(own, effects.penalty, effects.pooling)
+    return replace(effects, **_kept(together, each, torch.tensor(effects.gains) > 0))
+
+
+def _fit(
+    basis: Basis, table: Tensor, train: Windows, validation: Windows, forecaster: Tensor
+) -> Effects:
+    """The regression on the features of one basis, with the penalty and pooling that validation chooses."""
+    assert train.along is not None
+    series, count = len(train.along.starts), table.shape[1]
+    split = series > 1 and 8 * (2 + FOLDS) * series * count**2 <= LARGEST_MOMENTS
+    own = sums(train, table, forecaster, _batches(train, table, _spread(train)), split)
+    folds = [
+        sums(validation, table, forecaster, _batches(validation, table, fold), split)
+        for fold in _spread(validation).chunk(FOLDS)
+    ]
+    energy = torch.stack([fold.energy.sum(0) for fold in folds]).clamp_min(1e-30)
+    best: tuple[float, Effects] | None = None
+    for pooling in (None, *(POOLINGS if split else ())):
+        for penalty in PENALTIES:
+            together, each = solve(own, penalty, pooling)
+            weights = together[None] if each is None else each
+            left = torch.stack([fold.left(weights) for fold in folds])
+            shares = 1 - left / energy
+            noise = shares.std(0, correction=1) / len(folds) ** 0.5 if len(folds) > 1 else 0.0
+            gain = 1 - left.sum(0) / energy.sum(0)
+            gain = torch.where((shares.mean(0) > noise) & (gain > 0), gain, 0.0)
+            if best is None or float(gain.sum()) > best[0]:
+                made = Effects(
+                    basis=basis,
+                    **_kept(together, each, gain > 0),
+                    penalty=penalty,
+                    pooling=pooling,
+                    gains=tuple(gain.tolist()),
+                )
+                best = float(gain.sum()), made
+    assert best is not None
+    return best[1]
+
+
+def _kept(together: Tensor, each: Tensor | None, keeps: Tensor) -> dict[str, Tensor | None]:
+    """Weights of the columns that keep their effect; those of the others are 0."""
+    return {"weights": together * keeps, "own": None if each is None else each * keeps}
+
+
+def _less(
+    windows: Windows, chosen: tuple[Effects, Tensor] | None, encoder: Encoder, panel: Panel
+) -> Windows:
+    """Windows of the values less an effect."""
+    if chosen is None:
+        return windows
+    return replace(windows, values=windows.values - chosen[0].of(encoder, panel))
+
+
+def _features(basis: Basis, encoder: Encoder, panel: Panel) -> Tensor:
+    assert panel.along is not None
+    rows = panel.along.covariates.numpy()
+    return torch.from_numpy(basis.features(encoder, rows, pd.DatetimeIndex(panel.index)))
+
+
+def _training_rows(panel: Panel) -> np.ndarray:
+    """The rows of covariates beside training values."""
+    assert panel.along is not None
+    rows, pairs = panel.along.covariates.numpy(), zip(panel.spans, panel.splits, strict=True)
+    return np.concatenate([rows[first : first + max(s.train, 1)] for (first, _), s in pairs])
+
+
+def _spread(windows: Windows) -> Tensor:
+    """Numbers of at most `FITTED` of them, evenly over all."""
+    count = min(len(windows), FITTED)
+    return torch.linspace(0, len(windows) - 1, count, dtype=torch.float64).round().long()
+
+
+def _batches(windows: Windows, table: Tensor, numbers: Tensor) -> list[Tensor]:
+    """Numbers of windows in batches that fit into memory with their features."""
+    floats = (windows.lookback + windows.horizon) * (windows.values.shape[1] + table.shape[1])
+    return list(numbers.split(max(4 * BATCH_FLOATS // floats, 1)))

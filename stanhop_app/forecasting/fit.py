@@ -1,0 +1,178 @@
+"""The fit: what can be refused is refused first, then the parts are fitted and combined."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stanhop_app.data.book import Book
+from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.windows import Windows
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.combination import join
+from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
+from stanhop_app.forecasting.effects.regression import fit_effects
+from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_final
+from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
+from stanhop_app.training.config import FinalKind, TrainingConfig
+from stanhop_app.training.draws import drawing
+from stanhop_app.training.loop import train
+from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Everything that can be refused, made before anything is trained."""
+
+    panel: Panel
+    windows: Mapping[str, Windows]
+    """The windows of each part of the split."""
+    network: STanHopNet
+    """The network with its initial weights."""
+    training: TrainingConfig
+    encoder: Encoder | None = None
+    """What reads the covariates; None: there are none."""
+
+
+def prepare(
+    panel: Panel, network: STanHopConfig, training: TrainingConfig, *, calendar: bool = False
+) -> Prepared:
+    """Cut the windows and draw the initial weights.
+
+    Args:
+        panel: a wide table, or many series of a long one.
+        network: the architecture.
+        training: how it will be trained; its seed fixes the initial weights.
+        calendar: whether time stamps count as covariates.
+
+    Raises:
+        DataError: if a part is too short for one window.
+        OptionError: for an architecture that cannot be.
+    """
+    if not network.holes and np.isnan(panel.values).any():
+        raise DataError(
+            "values are missing, and the forecaster does not expect it; fill them, or say missing='mask'."
+        )
+    panel.windows(network.lookback, network.horizon)  # raises what is wrong with the rows
+    encoder = None
+    if panel.covariates is not None or calendar:
+        encoder = encoder_of(panel, calendar=calendar)
+    if encoder is not None:
+        panel = panel.beside(encoder)
+        network = replace(
+            network,
+            future_features=encoder.num_future,
+            past_features=encoder.num_past,
+            static_features=encoder.num_static,
+        )
+    with drawing(training.seed):
+        untrained = STanHopNet(network)
+    return Prepared(
+        panel=panel,
+        windows=panel.windows(network.lookback, network.horizon),
+        network=untrained,
+        training=training,
+        encoder=encoder,
+    )
+
+
+def fit(
+    prepared: Prepared,
+    *,
+    run_folder: Path | None = None,
+    resume: bool = False,
+    outlier_steps: int | None = None,
+    final: FinalKind = "none",
+    progress: bool | None = None,
+) -> Fitted:
+    """Train the deep part, fit the linear part in closed form, and combine them on validation.
+
+    Args:
+        prepared: what `prepare` made; its network is trained in place.
+        run_folder: where checkpoints and history are kept; None writes nothing.
+        resume: go on from the checkpoint in ``run_folder``.
+        outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
+            validation windows; None: none.
+        final: what is fitted again on all rows (`fit_final`).
+        progress: whether to draw a bar; None: on a terminal.
+    """
+    panel, network, training = prepared.panel, prepared.network, prepared.training
+    windows, encoder = prepared.windows, prepared.encoder
+    chosen = None
+    if encoder is not None:
+        chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
+    if encoder is not None and chosen is not None:
+        panel = panel.less(chosen[0].of(encoder, panel))
+        windows = panel.windows(network.config.lookback, network.config.horizon)
+    learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
+    log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
+    history = train(
+        network.deep,
+        ForecastTask(learn, validation, training.loss),
+        training,
+        folder=run_folder,
+        resume=resume,
+        identity={
+            **asdict(network.config),
+            "split": panel.split,
+            "data_sha256": panel.fingerprint,
+        },
+        progress=progress,
+        watch=log,
+    )
+    book = Book.of(panel, network.config.lookback) if panel.is_many else None
+    rows, combination, linear = panel.frame.iloc[-network.config.lookback :].copy(), None, None
+    if network.config.linear_skip:
+        linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
+        combination = join(network, [linear, *held_out], validation, training.loss)
+    return Fitted(
+        network=network.eval(),
+        columns=tuple(panel.columns),
+        frequency=panel.frequency,
+        scaler=panel.outer_scaler,
+        split=panel.split,
+        borders=panel.total_borders,
+        num_rows=len(panel),
+        context=rows if book is None else book.context,
+        series=book,
+        known=None
+        if encoder is None
+        else Known(
+            encoder=encoder,
+            effects=None if chosen is None else chosen[0],
+            kept=kept_of(panel, network.config.lookback),
+        ),
+        fingerprint=panel.fingerprint,
+        history=history,
+        combination=combination,
+        linear=None if linear is None else linear.summary(),
+        final=fit_final(
+            network.eval(),
+            panel,
+            linear,
+            training,
+            history,
+            final,
+            folder=None if run_folder is None else final_folder(run_folder, resume=resume),
+            resume=resume,
+            progress=progress,
+            effects=None if encoder is None or chosen is None else (encoder, *chosen),
+        ),
+        outliers=None if log is None else log.table(),
+    )
+
+
+def _outlier_log(
+    validation: Windows, batch_size: int, steps: int | None, folder: Path | None
+) -> OutlierLog | None:
+    """What measures outliers on the first validation windows every so many steps, if that is asked for."""
+    if steps is None:
+        return None
+    batch = validation.gather(torch.arange(min(len(validation), batch_size)))[0]
+    return OutlierLog(batch, steps, file=None if folder is None else folder / OUTLIERS)
