@@ -16,12 +16,16 @@ from stanhop_app.cli.options import (
     output_option,
     page_option,
     read_data,
+    read_source,
     reader_of,
 )
 from stanhop_app.cli.tables import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+
 
 FORMATS = ("csv", "parquet", "json")
 
@@ -32,6 +36,11 @@ FORMATS = ("csv", "parquet", "json")
 @config_option
 @click.option("--horizon", type=int, help="Time steps to forecast. Default: the trained horizon.")
 @listed("ids", "Series to forecast, by name, of a run of many: H1,H2. Default: all.", kind=names)
+@click.option(
+    "--future",
+    help="File of what is known of the steps to forecast: time stamps, ids, and the covariates known ahead. "
+    "Default: the rows of the table after its last value.",
+)
 @click.option(
     "--format",
     "format_",
@@ -58,6 +67,7 @@ def command(
     data: str | None,
     horizon: int | None,
     ids: list[str] | None,
+    future: str | None,
     format_: str | None,
     output: Path | None,
     plot: Path | None,
@@ -73,6 +83,7 @@ def command(
 
     \b
     stanhop forecast runs/etth1-h24
+    stanhop forecast runs/shops --future what-if.csv
     cat new.csv | stanhop forecast runs/etth1-h24 - --format parquet > next.parquet
     """
     import pandas as pd
@@ -91,6 +102,10 @@ def command(
     many, reader = fitted is not None and fitted.series is not None, reader_of(fitted)
     if ids is not None and not many:
         raise click.UsageError(f"{run}: is a run of one table; leave --ids out.")
+    if future is not None and (fitted is None or fitted.known is None):
+        raise click.UsageError(f"{run}: is a run without covariates; leave --future out.")
+    if fitted is not None and fitted.known is not None and explained:
+        raise click.UsageError(f"{run}: is a run with covariates; leave --explain out.")
     if many and (plot is not None or explained):
         raise click.UsageError(f"{run}: is a run of many series; leave --plot and --explain out.")
     table = None
@@ -99,7 +114,10 @@ def command(
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
-    prediction = forecaster.predict(table, horizon, **({} if ids is None else {"ids": ids}))
+    more: dict[str, Any] = {} if ids is None else {"ids": ids}
+    if future is not None:
+        more["future"] = _future(future, *as_trained(forecaster.source_, options))
+    prediction = forecaster.predict(table, horizon, **more)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(
             f"{run}: was fitted on an array without time stamps; use it from Python."
@@ -107,7 +125,8 @@ def command(
     if explained:
         echo(_explain(forecaster, run, table))
     if plot is not None:
-        shown = (forecaster.context_ if table is None else table).iloc[-forecaster.lookback :]
+        rows = forecaster.context_ if table is None else getattr(table, "frame", table)
+        shown = rows.iloc[-forecaster.lookback :]
         _draw(forecaster, shown, prediction, data or forecaster.source_.get("data", ""), plot)
     content = encode(prediction, kind)
     if output is None:
@@ -115,6 +134,14 @@ def command(
         return
     write_atomic(output, lambda file: file.write_bytes(content))
     echo(f"{len(prediction)} steps written to {output}")
+
+
+def _future(source: str, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:
+    """A file of covariates to come, read as the table of the training was."""
+    from stanhop_app.data.given import FUTURE_LACKS
+    from stanhop_app.data.table import read_table
+
+    return read_source(source, {**options, **FUTURE_LACKS}, hints, read_table)
 
 
 def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:

@@ -57,9 +57,42 @@ def describe_series(data: str, panel: "Panel", horizon: int) -> None:
         f"{len(panel.columns)} columns, {panel.index.min()} to {panel.index.max()}, frequency "
         f"{panel.frequency}"
     )
+    describe_covariates(panel)
     left = panel.used(horizon).count(False)
     if left:
         echo(
             f"{left:,} of them are too short or too unlike their training rows to be fitted or scored: they "
             "are forecast all the same"
         )
+
+
+def describe_covariates(panel: "Panel") -> None:
+    """Say which covariates were read, and how far ahead they are known."""
+    known = panel.covariates
+    if known is None:
+        return
+    roles = known.roles
+    parts = {"known ahead": roles.future, "past": roles.past, "static": roles.static}
+    words = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in parts.items() if names)
+    ahead = [last - first for first, last in known.spans()]
+    steps = [rows - length for rows, length in zip(ahead, panel.lengths, strict=True)]
+    told = f"; known for {min(steps)} steps after the last value" if roles.future else ""
+    more = f" ({max(steps)} at most)" if roles.future and max(steps) > min(steps) else ""
+    echo(f"covariates, {words}{told}{more}")
+
+
+def describe_effects(forecaster: "STanHopForecaster") -> None:
+    """Say what the regression on covariates is worth, by validation."""
+    known = forecaster.fitted_.known
+    if known is None:
+        return
+    effects = known.effects
+    if effects is None:
+        echo(
+            "covariates: no effect at the same step that validation confirms; the network reads them"
+        )
+        return
+    named = zip(forecaster.columns_, effects.gains, strict=True)
+    best = sorted(named, key=lambda pair: -pair[1])[:5]
+    words = ", ".join(f"{name} {gain:.0%}" for name, gain in best)
+    echo(f"covariates take away of a linear forecast's squared error on validation: {words}")

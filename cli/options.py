@@ -175,6 +175,7 @@ def open_run(
     *,
     needed: bool = True,
     many: bool = False,
+    beside: bool = False,
 ) -> "Run":
     """The run that a command is about, with its table, which is read as the one of the training was.
 
@@ -185,6 +186,7 @@ def open_run(
         command: for the message that asks for a table.
         needed: whether there must be a table; else it is read only where it was named.
         many: whether the command takes runs of many series.
+        beside: whether it takes runs with covariates.
     """
     from stanhop_app.datasets import DATASETS
 
@@ -194,6 +196,10 @@ def open_run(
     if run.fitted.series is not None and not many:
         raise click.UsageError(
             f"{path}: is a run of many series; stanhop {command} takes runs of one table."
+        )
+    if run.fitted.known is not None and not beside:
+        raise click.UsageError(
+            f"{path}: is a run with covariates; stanhop {command} takes runs without."
         )
     if data is None:
         if not needed:
@@ -208,8 +214,10 @@ def open_run(
 def reader_of(fitted: "Fitted | None") -> Callable[..., Any]:
     """What reads a table for a run: many series for one that was trained on such."""
     from stanhop_app.data.frame import read_frame
-    from stanhop_app.data.series import read_series
+    from stanhop_app.data.series import read_any, read_series
 
+    if fitted is not None and fitted.series is None and fitted.known is not None:
+        return read_any
     if fitted is None or fitted.series is None:
         return read_frame
     known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}

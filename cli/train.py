@@ -36,6 +36,8 @@ OWN_TRAINING = ("loss", "max_epochs", "learning_rate", "batch_size", "seed", "de
 """Fields of the configs that are parameters of the forecaster."""
 NETWORK = flag_names(STanHopConfig, but=("num_variates", *OWN))
 TRAINING = flag_names(TrainingConfig, but=OWN_TRAINING)
+READ = ("missing", "future_covariates", "past_covariates", "static_covariates")
+"""Fields of the reading that are parameters of the forecaster."""
 RUN = ("season", "outlier_steps", "novelty")
 FIRST = (
     "horizon",
@@ -55,7 +57,7 @@ FIRST = (
 @click.command("train", cls=Grouped, first=FIRST)
 @click.argument("data")
 @data_options
-@flags(RunConfig, only=("split", "season", "final"), group="Forecast")
+@flags(RunConfig, only=("split", "season", "final", "calendar_features"), group="Forecast")
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
 @flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")
@@ -94,7 +96,7 @@ def command(
     _check_input(data, options["devices"])
     read = {name: options.pop(name) for name in READING}
     kept = {name: options.pop(name) for name in RUN}
-    forecaster = _forecaster(options, read["missing"], quiet)
+    forecaster = _forecaster(options, {name: read[name] for name in READ}, quiet)
     forecaster.training_config()
     if finished:
         _check_same(output, forecaster, data)
@@ -122,8 +124,10 @@ def command(
     if as_json:
         click.echo(json.dumps({"run": str(output), **report.as_json()}, indent=2))
         return
+    from stanhop_app.cli.many import describe_effects
     from stanhop_app.cli.tables import print_report
 
+    describe_effects(forecaster)
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
 
@@ -151,12 +155,13 @@ def _panel(
     from stanhop_app.training.folder import is_main_process
 
     table = read_data(data, read, reader=read_any)
-    if isinstance(table, SeriesTable):
+    if isinstance(table, SeriesTable) and table.id_name:
         suit_series(forecaster, table)
         panel, proved = Panel.of_series(table, forecaster.split), dict(table.proved)
     else:
-        _split_short(forecaster, table)
-        panel, proved = Panel.of(table, forecaster.split), table.attrs["reading"]
+        frame = table.frame if isinstance(table, SeriesTable) else table
+        _split_short(forecaster, frame)
+        panel, proved = Panel.of_any(table, forecaster.split), frame.attrs["reading"]
         _shorten(forecaster, panel)
     if is_main_process():
         describe_series(data, panel, forecaster.horizon) if panel.is_many else _describe(
@@ -170,7 +175,7 @@ def _check_input(data: str, devices: int) -> None:
         raise click.UsageError("several processes cannot read standard input; use a file.")
 
 
-def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopForecaster":
+def _forecaster(options: dict[str, Any], read: dict[str, Any], quiet: bool) -> "STanHopForecaster":
     """The forecaster that the flags say, not fitted."""
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
@@ -178,7 +183,7 @@ def _forecaster(options: dict[str, Any], missing: Any, quiet: bool) -> "STanHopF
     training = {name: options.pop(name) for name in TRAINING}
     return STanHopForecaster(
         **options,
-        missing=missing,
+        **read,
         network=network,
         training=training,
         progress=False if quiet else None,
@@ -243,10 +248,13 @@ def is_default(name: str) -> bool:
 
 def _describe(data: str, panel: "Panel") -> None:
     """Say what was read."""
+    from stanhop_app.cli.many import describe_covariates
+
     echo(
         f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
         f"{panel.index[-1]}, frequency {panel.frequency}"
     )
+    describe_covariates(panel)
     if panel.frame.attrs["filled"]:
         echo("scores include the values that were filled; with --missing mask they do not")
 

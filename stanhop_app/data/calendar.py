@@ -44,9 +44,9 @@ def positions(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:
     if cycle == "day":
         return np.asarray(day, dtype=np.float64)
     if cycle == "week":
-        return np.asarray((local.dayofweek + day) / 7, dtype=np.float64)
+        return np.asarray((local.day_of_week + day) / 7, dtype=np.float64)
     length = np.where(local.is_leap_year, 366.0, 365.0)
-    return np.asarray((local.dayofyear - 1 + day) / length, dtype=np.float64)
+    return np.asarray((local.day_of_year - 1 + day) / length, dtype=np.float64)
 
 
 def waves(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:

@@ -18,6 +18,14 @@ from stanhop_app.data.native import is_table
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.errors import DataError, OptionError, TableWarning
 
+FUTURE_LACKS = {
+    "past_covariates": None,
+    "static_covariates": None,
+    "columns": None,
+    "value_column": None,
+}
+"""Options of the table that say nothing of rows of the future."""
+
 
 def table_of(X: Any, options: Mapping[str, Any], estimator: Any) -> pd.DataFrame | SeriesTable:
     """A table to be fitted; what was done to it is said as warnings.
@@ -108,13 +116,7 @@ def with_future(history: SeriesTable, future: Any, options: Mapping[str, Any]) -
         raise OptionError("future holds covariates; the forecaster was fitted without any.")
     if not is_table(future):
         raise OptionError("future must be a dataframe of time stamps and covariates.")
-    only = {
-        "past_covariates": None,
-        "static_covariates": None,
-        "columns": None,
-        "value_column": None,
-    }
-    opened = taken(future, name="future", **{**options, **only})
+    opened = taken(future, name="future", **{**options, **FUTURE_LACKS})
     told = future_of(opened, history.covariates.roles, history.id_name)
     known, parts = history.covariates, []
     for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):

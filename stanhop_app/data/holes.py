@@ -54,20 +54,26 @@ def fill(frame: pd.DataFrame, name: str, filling: Filling) -> pd.DataFrame:
     holed = [column for column in frame.columns if frame[column].isna().any()]
     refused = [column for column in holed if filling.of(column) == "error"]
     if refused:
-        _refuse(frame[refused], name)
+        _refuse(frame[refused], frame, name)
     return frame.assign(**{c: _filled(frame[c], name, filling.of(c)) for c in holed})
 
 
-def _refuse(frame: pd.DataFrame, name: str) -> None:
+def _refuse(frame: pd.DataFrame, whole: pd.DataFrame, name: str) -> None:
     """Name the first of some columns that have holes."""
     column = frame.columns[0]
     holes = frame[column].isna()
     first = int(np.flatnonzero(holes)[0])
     others = len(frame.columns) - 1
     more = f" ({others} more columns have some)" if others else ""
+    ends = holes.iloc[first:].all() and not whole.iloc[first:].isna().all(axis=None)
+    ahead = (
+        "; if the columns that go on are known ahead, name them future_covariates (--future-covariates)"
+        if ends
+        else ""
+    )
     raise DataError(
         f"{name}: column {column!r} has {int(holes.sum())} missing values, first at {frame.index[first]} "
-        f"(row {first + 1} in time order){more}; fill them with missing={CHOICES} (--missing)."
+        f"(row {first + 1} in time order){more}; fill them with missing={CHOICES} (--missing){ahead}."
     )
 
 

@@ -28,6 +28,11 @@ class RunConfig:
         "What is fitted again on all rows after the scores, to forecast the real future.",
         choices=get_args(FinalKind),
     )
+    calendar_features: bool = option(
+        False,
+        "Try cycles of day, week and year as covariates; kept where validation says so.",
+        flags=("--calendar-features", ""),
+    )
     outlier_steps: int | None = option(
         None,
         "Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",

@@ -42,7 +42,7 @@ from stanhop_app.models.stanhop import from_last
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Ridge penalties tried, per forecast value."""
 POOLINGS = (10.0, 1.0, 0.1)
-"""Weights tried of the mean series against a series' own values; besides: one regression for all."""
+"""Weights tried of the mean series against a series' own; besides: one regression for all."""
 ROUNDS = 2
 """Times that forecaster and regression are fitted in turn."""
 MOST_FEATURES = 600
@@ -230,8 +230,7 @@ def _fit(
     basis: Basis, table: Tensor, train: Windows, validation: Windows, forecaster: Tensor
 ) -> Effects:
     """The regression on the features of one basis, with the penalty and pooling that validation chooses."""
-    assert train.along is not None
-    series, count = len(train.along.starts), table.shape[1]
+    series, count = 1 if train.along is None else len(train.along.starts), table.shape[1]
     split = series > 1 and 8 * (2 + FOLDS) * series * count**2 <= LARGEST_MOMENTS
     own = sums(train, table, forecaster, _batches(train, table, _spread(train)), split)
     folds = [
