@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from stanhop_app.data.book import Book
 from stanhop_app.data.encoder import Encoder
@@ -14,7 +15,7 @@ from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
-from stanhop_app.forecasting.effects.regression import fit_effects
+from stanhop_app.forecasting.effects.regression import Effects, fit_effects
 from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_final
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.linear import fit_linear
@@ -102,14 +103,8 @@ def fit(
         final: what is fitted again on all rows (`fit_final`).
         progress: whether to draw a bar; None: on a terminal.
     """
-    panel, network, training = prepared.panel, prepared.network, prepared.training
-    windows, encoder = prepared.windows, prepared.encoder
-    chosen = None
-    if encoder is not None:
-        chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
-    if encoder is not None and chosen is not None:
-        panel = panel.less(chosen[0].of(encoder, panel))
-        windows = panel.windows(network.config.lookback, network.config.horizon)
+    network, training, encoder = prepared.network, prepared.training, prepared.encoder
+    panel, windows, chosen = _with_effects(prepared)
     learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
@@ -141,13 +136,7 @@ def fit(
         num_rows=len(panel),
         context=rows if book is None else book.context,
         series=book,
-        known=None
-        if encoder is None
-        else Known(
-            encoder=encoder,
-            effects=None if chosen is None else chosen[0],
-            kept=kept_of(panel, network.config.lookback),
-        ),
+        known=_known(prepared, chosen),
         fingerprint=panel.fingerprint,
         history=history,
         combination=combination,
@@ -165,6 +154,32 @@ def fit(
             effects=None if encoder is None or chosen is None else (encoder, *chosen),
         ),
         outliers=None if log is None else log.table(),
+    )
+
+
+def _with_effects(
+    prepared: Prepared,
+) -> tuple[Panel, Mapping[str, Windows], tuple[Effects, Tensor] | None]:
+    """Panel and windows less what covariates that are known ahead say of them; and that (`fit_effects`)."""
+    panel, windows, encoder = prepared.panel, prepared.windows, prepared.encoder
+    if encoder is None:
+        return panel, windows, None
+    chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
+    if chosen is None:
+        return panel, windows, None
+    panel = panel.less(chosen[0].of(encoder, panel))
+    config = prepared.network.config
+    return panel, panel.windows(config.lookback, config.horizon), chosen
+
+
+def _known(prepared: Prepared, chosen: tuple[Effects, Tensor] | None) -> Known | None:
+    """What is kept of covariates; None where there are none."""
+    if prepared.encoder is None:
+        return None
+    return Known(
+        encoder=prepared.encoder,
+        effects=None if chosen is None else chosen[0],
+        kept=kept_of(prepared.panel, prepared.network.config.lookback),
     )
 
 

