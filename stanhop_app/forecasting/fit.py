@@ -103,26 +103,23 @@ def fit(
         final: what is fitted again on all rows (`fit_final`).
         progress: whether to draw a bar; None: on a terminal.
     """
-    network, training, encoder = prepared.network, prepared.training, prepared.encoder
+    network, training = prepared.network, prepared.training
     panel, windows, chosen = _with_effects(prepared)
     learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
+    identity = {**asdict(network.config), "split": panel.split, "data_sha256": panel.fingerprint}
     history = train(
         network.deep,
         ForecastTask(learn, validation, training.loss),
         training,
         folder=run_folder,
         resume=resume,
-        identity={
-            **asdict(network.config),
-            "split": panel.split,
-            "data_sha256": panel.fingerprint,
-        },
+        identity=identity,
         progress=progress,
         watch=log,
     )
-    book = Book.of(panel, network.config.lookback) if panel.is_many else None
-    rows, combination, linear = panel.frame.iloc[-network.config.lookback :].copy(), None, None
+    lookback, combination, linear = network.config.lookback, None, None
+    book = Book.of(panel, lookback) if panel.is_many else None
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation, training.loss)
@@ -134,7 +131,7 @@ def fit(
         split=panel.split,
         borders=panel.total_borders,
         num_rows=len(panel),
-        context=rows if book is None else book.context,
+        context=panel.frame.iloc[-lookback:].copy() if book is None else book.context,
         series=book,
         known=_known(prepared, chosen),
         fingerprint=panel.fingerprint,
@@ -151,7 +148,7 @@ def fit(
             folder=None if run_folder is None else final_folder(run_folder, resume=resume),
             resume=resume,
             progress=progress,
-            effects=None if encoder is None or chosen is None else (encoder, *chosen),
+            effects=chosen,
         ),
         outliers=None if log is None else log.table(),
     )
@@ -159,7 +156,7 @@ def fit(
 
 def _with_effects(
     prepared: Prepared,
-) -> tuple[Panel, Mapping[str, Windows], tuple[Effects, Tensor] | None]:
+) -> tuple[Panel, Mapping[str, Windows], tuple[Encoder, Effects, Tensor] | None]:
     """Panel and windows less what covariates that are known ahead say of them; and that (`fit_effects`)."""
     panel, windows, encoder = prepared.panel, prepared.windows, prepared.encoder
     if encoder is None:
@@ -169,16 +166,16 @@ def _with_effects(
         return panel, windows, None
     panel = panel.less(chosen[0].of(encoder, panel))
     config = prepared.network.config
-    return panel, panel.windows(config.lookback, config.horizon), chosen
+    return panel, panel.windows(config.lookback, config.horizon), (encoder, *chosen)
 
 
-def _known(prepared: Prepared, chosen: tuple[Effects, Tensor] | None) -> Known | None:
+def _known(prepared: Prepared, chosen: tuple[Encoder, Effects, Tensor] | None) -> Known | None:
     """What is kept of covariates; None where there are none."""
     if prepared.encoder is None:
         return None
     return Known(
         encoder=prepared.encoder,
-        effects=None if chosen is None else chosen[0],
+        effects=None if chosen is None else chosen[1],
         kept=kept_of(prepared.panel, prepared.network.config.lookback),
     )
 
