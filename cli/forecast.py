@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stanhop_app.forecasting.fitted import Fitted
+
 
 FORMATS = ("csv", "parquet", "json")
 
@@ -99,24 +101,16 @@ def command(
     kind = format_ or ending
     forecaster = load_forecaster(run, trust=trust)
     fitted = getattr(forecaster, "fitted_", None)
-    many, reader = fitted is not None and fitted.series is not None, reader_of(fitted)
-    if ids is not None and not many:
-        raise click.UsageError(f"{run}: is a run of one table; leave --ids out.")
-    if future is not None and (fitted is None or fitted.known is None):
-        raise click.UsageError(f"{run}: is a run without covariates; leave --future out.")
-    if fitted is not None and fitted.known is not None and explained:
-        raise click.UsageError(f"{run}: is a run with covariates; leave --explain out.")
-    if many and (plot is not None or explained):
-        raise click.UsageError(f"{run}: is a run of many series; leave --plot and --explain out.")
+    _check_kind(run, fitted, ids=ids, future=future, plot=plot, explained=explained)
     table = None
     if data is not None:
-        table = read_data(data, *as_trained(forecaster.source_, options), reader)
+        table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
     if table is None:
         echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
     more: dict[str, Any] = {} if ids is None else {"ids": ids}
     if future is not None:
-        more["future"] = _future(future, *as_trained(forecaster.source_, options))
+        more["future"] = _future(future, fitted, *as_trained(forecaster.source_, options))
     prediction = forecaster.predict(table, horizon, **more)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(
@@ -136,12 +130,30 @@ def command(
     echo(f"{len(prediction)} steps written to {output}")
 
 
-def _future(source: str, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:
+def _check_kind(
+    run: Path, fitted: "Fitted | None", *, ids: Any, future: Any, plot: Any, explained: bool
+) -> None:
+    """Refuse options that say nothing of a run of its kind."""
+    many = fitted is not None and fitted.series is not None
+    known = fitted is not None and fitted.known is not None
+    refused = {
+        "of one table; leave --ids out": ids is not None and not many,
+        "without covariates; leave --future out": future is not None and not known,
+        "with covariates; leave --explain out": known and explained,
+        "of many series; leave --plot and --explain out": many and (plot is not None or explained),
+    }
+    for what, holds in refused.items():
+        if holds:
+            raise click.UsageError(f"{run}: is a run {what}.")
+
+
+def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:
     """A file of covariates to come, read as the table of the training was."""
     from stanhop_app.data.given import FUTURE_LACKS
     from stanhop_app.data.table import read_table
 
-    return read_source(source, {**options, **FUTURE_LACKS}, hints, read_table)
+    named = {} if fitted.series is None else {"id_column": fitted.series.id_name}
+    return read_source(source, {**options, **FUTURE_LACKS, **named}, hints, read_table)
 
 
 def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:

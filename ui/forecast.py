@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, series
+from stanhop_app.ui import parts, series, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.figures.curves import curves_figure, heat_figure
@@ -17,7 +17,7 @@ LONGEST = 20_000
 def show() -> None:
     """The page."""
     st.title("Forecast")
-    name, run = parts.choose_run(many=True)
+    name, run = parts.choose_run(forecasts=True)
     if run.fitted.series is not None:
         series.show(name, run)
         return
@@ -34,12 +34,13 @@ def show() -> None:
         "Variates", forecaster.columns_, default=forecaster.columns_[:1], key="variates"
     )
     try:
-        prediction = forecaster.predict(table, int(horizon))
+        future = what_if.future(run, table, int(horizon))
+        prediction = forecaster.predict(table, int(horizon), future=future)
     except parts.ERRORS as error:
         st.error(str(error))
         return
     assert isinstance(prediction, pd.DataFrame)
-    history = forecaster.context_ if table is None else table
+    history = forecaster.context_ if table is None else getattr(table, "frame", table)
     known = parts.own_frame(run)
     if table is None and known is not None:
         history = known

@@ -64,11 +64,12 @@ def _load(name: str, modified: float) -> Run:
     return Run.open(runs.inside(name))
 
 
-def choose_run(*, many: bool = False) -> tuple[str, Run]:
+def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
     """A widget for the run; its name and the run. Stops the page with an error where it is damaged.
 
     Args:
-        many: whether the page can show a run of many series; else it says so, and stops.
+        forecasts: whether the page can show runs of many series and with covariates; else it says so, and
+            stops.
     """
     names = [*runs.run_names(), SAMPLE]
     for strange in runs.strange_names():
@@ -84,9 +85,10 @@ def choose_run(*, many: bool = False) -> tuple[str, Run]:
     except ERRORS as error:
         st.error(str(error))
         st.stop()
-    if run.fitted.series is not None and not many:
+    if (run.fitted.series is not None or run.fitted.known is not None) and not forecasts:
+        what = "is of many series" if run.fitted.series is not None else "has covariates"
         st.info(
-            "This page is about runs of one table; this run is of many series: see its forecasts."
+            f"This page is about runs of one table without covariates; this run {what}: see its forecasts."
         )
         st.stop()
     return chosen, run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts
+from stanhop_app.ui import parts, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -21,7 +21,8 @@ def show(name: str, run: Run) -> None:
     forecaster, fitted = run.forecaster, run.fitted
     assert fitted.series is not None
     options, hints = reading_of(run.source)
-    known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency, "joint": False}
+    known: dict[str, Any] = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+    known |= {} if fitted.known is not None else {"joint": False}
     told = {key: value for key, value in options.items() if value is not None}
     table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
     history = fitted.kept_series() if table is None else table
@@ -34,7 +35,8 @@ def show(name: str, run: Run) -> None:
     chosen = middle.selectbox("Series, by its name", history.ids, key="series")
     column = right.selectbox("Column", forecaster.columns_, key="variates")
     try:
-        prediction = forecaster.predict(table, horizon, ids=[chosen])
+        future = what_if.future(run, table, horizon, chosen)
+        prediction = forecaster.predict(table, horizon, ids=[chosen], future=future)
     except parts.ERRORS as error:
         st.error(str(error))
         return

@@ -28,6 +28,7 @@ WIDGETS = (
         (STanHopConfig, "horizon", "Horizon (steps)"),
         (STanHopConfig, "lookback", "Lookback (steps)"),
         (RunConfig, "split", "Split: A/B/C, or etth"),
+        (RunConfig, "calendar_features", "Cycles of day, week and year"),
         (TrainingConfig, "seed", "Seed"),
     ),
     (
@@ -47,6 +48,9 @@ WIDGETS = (
     ),
 )
 """Options that can be chosen, by column; one more is one line."""
+
+
+COVARIATES = ("future_covariates", "past_covariates", "static_covariates")
 
 
 def show() -> None:
@@ -96,6 +100,9 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
             ("id_column", "Column that names series"),
             ("value_column", "Column of values, where one names series"),
             ("columns", "Columns to use, by name: OT,HUFL"),
+            ("future_covariates", "Columns known ahead: price,promo"),
+            ("past_covariates", "Columns known up to now: weather"),
+            ("static_covariates", "Columns of a series: its kind"),
             ("frequency", "Frequency, such as h, 15min, D"),
             ("encoding", "Encoding, such as cp1252"),
             ("skip_rows", "Lines before the names"),
@@ -107,8 +114,8 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     defaults = defaults_of(ReadingConfig)
     reading = {name: value for name, value in reading.items() if value != defaults[name]}
     given = dict(reading)
-    if "columns" in given:
-        given["columns"] = [column.strip() for column in given["columns"].split(",")]
+    for name in set(given) & {"columns", *COVARIATES}:
+        given[name] = [column.strip() for column in given[name].split(",")]
     content = parts.upload_content("A table (CSV, Parquet or Excel)")
     if content is None:
         return None, reading
@@ -116,9 +123,10 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     if frame is None:
         return None, reading
     if isinstance(frame, SeriesTable):
-        st.caption(
-            f"{len(frame):,} series, {len(frame.frame):,} rows x {len(frame.frame.columns)} columns"
-        )
+        many = f"{len(frame):,} series, " if frame.id_name else ""
+        known = frame.covariates
+        beside = f", covariates {', '.join(known.roles.names)}" if known is not None else ""
+        st.caption(f"{many}{len(frame.frame):,} rows x {len(frame.frame.columns)} columns{beside}")
     else:
         st.caption(f"{len(frame):,} rows x {len(frame.columns)} variates, {frame.index[0]} on")
     return content.getvalue(), reading

@@ -15,6 +15,7 @@ from stanhop_app.data.columns import numeric
 from stanhop_app.data.fingerprint import fingerprint
 from stanhop_app.data.frame import Arranged
 from stanhop_app.data.holes import fill
+from stanhop_app.data.long import names
 from stanhop_app.data.reading import Filling, ReadingConfig
 from stanhop_app.errors import DataError
 
@@ -254,7 +255,7 @@ def future_of(opened: Arranged, roles: Roles, id_name: str) -> dict[str, pd.Data
                 )
             table[column] = pd.Categorical(text, categories=words).codes.astype(np.float64)
     frame = pd.DataFrame(table, index=opened.times)
-    ids = rows[id_name].astype(str).to_numpy() if id_name else np.full(len(frame), "")
+    ids = names(rows[id_name], name) if id_name else np.full(len(frame), "")
     parts = {}
     for series, part in frame.groupby(ids, sort=False):
         part = part.sort_index()

@@ -116,7 +116,8 @@ def with_future(history: SeriesTable, future: Any, options: Mapping[str, Any]) -
         raise OptionError("future holds covariates; the forecaster was fitted without any.")
     if not is_table(future):
         raise OptionError("future must be a dataframe of time stamps and covariates.")
-    opened = taken(future, name="future", **{**options, **FUTURE_LACKS})
+    named = {"id_column": history.id_name} if history.id_name else {}
+    opened = taken(future, name="future", **{**options, **FUTURE_LACKS, **named})
     told = future_of(opened, history.covariates.roles, history.id_name)
     known, parts = history.covariates, []
     for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):

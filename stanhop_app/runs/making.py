@@ -80,13 +80,10 @@ def make_run(
         forecaster.fit_prepared(
             prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps
         )
-        panel = forecaster.fitted_.beside(panel)
-        run = Run(forecaster=forecaster, folder=folder, panel=panel)
+        run = Run(forecaster=forecaster, folder=folder, panel=forecaster.fitted_.beside(panel))
         report, baselines = fit_and_score(run, season)
         if is_main_process():
-            # Every window would be compared with those of all series; distances know no holes.
-            network = run.fitted.network.config
-            if not (panel.is_many or network.holes or network.reads_covariates):
+            if _explainable(prepared):
                 report = replace(report, warning=memorization_warning(run))
             beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
             if novelty:
@@ -109,9 +106,14 @@ def make_run(
     return report
 
 
-def _check_novelty(prepared: Prepared) -> None:
+def _explainable(prepared: Prepared) -> bool:
+    """Whether windows are compared: not with those of all series, nor with holes, nor with covariates."""
     network = prepared.network.config
-    if prepared.panel.is_many or network.holes or network.reads_covariates:
+    return not (prepared.panel.is_many or network.holes or network.reads_covariates)
+
+
+def _check_novelty(prepared: Prepared) -> None:
+    if not _explainable(prepared):
         raise OptionError(
             "novelty (--novelty) is told for one table without holes or covariates, not for many series."
         )

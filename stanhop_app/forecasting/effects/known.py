@@ -40,7 +40,10 @@ class Known:
         Raises:
             DataError: for other covariates than the trained ones.
         """
-        panel = replace(panel, covariates=self.encoder.matched(panel.known)).beside(self.encoder)
+        known = self.encoder.matched(panel.known)
+        if panel.covariates is not None:
+            panel = replace(panel, covariates=known)
+        panel = panel.beside(self.encoder)
         return panel if effects is None else panel.less(effects.of(self.encoder, panel, numbers))
 
 
