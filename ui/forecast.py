@@ -36,6 +36,7 @@ def show() -> None:
     try:
         future = what_if.future(run, table, int(horizon))
         prediction = forecaster.predict(table, int(horizon), future=future)
+        unchanged = None if future is None else forecaster.predict(table, int(horizon))
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -50,7 +51,12 @@ def show() -> None:
         f"{int(horizon)} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
         f"trained on {data}, split {forecaster.split}"
     )
-    figure = forecast_figure(history[chosen].iloc[-int(shown) :], prediction[chosen], title=title)
+    figure = forecast_figure(
+        history[chosen].iloc[-int(shown) :],
+        prediction[chosen],
+        unchanged=unchanged,
+        title=title,
+    )
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
     st.download_button(

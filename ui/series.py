@@ -37,11 +37,12 @@ def show(name: str, run: Run) -> None:
     try:
         future = what_if.future(run, table, horizon, chosen)
         prediction = forecaster.predict(table, horizon, ids=[chosen], future=future)
+        unchanged = None if future is None else forecaster.predict(table, horizon, ids=[chosen])
     except parts.ERRORS as error:
         st.error(str(error))
         return
     assert isinstance(prediction, pd.DataFrame)
-    _draw(history.chosen([chosen]), prediction, column, run)
+    _draw(history.chosen([chosen]), prediction, unchanged, column, run)
     st.caption(f"{len(history.ids):,} series; by a model {forecaster.seen_}.")
     _errors(run)
     _download(run, table, history, horizon)
@@ -52,14 +53,21 @@ def show(name: str, run: Run) -> None:
     )
 
 
-def _draw(history: SeriesTable, prediction: pd.DataFrame, column: str, run: Run) -> None:
+def _draw(
+    history: SeriesTable, prediction: pd.DataFrame, unchanged: Any, column: str, run: Run
+) -> None:
     """History and forecast of one series."""
-    future = prediction.set_index(prediction.columns[1])[[column]]
+    future, before = (
+        None if made is None else made.set_index(made.columns[1])[[column]]
+        for made in (prediction, unchanged)
+    )
+    assert future is not None
     title = (
         f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
         f"trained on {run.source.get('data', 'a frame')}"
     )
-    parts.show(forecast_figure(history.frame[[column]], future, title=title), "forecast")
+    figure = forecast_figure(history.frame[[column]], future, unchanged=before, title=title)
+    parts.show(figure, "forecast")
 
 
 def _errors(run: Run) -> None:

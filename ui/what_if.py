@@ -12,7 +12,7 @@ from stanhop_app.runs.run import Run
 
 
 def future(run: Run, table: Any, horizon: int, series: str = "") -> pd.DataFrame | None:
-    """A table of what is known ahead, as the user leaves it; None where nothing is, or nobody changes it.
+    """A table of what is known ahead, as the user changes it; None where nothing is, or nobody does.
 
     Args:
         run: with covariates, or without.
@@ -41,8 +41,11 @@ def future(run: Run, table: Any, horizon: int, series: str = "") -> pd.DataFrame
             },
         )
     made = edited.set_index(time)
-    if made.isna().any(axis=None):
-        return None  # the table does not tell it all: the forecast says what is missing
+    for column, words in known.encoder.roles.categories.items():
+        if column in made and "" in words:  # an empty cell, which the widget calls None
+            made[column] = made[column].fillna("")
+    if made.isna().any(axis=None) or made.equals(rows):
+        return None  # nothing is changed, or the forecast says what is missing
     if series:
         made = made.assign(**{history.id_name: series})
     return made.rename_axis(time).reset_index()

@@ -12,6 +12,7 @@ def forecast_figure(
     forecast: pd.DataFrame,
     *,
     actual: pd.DataFrame | None = None,
+    unchanged: pd.DataFrame | None = None,
     title: str = "",
 ) -> go.Figure:
     """History and forecast of every variate, one row each, with a line where the forecast begins.
@@ -20,6 +21,7 @@ def forecast_figure(
         history: the rows before the forecast, time index, original units.
         forecast: what `STanHopForecaster.predict` returned; its columns are drawn.
         actual: what came, where it is known.
+        unchanged: the forecast with the covariates that the table tells, where some were changed.
         title: of the figure; should name model and data.
     """
     columns = list(forecast.columns)
@@ -29,6 +31,8 @@ def forecast_figure(
     lines = [("history", history, HISTORY, "solid"), ("forecast", forecast, FORECAST, "solid")]
     if actual is not None:
         lines.append(("actual", actual, ACTUAL, "dot"))
+    if unchanged is not None:
+        lines.append(("as the table tells", unchanged, ACTUAL, "dot"))
     for row, column in enumerate(columns, start=1):
         for name, frame, colour, dash in lines:
             trace = go.Scatter(

@@ -1,5 +1,7 @@
 """The dashboard with a run that reads covariates."""
 
+import base64
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,3 +94,20 @@ def test_what_is_not_told_is_empty(root):
     assert rows["promo"].notna().tolist() == [True] * 7 + [False] * 2
     assert pd.isna(rows["event"].iloc[-1])
     assert str(rows.index[-1]) == "2024-05-08 00:00:00"
+
+
+def test_a_changed_value_is_forecast_beside_what_the_table_tells(opened, monkeypatch):
+    import streamlit as st
+
+    monkeypatch.setattr(st, "data_editor", lambda frame, **_: frame.assign(promo=1))
+    app = opened(forecast_page, run="shops")
+    assert errors(app) == []
+    ((_, traces),) = figures(app)
+    assert [trace["name"] for trace in traces] == ["history", "forecast", "as the table tells"]
+    forecast, told = (
+        np.frombuffer(base64.b64decode(trace["y"]["bdata"]), dtype=trace["y"]["dtype"])
+        for trace in traces[1:]
+    )
+    promo = shop(0)["promo"].to_numpy()[-7:]
+    assert (forecast - told)[promo == 0] == pytest.approx(10, abs=4)
+    assert (forecast - told)[promo == 1] == pytest.approx(0, abs=1e-3)
