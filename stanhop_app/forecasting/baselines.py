@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.forecasting.evaluation import Predictor
-from stanhop_app.forecasting.linear import LOOKBACKS, fit_pooled
+from stanhop_app.forecasting.linear.fit import LOOKBACKS, fit_pooled
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import LinearPart
 from stanhop_app.training.checkpoint import (

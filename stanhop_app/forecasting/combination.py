@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stanhop_app.data.folds import num_folds, pieces
 from stanhop_app.data.windows import Windows
-from stanhop_app.forecasting.linear import LinearFit
+from stanhop_app.forecasting.linear.fit import LinearFit
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import Loss
 

@@ -16,7 +16,7 @@ from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
-from stanhop_app.forecasting.linear import LinearFit, refit_linear
+from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig

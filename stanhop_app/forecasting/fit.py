@@ -18,7 +18,7 @@ from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
 from stanhop_app.forecasting.effects.regression import Effects, fit_effects
 from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_final
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.linear import fit_linear
+from stanhop_app.forecasting.linear.fit import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig

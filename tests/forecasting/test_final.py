@@ -9,7 +9,7 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.final import final_folder
-from stanhop_app.forecasting.linear import fit_linear, refit_linear
+from stanhop_app.forecasting.linear.fit import fit_linear, refit_linear
 from stanhop_app.options import defaults_of
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.runs.run import Run

@@ -15,7 +15,8 @@ from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.baselines import last_value
 from stanhop_app.forecasting.evaluation import score
-from stanhop_app.forecasting.linear import fit_linear, moments
+from stanhop_app.forecasting.linear.fit import fit_linear
+from stanhop_app.forecasting.linear.moments import moments
 from stanhop_app.forecasting.metrics import absolute
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.holes import between

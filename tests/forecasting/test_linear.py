@@ -9,18 +9,13 @@ from sklearn.linear_model import Ridge
 from stanhop_app.data import windows as windows_module
 from stanhop_app.data.folds import pieces
 from stanhop_app.data.windows import Windows
-from stanhop_app.forecasting import linear as linear_module
-from stanhop_app.forecasting.linear import (
-    LinearFit,
-    as_module,
-    choose_shares,
-    fit_linear,
-    fit_pooled,
-    held_out_moments,
-    moments,
-    ridge,
-    squared_errors,
-)
+from stanhop_app.forecasting.linear import fit as fit_module
+from stanhop_app.forecasting.linear import shares as shares_module
+from stanhop_app.forecasting.linear.fit import LinearFit, fit_linear, fit_pooled
+from stanhop_app.forecasting.linear.moments import held_out_moments, moments
+from stanhop_app.forecasting.linear.ridge import as_module, ridge, squared_errors
+from stanhop_app.forecasting.linear.shares import choose_shares
+from stanhop_app.forecasting.linear.sliding import whole_moments
 from stanhop_app.models.stanhop import from_last
 
 
@@ -33,6 +28,31 @@ def windows(first=0, last=150, lookback=6, horizon=3, variates=3, seed=0):
 def stacked(of):
     x, y = of.gather(torch.arange(len(of)))
     return from_last(x).double(), (y - x[:, -1:]).double()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize(
+    ("first", "lookback", "horizon"), [(0, 6, 3), (40, 6, 1), (0, 1, 5), (3, 30, 9)]
+)
+def test_moments_of_sliding_windows_are_those_of_all_windows(first, lookback, horizon, pooled):
+    own = windows(first=first, lookback=lookback, horizon=horizon)
+    quick, slow = whole_moments(own, pooled=pooled), moments(own, pooled=pooled)
+    assert quick.count == slow.count
+    for name in ("gram", "cross", "energy"):
+        torch.testing.assert_close(getattr(quick, name), getattr(slow, name), rtol=1e-5, atol=1e-4)
+
+
+def test_moments_of_windows_with_holes_are_those_of_all_windows():
+    own = windows()
+    own.values[50] = torch.nan
+    torch.testing.assert_close(whole_moments(own).gram, moments(own).gram, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_one_penalty_is_solved_as_among_several(anchored):
+    (alone,) = ridge(moments(windows()), (0.1,), anchored=anchored)
+    among = ridge(moments(windows()), (0.01, 0.1), anchored=anchored)[1]
+    torch.testing.assert_close(alone, among)
 
 
 def test_moments_are_sums_over_all_windows(monkeypatch):
@@ -192,7 +212,7 @@ def test_variates_that_differ_get_maps_of_their_own():
 
 
 def test_very_many_variates_share_one_map(monkeypatch):
-    monkeypatch.setattr(linear_module, "LARGEST_MOMENTS", 100)
+    monkeypatch.setattr(fit_module, "LARGEST_MOMENTS", 100)
     fit = fit_linear(windows(), windows(150, 200))[0]
     assert fit.anchored.options[0].pooling is None
     assert fit.weight.shape == (1, 6, 3)
@@ -257,7 +277,7 @@ def test_a_share_is_that_of_least_squares_drawn_towards_one_half(monkeypatch):
     anchored, free = (part(x).double() for part in parts)
     best = ((y - anchored) * (free - anchored)).sum((0, 1)) / (free - anchored).square().sum((0, 1))
     for strength in (0.0, 1.0, 10.0, 1e6):
-        monkeypatch.setattr(linear_module, "TOWARDS_HALF", strength)
+        monkeypatch.setattr(shares_module, "TOWARDS_HALF", strength)
         wanted = ((best + strength / 2) / (1 + strength)).clamp(0, 1)
         found = choose_shares(*parts, validation)
         torch.testing.assert_close(found[:2], wanted[:2], rtol=1e-3, atol=1e-3)

@@ -35,7 +35,7 @@ from stanhop_app.data.folds import FOLDS
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import BATCH_FLOATS, Windows
 from stanhop_app.forecasting.effects.basis import Basis, Kind
-from stanhop_app.forecasting.linear import LARGEST_MOMENTS, fit_pooled
+from stanhop_app.forecasting.linear.fit import LARGEST_MOMENTS, fit_pooled
 from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import from_last
 
