@@ -19,6 +19,7 @@ from stanhop_app.version import __version__
 COMMANDS = {
     "train": "Train a forecaster and score it beside the baselines.",
     "forecast": "Forecast the steps after the last row.",
+    "update": "Take in rows that came since a run was trained.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
     "outliers": "Measure the outliers of a run's activations.",

@@ -142,6 +142,11 @@ def is_weekly(frequency: str | None) -> bool:
     return frequency is not None and frequency.startswith("rows(")
 
 
+def known_frequency(frequency: str | None) -> str | None:
+    """A frequency as it is said to readers, of which one row of a table tells nothing; None for calendars."""
+    return None if is_weekly(frequency) else frequency
+
+
 def future_index(
     index: pd.DatetimeIndex, horizon: int, frequency: str | None = None
 ) -> pd.DatetimeIndex:

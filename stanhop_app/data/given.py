@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 
 from stanhop_app.data.covariates import firsts, future_of
 from stanhop_app.data.frame import taken, to_frame
-from stanhop_app.data.frequency import future_index
+from stanhop_app.data.frequency import future_index, known_frequency
 from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.series import SeriesTable, take_any, to_series
@@ -95,6 +95,11 @@ class Trained:
         if not isinstance(table, SeriesTable):  # nothing beside the values but their time stamps
             table = SeriesTable.of_frame(table)
         return self.matched(table)
+
+    def later(self, X: Any, options: Mapping[str, Any]) -> SeriesTable:
+        """As `series`, of rows so few that they tell no frequency."""
+        frequency = options.get("frequency") or known_frequency(self.frequency)
+        return self.series(X, {**options, "frequency": frequency})
 
     def matched(self, table: Any) -> SeriesTable:
         """Many series with their columns in the trained order (`match_series`)."""

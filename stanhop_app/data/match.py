@@ -102,7 +102,7 @@ def match_series(
             f"the forecaster was trained on {trained}, and this is {given}; say joint=True or False "
             "(--joint, --each), as for the training."
         )
-    if id_name is None:
+    if id_name is None and table.covariates is not None:
         raise DataError(
             "the forecaster was trained without covariates, and this table has some; name none."
         )

@@ -91,7 +91,7 @@ def write(
         folder: the folder, which is there.
         beside: further files that belong to this fit, and their SHA-256 (`hashed_name`).
     """
-    context = torch.from_numpy(fitted.context.to_numpy(dtype=np.float64).copy())
+    context = torch.from_numpy(fitted.rows.to_numpy(dtype=np.float64).copy())
     tensors = {**with_prefix("network", fitted.network.state_dict()), "context": context}
     final, series = fitted.final, fitted.series
     if series is not None:
@@ -115,7 +115,7 @@ def write(
         "fingerprint": fitted.fingerprint,
         "columns": fitted.columns,
         "frequency": fitted.frequency,
-        "context_end": stamp(fitted.context) if series is None else None,
+        "context_end": stamp(fitted.rows) if series is None else None,
         "series": None if series is None else series.as_json(),
         "scaler": asdict(fitted.scaler),
         "parameters": dict(parameters),
@@ -203,7 +203,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         split=config["split"],
         borders=Split(**config["borders"]),
         num_rows=config["rows"],
-        context=book.context
+        rows=book.context
         if book is not None
         else stamped_context(tensors["context"].numpy(), dict(config)),
         series=book,

@@ -10,14 +10,13 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from torch import Tensor
-
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
 from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
@@ -55,7 +54,8 @@ def fit_final(
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
-    effects: tuple[Encoder, Effects, Tensor] | None = None,
+    effects: Effects | None = None,
+    encoder: Encoder | None = None,
 ) -> Final | None:
     """Fit again on all rows of a panel what was fitted on its training rows.
 
@@ -73,8 +73,8 @@ def fit_final(
         folder: where checkpoints of the deep part are kept meanwhile; None writes nothing.
         resume: go on from the checkpoint in ``folder``.
         progress: whether to draw a bar; None: on a terminal.
-        effects: what covariates add by the scored fit, with their encoder and the linear forecaster that
-            they were judged by; None: nothing.
+        effects: what covariates add by the scored fit; None: nothing.
+        encoder: of the covariates.
 
     Returns:
         None where nothing is to be fitted again.
@@ -82,12 +82,7 @@ def fit_final(
     if kind == "none" or (kind == "linear" and linear is None):
         return None
     config = scored.config
-    again = None
-    if effects is not None:
-        encoder, chosen, forecaster = effects
-        raw = panel.whole(config.lookback, config.horizon).raw()
-        again = refit_effects(chosen, forecaster, panel, encoder, raw)
-        panel = panel.less(again.of(encoder, panel))
+    panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
         network = STanHopNet(config)
@@ -111,6 +106,17 @@ def fit_final(
         network.linear = refit_linear(linear, windows.thinned(SUMMED)).module(config.holes)
         network.mixture = scored.mixture.clone()
     return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps, effects=again)
+
+
+def less_effects(
+    panel: Panel, config: STanHopConfig, effects: Effects | None, encoder: Encoder | None
+) -> tuple[Panel, Effects | None]:
+    """A panel less the effects of covariates, and those, fitted on all of its rows."""
+    if effects is None or encoder is None:
+        return panel, None
+    raw = panel.whole(config.lookback, config.horizon).raw()
+    again = refit_effects(effects, panel, encoder, raw)
+    return panel.less(again.of(encoder, panel)), again
 
 
 def final_folder(folder: Path, *, resume: bool) -> Path:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from stanhop_app.data.book import Book
 from stanhop_app.data.encoder import Encoder
@@ -25,6 +25,9 @@ from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+
+KEPT = 2**28
+"""Bytes of a table up to which a fit keeps all of its rows, so that it can be updated; else the last ones."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,19 +110,19 @@ def fit(
     panel, windows, chosen = _with_effects(prepared)
     learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
-    identity = {**asdict(network.config), "split": panel.split, "data_sha256": panel.fingerprint}
     history = train(
         network.deep,
         ForecastTask(learn, validation, training.loss),
         training,
         folder=run_folder,
         resume=resume,
-        identity=identity,
+        identity=_identity(panel, network),
         progress=progress,
         watch=log,
     )
     lookback, combination, linear = network.config.lookback, None, None
-    book = Book.of(panel, lookback) if panel.is_many else None
+    kept = len(panel) if panel.values.nbytes <= KEPT else lookback
+    book = Book.of(panel, kept) if panel.is_many else None
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation, training.loss)
@@ -131,9 +134,9 @@ def fit(
         split=panel.split,
         borders=panel.total_borders,
         num_rows=len(panel),
-        context=panel.frame.iloc[-lookback:].copy() if book is None else book.context,
+        rows=panel.frame.iloc[-kept:].copy() if book is None else book.context,
         series=book,
-        known=_known(prepared, chosen),
+        known=_known(prepared, chosen, kept),
         fingerprint=panel.fingerprint,
         history=history,
         combination=combination,
@@ -149,6 +152,7 @@ def fit(
             resume=resume,
             progress=progress,
             effects=chosen,
+            encoder=prepared.encoder,
         ),
         outliers=None if log is None else log.table(),
     )
@@ -156,7 +160,7 @@ def fit(
 
 def _with_effects(
     prepared: Prepared,
-) -> tuple[Panel, Mapping[str, Windows], tuple[Encoder, Effects, Tensor] | None]:
+) -> tuple[Panel, Mapping[str, Windows], Effects | None]:
     """Panel and windows less what covariates that are known ahead say of them; and that (`fit_effects`)."""
     panel, windows, encoder = prepared.panel, prepared.windows, prepared.encoder
     if encoder is None:
@@ -164,19 +168,25 @@ def _with_effects(
     chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
     if chosen is None:
         return panel, windows, None
-    panel = panel.less(chosen[0].of(encoder, panel))
+    panel = panel.less(chosen.of(encoder, panel))
     config = prepared.network.config
-    return panel, panel.windows(config.lookback, config.horizon), (encoder, *chosen)
+    return panel, panel.windows(config.lookback, config.horizon), chosen
 
 
-def _known(prepared: Prepared, chosen: tuple[Encoder, Effects, Tensor] | None) -> Known | None:
+def _identity(panel: Panel, network: STanHopNet) -> dict[str, Any]:
+    """What a checkpoint must be of to be gone on with."""
+    config = asdict(network.config)
+    return {**config, "split": panel.split, "data_sha256": panel.fingerprint}
+
+
+def _known(prepared: Prepared, chosen: Effects | None, kept: int) -> Known | None:
     """What is kept of covariates; None where there are none."""
     if prepared.encoder is None:
         return None
     return Known(
         encoder=prepared.encoder,
-        effects=None if chosen is None else chosen[1],
-        kept=kept_of(prepared.panel, prepared.network.config.lookback),
+        effects=chosen,
+        kept=kept_of(prepared.panel, kept),
     )
 
 

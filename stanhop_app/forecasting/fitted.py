@@ -17,6 +17,7 @@ from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split
 from stanhop_app.errors import DataError
+from stanhop_app.forecasting import rolling
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.effects.known import Ahead, Known
 from stanhop_app.forecasting.final import Final
@@ -41,8 +42,8 @@ class Fitted:
     """Rows at which training, validation and test parts end."""
     num_rows: int
     """Rows of the table."""
-    context: pd.DataFrame
-    """The last rows of the table, from which the future is forecast."""
+    rows: pd.DataFrame
+    """The rows of the table, flat; of a very large one the last ones, from which the future is forecast."""
     fingerprint: str | None
     """SHA-256 of the table; None for a run of an older version that did not keep it."""
     history: list[dict[str, float]]
@@ -78,6 +79,11 @@ class Fitted:
         return f"{part} fitted on all {self.final.rows:,} rows, until {self.context.index[-1]}"
 
     @property
+    def context(self) -> pd.DataFrame:
+        """The last rows of one table, from which the future is forecast; all that are kept of many series."""
+        return self.rows.iloc[-self.lookback :] if self.series is None else self.rows
+
+    @property
     def lookback(self) -> int:
         """Time steps that the network reads."""
         return self.network.config.lookback
@@ -93,11 +99,23 @@ class Fitted:
         Raises:
             DataError: if there is one wide table.
         """
-        if (self.series is None and self.known is None) or self.frequency is None:
+        if self.series is None and self.known is None:
             raise DataError("the forecaster was fitted on one table, not on many series.")
+        return self.kept_rows()
+
+    def kept_rows(self) -> SeriesTable:
+        """The rows that are kept, whatever they are of.
+
+        Raises:
+            DataError: if they have no time stamps.
+        """
+        if self.frequency is None:
+            raise DataError(
+                "the forecaster was fitted on an array, whose rows have no time stamps."
+            )
         book = self.series
         return SeriesTable(
-            frame=self.context,
+            frame=self.rows,
             starts=(0,) if book is None else book.starts,
             ids=("",) if book is None else book.ids,
             frequency=self.frequency,
@@ -129,6 +147,30 @@ class Fitted:
         if final and self.final is not None:
             effects = self.final.effects
         return self.known.beside(panel, effects, self.numbers(panel.ids))
+
+    def forecast(self, frame: pd.DataFrame | None, horizon: int) -> pd.DataFrame | np.ndarray:
+        """Forecast the steps after the last row of one table; None: of the rows that are kept."""
+        return rolling.forecast_after(
+            self.context if frame is None else frame,
+            self.forecast_windows,
+            self.scaler,
+            lookback=self.lookback,
+            horizon=horizon,
+            frequency=self.frequency,
+            holes=self.network.config.holes,
+        )
+
+    def forecast_series(self, history: SeriesTable, horizon: int) -> pd.DataFrame:
+        """Forecast the steps after the last row of each of many series, or of a table with covariates."""
+        return rolling.forecast_series(
+            history,
+            self.scalers(history),
+            self.forecast_windows,
+            lookback=self.lookback,
+            horizon=horizon,
+            holes=self.network.config.holes,
+            ahead=self.ahead(history, horizon),
+        )
 
     def ahead(self, history: SeriesTable, horizon: int) -> Ahead | None:
         """What a forecast of the real future reads beside the values of some series."""

@@ -24,7 +24,7 @@ from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import Predictor, score_all
 from stanhop_app.forecasting.fit import Prepared, fit, prepare
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.rolling import forecast_after, forecast_series
+from stanhop_app.forecasting.update import updated
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.options import check_known
@@ -364,33 +364,35 @@ class STanHopForecaster(BaseEstimator):
             raise OptionError(
                 "ids choose among many series; the forecaster was fitted on one table."
             )
-        if fitted.series is not None or fitted.known is not None:
-            history = (
-                fitted.kept_series() if X is None else self._trained().series(X, self._reading())
-            )
-            if future is not None:
-                history = with_future(history, future, self._reading())
-            history = history if ids is None else history.chosen(ids)
-            return forecast_series(
-                history,
-                fitted.scalers(history),
-                fitted.forecast_windows,
-                lookback=fitted.lookback,
-                horizon=steps,
-                holes=fitted.network.config.holes,
-                ahead=fitted.ahead(history, steps),
-            )
-        if future is not None:
+        if future is not None and fitted.known is None:
             raise OptionError("future holds covariates; the forecaster was fitted without any.")
-        return forecast_after(
-            fitted.context if X is None else self._trained().frame(X, self._reading(), self),
-            fitted.forecast_windows,
-            fitted.scaler,
-            lookback=fitted.lookback,
-            horizon=steps,
-            frequency=fitted.frequency,
-            holes=fitted.network.config.holes,
-        )
+        trained, reading = self._trained(), self._reading()
+        if fitted.series is None and fitted.known is None:
+            return fitted.forecast(
+                trained.frame(X, reading, self) if X is not None else None, steps
+            )
+        history = fitted.kept_series() if X is None else trained.series(X, reading)
+        if future is not None:
+            history = with_future(history, future, reading)
+        return fitted.forecast_series(history if ids is None else history.chosen(ids), steps)
+
+    def update(self, X: Any, *, steps: int = 0) -> Self:
+        """Take in rows that came since: what forecasts the real future is fitted again on all rows.
+
+        The linear part and the effects of covariates are fitted again in closed form, with the choices that
+        validation made at the fit. Scores stay those of the fit. New series are taken in too.
+
+        Args:
+            X: the rows that came since, or the whole table; where both tell a value, this one does.
+            steps: optimiser steps of the deep part from its weights on, at a tenth of its learning rate.
+
+        Raises:
+            DataError: if rows between those that are kept and the new ones are missing, or none is new.
+        """
+        check_is_fitted(self)
+        new, training = self._trained().later(X, self._reading()), self.training_config()
+        self.fitted_, _ = updated(self.fitted_, new, training, steps=steps, progress=self.progress)
+        return self
 
     def score(self, X: Any, y: object = None) -> float:
         """Negative mean squared error in scaled units over all stride-1 windows of a table."""

@@ -46,7 +46,7 @@ class _Stamp(Part):
     zone: Text | None
     unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
     name: Text | None
-    minutes_before: Annotated[list[Count], Field(max_length=LONGEST)] | None = None
+    minutes_before: Annotated[list[Count], Field(max_length=MOST_SERIES)] | None = None
     """Where the rows of a calendar of a week stand, which no frequency rebuilds."""
 
 

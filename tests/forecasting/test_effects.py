@@ -130,7 +130,7 @@ def test_noise_has_seldom_an_effect_and_never_a_large_one():
         panel, encoder = panel_of(table, future_covariates=["noise"])
         windows = panel.windows(28, 7)
         chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
-        gains.append(0.0 if chosen is None else chosen[0].gains[0])
+        gains.append(0.0 if chosen is None else chosen.gains[0])
     assert sum(gain > 0 for gain in gains) <= 1
     assert max(gains) < 0.03
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from stanhop_app.data.calendar import waves
 from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.panel import Panel
 
 Kind = Literal["plain", "bent"]
 LEVELS = (0.2, 0.5, 0.8)
@@ -80,3 +81,10 @@ class Basis:
 def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """All products of a column of the one and a column of the other."""
     return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
+
+
+def training_rows(panel: Panel) -> np.ndarray:
+    """The rows of covariates beside training values."""
+    assert panel.along is not None
+    rows, pairs = panel.along.covariates.numpy(), zip(panel.spans, panel.splits, strict=True)
+    return np.concatenate([rows[first : first + max(s.train, 1)] for (first, _), s in pairs])

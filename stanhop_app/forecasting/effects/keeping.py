@@ -53,8 +53,8 @@ def effects_tensors(effects: Effects | None) -> dict[str, Tensor]:
     """Weights of effects; nothing where there are none."""
     if effects is None:
         return {}
-    own = {} if effects.own is None else {"own": effects.own.contiguous()}
-    return {"weights": effects.weights.contiguous(), **own}
+    own = {} if effects.own is None else {"own": effects.own}
+    return {"weights": effects.weights, "forecaster": effects.forecaster.clone(), **own}
 
 
 def restored_known(
@@ -107,7 +107,9 @@ def restored_effects(
     width = encoder.num_future + encoder.num_past
     blank = np.zeros((1, width), dtype=np.float32)
     count = basis.features(encoder, blank, pd.DatetimeIndex(["2024-01-01"])).shape[1]
-    weights, own = tensors["weights"], tensors.get("own")
+    weights, own, forecaster = (tensors.get(n) for n in ("weights", "own", "forecaster"))
+    if weights is None or forecaster is None or forecaster.ndim != 2:
+        raise DataError("the effects of covariates have no weights.")
     if weights.shape != (count, columns) or (
         own is not None and own.shape != (series, count, columns)
     ):
@@ -118,6 +120,7 @@ def restored_effects(
         basis=basis,
         weights=weights,
         own=own,
+        forecaster=forecaster,
         penalty=float(kept["penalty"]),
         pooling=None if kept["pooling"] is None else float(kept["pooling"]),
         gains=tuple(map(float, kept["gains"])),

@@ -16,8 +16,8 @@ column keeps its effect only if it is better there by two standard errors over t
 Shape letters: B windows, T lookback, L horizon, C columns, K features, S series, N rows.
 
 References:
-    Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., chapter 10, for dynamic
-    regression; the criterion is ours.
+    Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed., chapter 10; the criterion
+    is ours.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.folds import FOLDS
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import BATCH_FLOATS, Windows
-from stanhop_app.forecasting.effects.basis import Basis, Kind
+from stanhop_app.forecasting.effects.basis import Basis, Kind, training_rows
 from stanhop_app.forecasting.linear.fit import LARGEST_MOMENTS, fit_pooled
 from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import from_last
@@ -65,8 +65,16 @@ class Effects:
     penalty: float
     pooling: float | None
     """Weight of the mean series; None: one regression for all."""
+    forecaster: Tensor
+    """(T, L) float32, the linear forecaster whose errors were regressed."""
     gains: tuple[float, ...]
-    """Share of a simple forecaster's squared error on validation that it takes away, per column."""
+    """Share of the linear forecaster's squared error on validation taken away, per column."""
+
+    def with_new(self, count: int) -> "Effects":
+        """The same with so many new series, whose weights are those of all."""
+        if self.own is None or count == 0:
+            return self
+        return replace(self, own=torch.cat([self.own, self.weights.expand(count, -1, -1)]))
 
     def at(
         self, encoder: Encoder, rows: np.ndarray, index: pd.DatetimeIndex, number: np.ndarray
@@ -190,8 +198,8 @@ def solve(own: Sums, penalty: float, pooling: float | None) -> tuple[Tensor, Ten
 
 def fit_effects(
     panel: Panel, encoder: Encoder, train: Windows, validation: Windows
-) -> tuple[Effects, Tensor] | None:
-    """The regression that validation chooses, with the forecaster behind it; None where it chooses none.
+) -> Effects | None:
+    """The regression that validation chooses; None where it chooses none.
 
     Args:
         panel: whose covariates are encoded.
@@ -202,28 +210,26 @@ def fit_effects(
     if encoder.num_future == 0:
         return None
     parts = train.thinned(SUMMED), validation.thinned(SUMMED)
-    by_hour, rows = "day" in cycles(panel.frequency, 1.0), _training_rows(panel)
+    by_hour, rows = "day" in cycles(panel.frequency, 1.0), training_rows(panel)
     bases = [Basis.of(kind, encoder, rows, by_hour=by_hour) for kind in get_args(Kind)]
     tables = [(basis, _features(basis, encoder, panel)) for basis in bases]
     tables = [(b, t) for b, t in tables if b.kind == "plain" or t.shape[1] <= MOST_FEATURES]
-    chosen: tuple[Effects, Tensor] | None = None
+    chosen: Effects | None = None
     for _ in range(ROUNDS):
         now = [_less(windows, chosen, encoder, panel) for windows in parts]
         forecaster = fit_pooled(now[0], now[1]).weight[0].float()
         fits = [_fit(basis, table, *parts, forecaster) for basis, table in tables]
-        chosen = max(fits, key=lambda fit: sum(fit.gains)), forecaster
-        if max(chosen[0].gains) <= 0:
+        chosen = max(fits, key=lambda fit: sum(fit.gains))
+        if max(chosen.gains) <= 0:
             return None
     return chosen
 
 
-def refit_effects(
-    effects: Effects, forecaster: Tensor, panel: Panel, encoder: Encoder, windows: Windows
-) -> Effects:
+def refit_effects(effects: Effects, panel: Panel, encoder: Encoder, windows: Windows) -> Effects:
     """The same choices, fitted on other windows of the values; columns without effect stay so."""
     table = _features(effects.basis, encoder, panel)
     batches = _batches(windows, table, _spread(windows))
-    own = sums(windows, table, forecaster, batches, effects.own is not None)
+    own = sums(windows, table, effects.forecaster, batches, effects.own is not None)
     together, each = solve(own, effects.penalty, effects.pooling)
     return replace(effects, **_kept(together, each, torch.tensor(effects.gains) > 0))
 
@@ -255,6 +261,7 @@ def _fit(
                 **_kept(together, each, gain > 0),
                 penalty=penalty,
                 pooling=pooling,
+                forecaster=forecaster,
                 gains=tuple(gain.tolist()),
             )
             fits.append(made)
@@ -266,26 +273,17 @@ def _kept(together: Tensor, each: Tensor | None, keeps: Tensor) -> dict[str, Ten
     return {"weights": together * keeps, "own": None if each is None else each * keeps}
 
 
-def _less(
-    windows: Windows, chosen: tuple[Effects, Tensor] | None, encoder: Encoder, panel: Panel
-) -> Windows:
+def _less(windows: Windows, chosen: Effects | None, encoder: Encoder, panel: Panel) -> Windows:
     """Windows of the values less an effect."""
     if chosen is None:
         return windows
-    return replace(windows, values=windows.values - chosen[0].of(encoder, panel))
+    return replace(windows, values=windows.values - chosen.of(encoder, panel))
 
 
 def _features(basis: Basis, encoder: Encoder, panel: Panel) -> Tensor:
     assert panel.along is not None
     rows = panel.along.covariates.numpy()
     return torch.from_numpy(basis.features(encoder, rows, pd.DatetimeIndex(panel.index)))
-
-
-def _training_rows(panel: Panel) -> np.ndarray:
-    """The rows of covariates beside training values."""
-    assert panel.along is not None
-    rows, pairs = panel.along.covariates.numpy(), zip(panel.spans, panel.splits, strict=True)
-    return np.concatenate([rows[first : first + max(s.train, 1)] for (first, _), s in pairs])
 
 
 def _spread(windows: Windows) -> Tensor:

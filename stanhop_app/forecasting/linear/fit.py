@@ -8,8 +8,9 @@ no short validation part tells for sure, so `fit_linear` fits both and hedges.
 Shape letters: C variates, T lookback, L horizon, F folds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +58,21 @@ class LinearFit:
     def module(self, holes: bool = False) -> LinearPart:
         """The map as a network module in float32; ``holes``: whether windows may have some."""
         return as_module(self.weight, holes)
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> "LinearFit":
+        """What validation chose, from `summary`; the maps are empty, to be fitted again (`refit_linear`)."""
+        empty = torch.empty(0)
+        anchored, free = (
+            RidgeFit(
+                weight=empty,
+                options=tuple(RidgeOptions(**options) for options in summary[name]),
+                errors=empty,
+            )
+            for name in ("anchored", "free")
+        )
+        shares = torch.tensor(summary["free_shares"], dtype=torch.float64)
+        return cls(anchored=anchored, free=free, shares=shares)
 
     def summary(self) -> dict[str, object]:
         """What validation chose, in plain numbers."""
@@ -122,7 +138,7 @@ def fit_linear(train: Windows, validation: Windows) -> list[LinearFit]:
 
 def refit_linear(chosen: LinearFit, windows: Windows) -> LinearFit:
     """The same choices (lookback, pooling, penalty, share), fitted on other windows."""
-    shared = len(chosen.free.weight) == 1
+    shared = len(chosen.free.options) == 1
     lookback = windows.lookback
     sums = {
         steps: whole_moments(replace(windows, lookback=steps), pooled=shared)

@@ -18,9 +18,6 @@ from torch import Tensor
 from stanhop_app.data.windows import SeriesWindows, Windows
 from stanhop_app.forecasting.linear.moments import Moments, moments
 
-ROWS_AT_ONCE = 2**16
-"""Windows whose products with the first value are summed at a time."""
-
 
 def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
     """What `stanhop_app.forecasting.linear.moments.moments` returns, in less time where that is possible.
@@ -32,43 +29,38 @@ def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
     start = max(windows.first, windows.lookback) - windows.lookback
     count, size = len(windows), windows.lookback + windows.horizon
     values = windows.values[start : start + count + size - 1].T.double()
-    parts = [_of_variate(products(row, count, size), windows.lookback, count) for row in values]
-    whole = Moments(
-        gram=torch.stack([part.gram[0] for part in parts]),
-        cross=torch.stack([part.cross[0] for part in parts]),
-        energy=torch.cat([part.energy for part in parts]),
-        count=count,
-    )
+    whole = _from_last(products(values, count, size), windows.lookback, count)
     return whole.pooled() if pooled else whole
 
 
-def products(row: Tensor, count: int, size: int) -> Tensor:
-    """``R_ij = sum_o row[o + i] row[o + j]`` over ``count`` windows of ``size`` values: (S, S)."""
-    first_row = torch.zeros(size, dtype=row.dtype)
-    views = row.unfold(0, size, 1)  # (n, S), no copy
-    for start in range(0, count, ROWS_AT_ONCE):
-        some = views[start : min(start + ROWS_AT_ONCE, count)]
-        first_row += some[:, 0] @ some
-    a, b = row[:size], row[count - 1 : count - 1 + size]
-    step = torch.outer(b[1:], b[1:]) - torch.outer(a[:-1], a[:-1])
-    result = torch.zeros(size, size, dtype=row.dtype)
-    result[0] = first_row
-    result[:, 0] = first_row
+def products(rows: Tensor, count: int, size: int) -> Tensor:
+    """``R_ij = sum_o row[o + i] row[o + j]`` over windows of ``size`` values: (C, N) -> (C, S, S)."""
+    a, b = rows[:, :size], rows[:, count - 1 : count - 1 + size]
+    step = b[:, 1:, None] * b[:, None, 1:] - a[:, :-1, None] * a[:, None, :-1]
+    result = rows.new_zeros(len(rows), size, size)
+    result[:, 0] = result[:, :, 0] = _first_row(rows, count, size)
     for i in range(1, size):
-        result[i, 1:] = result[i - 1, :-1] + step[i - 1]
+        result[:, i, 1:] = result[:, i - 1, :-1] + step[:, i - 1]
     return result
 
 
-def _of_variate(sums: Tensor, lookback: int, count: int) -> Moments:
+def _first_row(rows: Tensor, count: int, size: int) -> Tensor:
+    """``sum_o row[o] row[o + j]`` for every j, (C, S): a correlation, by fast Fourier transforms."""
+    length = 1 << (rows.shape[1] + count - 1).bit_length()
+    starts, whole = (torch.fft.rfft(x, length) for x in (rows[:, :count], rows))
+    return torch.fft.irfft(starts.conj() * whole, length)[:, :size]
+
+
+def _from_last(sums: Tensor, lookback: int, count: int) -> Moments:
     """Moments in the coordinates of `from_last`, of changes from the last value, from the products."""
     last = lookback - 1
-    corner = sums[last, last]
-    moved = sums - sums[:, [last]] - sums[[last]] + corner  # of all values less the last one
-    gram = moved[:lookback, :lookback].clone()
-    to_last = sums[:, last] - corner
-    gram[last], gram[:, last] = to_last[:lookback], to_last[:lookback]
-    gram[last, last] = corner
-    cross = moved[:lookback, lookback:].clone()
-    cross[last] = to_last[lookback:]
-    energy = moved.diagonal()[lookback:].sum()
-    return Moments(gram=gram[None], cross=cross[None], energy=energy[None], count=count)
+    corner = sums[:, last, last]
+    column, row = sums[:, :, [last]], sums[:, [last]]
+    moved = sums - column - row + corner[:, None, None]  # of all values less the last one
+    gram, cross = moved[:, :lookback, :lookback].clone(), moved[:, :lookback, lookback:].clone()
+    to_last = column[..., 0] - corner[:, None]
+    gram[:, last] = gram[:, :, last] = to_last[:, :lookback]
+    gram[:, last, last] = corner
+    cross[:, last] = to_last[:, lookback:]
+    energy = moved.diagonal(dim1=1, dim2=2)[:, lookback:].sum(1)
+    return Moments(gram=gram, cross=cross, energy=energy, count=count)

@@ -1,0 +1,159 @@
+"""A table goes on: rows that came since, put behind those that are kept.
+
+Shape letters: n rows of one series, C columns, m >= n rows of K covariates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.covariates import Covariates, firsts
+from stanhop_app.data.frequency import future_index, is_weekly
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Joined:
+    """A table that went on, and what is new in it."""
+
+    table: SeriesTable
+    rows: int
+    """New rows of series that were there."""
+    series: tuple[str, ...]
+    """Names of new series."""
+    revised: int
+    """Values that were known and are others now; the new ones are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """One series."""
+
+    stamps: np.ndarray
+    """(n,) integers."""
+    values: np.ndarray
+    """(n, C)."""
+    beside: np.ndarray
+    """(m, K), the rows of the future too."""
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+
+def joined(kept: SeriesTable, new: SeriesTable) -> Joined:
+    """The rows of each series and those that came since; new series come last.
+
+    Args:
+        kept: the rows so far.
+        new: those that came since, or all of them: what is in both is taken from here. Columns, covariates
+            and frequency are the same.
+
+    Raises:
+        DataError: if rows are missing between the two, or nothing is new.
+    """
+    unit, old = pd.DatetimeIndex(kept.frame.index).unit, _parts(kept)
+    came = _parts(new, unit)
+    parts, added, revised = [], 0, 0
+    for name, part in old.items():
+        if name not in came:
+            parts.append(part)
+            continue
+        whole, more, changed = _onto(part, came[name], _after(kept, part), name, unit)
+        parts.append(whole)
+        added, revised = added + more, revised + changed
+    fresh = tuple(name for name in new.ids if name not in old)
+    parts += [came[name] for name in fresh]
+    if not (added or fresh or revised):
+        raise DataError(
+            f"there are no new rows: those that are kept end at {kept.frame.index.max()}; bring later ones."
+        )
+    table = _table(kept, new, parts, (*kept.ids, *fresh))
+    return Joined(table=table, rows=added, series=fresh, revised=revised)
+
+
+def _parts(table: SeriesTable, unit: str | None = None) -> dict[str, _Part]:
+    index = pd.DatetimeIndex(table.frame.index)
+    stamps = (index if unit is None else index.as_unit(unit)).asi8  # type: ignore[arg-type]
+    values = table.frame.to_numpy(dtype=np.float64)
+    known = table.covariates
+    rows = np.zeros((len(values), 0)) if known is None else known.frame.to_numpy(dtype=np.float64)
+    spans = table.spans() if known is None else known.spans()
+    return {
+        name: _Part(stamps=stamps[a:b], values=values[a:b], beside=rows[c:d])
+        for name, (a, b), (c, d) in zip(table.ids, table.spans(), spans, strict=True)
+    }
+
+
+def _after(table: SeriesTable, part: _Part) -> int:
+    """The stamp after the last one of a series."""
+    last = _stamped(table, part.stamps[-1:])
+    frequency = table.frequency
+    end = last if is_weekly(frequency) else pd.DatetimeIndex(last, freq=frequency)
+    return int(future_index(end, 1, frequency).as_unit(last.unit).asi8[0])
+
+
+def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Part, int, int]:
+    """A series and what came of it since, the rows added and the values that changed."""
+    k = int(np.searchsorted(old.stamps, new.stamps[0]))
+    j = int(np.searchsorted(new.stamps, old.stamps[0])) if k == 0 else 0
+    shared = min(len(old) - k, len(new) - j)
+    before, now = old.stamps[k : k + shared], new.stamps[j : j + shared]
+    if (k == len(old) and new.stamps[0] != after) or not np.array_equal(before, now):
+        told = f"series {name!r}: " if name else ""
+        first, last = (pd.Timestamp(int(s), unit=unit) for s in (new.stamps[0], old.stamps[-1]))
+        raise DataError(
+            f"{told}the rows that are kept end at {last}, and the new ones begin at {first}: rows between "
+            "them are missing, or stamps are others; bring all rows from there on."
+        )
+    was, is_ = old.values[k : k + shared], new.values[j : j + shared]
+    changed = int(((was != is_) & ~(np.isnan(was) & np.isnan(is_))).sum())
+    end = k + shared
+    goes_on = end < len(old)
+    beside = [old.beside[:k], new.beside[: len(new)] if goes_on else new.beside]
+    whole = _Part(
+        stamps=np.concatenate([old.stamps[:k], new.stamps, old.stamps[end:]]),
+        values=np.concatenate([old.values[:k], new.values, old.values[end:]]),
+        beside=np.concatenate([*beside, old.beside[end:] if goes_on else new.beside[:0]]),
+    )
+    return whole, len(new) - j - shared, changed
+
+
+def _table(
+    kept: SeriesTable, new: SeriesTable, parts: Sequence[_Part], ids: tuple[str, ...]
+) -> SeriesTable:
+    """The series of these parts, as the kept ones are."""
+    lengths = [len(part) for part in parts]
+    index = _stamped(kept, np.concatenate([part.stamps for part in parts]))
+    if len(parts) == 1 and not is_weekly(kept.frequency):
+        index = pd.DatetimeIndex(index, freq=kept.frequency)
+    values = np.concatenate([part.values for part in parts])
+    known = kept.covariates
+    if known is not None:
+        beside = np.concatenate([part.beside for part in parts])
+        static = known.static
+        if new.covariates is not None:
+            fresh = [number for number, name in enumerate(new.ids) if name not in set(kept.ids)]
+            static = pd.concat([static, new.covariates.static.iloc[fresh]], ignore_index=True)
+        known = Covariates(
+            roles=known.roles,
+            frame=pd.DataFrame(beside, columns=known.frame.columns),
+            starts=firsts([len(part.beside) for part in parts]),
+            static=static,
+        )
+    return replace(
+        kept,
+        frame=pd.DataFrame(values, columns=kept.frame.columns, index=index),
+        starts=firsts(lengths),
+        ids=ids,
+        covariates=known,
+    )
+
+
+def _stamped(table: SeriesTable, stamps: np.ndarray) -> pd.DatetimeIndex:
+    """Integers as time stamps of a table."""
+    own = pd.DatetimeIndex(table.frame.index)
+    index = pd.DatetimeIndex(stamps.astype(f"datetime64[{own.unit}]"), name=own.name)
+    return index if own.tz is None else index.tz_localize("UTC").tz_convert(own.tz)

@@ -1,0 +1,103 @@
+"""A fit goes on with rows that came since: what forecasts the real future is fitted again, in seconds."""
+
+from dataclasses import replace
+
+from stanhop_app.data.book import Book
+from stanhop_app.data.joined import Joined, joined
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.errors import DataError
+from stanhop_app.forecasting.effects.known import kept_of
+from stanhop_app.forecasting.final import SUMMED, Final, less_effects
+from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.training.config import FinalKind, TrainingConfig
+from stanhop_app.training.draws import drawing
+from stanhop_app.training.loop import train
+
+SLOWER = 10.0
+"""How many times lower the learning rate of an update is than that of the training."""
+
+
+def updated(
+    fitted: Fitted,
+    new: SeriesTable,
+    training: TrainingConfig,
+    *,
+    steps: int,
+    progress: bool | None = None,
+) -> tuple[Fitted, Joined]:
+    """The record of a table that went on, and what is new in it.
+
+    Scores, borders and the scored model stay what they were.
+
+    Args:
+        fitted: before.
+        new: rows that came since, or all of them; columns in order.
+        training: how the deep part was trained.
+        steps: optimiser steps that it goes on.
+        progress: whether to draw a bar; None: on a terminal.
+
+    Raises:
+        DataError: if rows are missing before the new ones, or nothing is new.
+    """
+    came = joined(fitted.kept_rows(), new)
+    if len(came.table.frame) < fitted.num_rows + came.rows:
+        raise DataError(
+            f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; update with the whole "
+            "table."
+        )
+    panel = fitted.panel(came.table)
+    final = _final(fitted, panel, training, steps=steps, progress=progress)
+    book = None if fitted.series is None else Book.of(panel, len(panel))
+    known = fitted.known
+    if known is not None:
+        effects = None if known.effects is None else known.effects.with_new(len(came.series))
+        known = replace(known, kept=kept_of(panel, len(panel)), effects=effects)
+    after = replace(
+        fitted, rows=came.table.frame, series=book, known=known, final=final, num_rows=len(panel)
+    )
+    return after, came
+
+
+def _final(
+    fitted: Fitted, panel: Panel, training: TrainingConfig, *, steps: int, progress: bool | None
+) -> Final:
+    """Fit again, on a table that went on, what forecasts the real future.
+
+    The linear part and the effects of covariates are fitted on all rows with the choices that validation made
+    before; the deep part stays, or goes on from its weights for some steps at a tenth of its learning rate.
+
+    Args:
+        fitted: before.
+        panel: all rows, scaled as before.
+        training: how the scored deep part was trained.
+        steps: optimiser steps of the deep part.
+        progress: whether to draw a bar; None: on a terminal.
+    """
+    before, config = fitted.forecasting, fitted.network.config
+    effects = None if fitted.known is None else fitted.known.effects
+    encoder = None if fitted.known is None else fitted.known.encoder
+    panel, again = less_effects(panel, config, effects, encoder)
+    windows = panel.whole(config.lookback, config.horizon)
+    with drawing(training.seed):
+        network = STanHopNet(config)
+    network.deep.load_state_dict(before.deep.state_dict())
+    if steps:
+        rate = training.learning_rate / SLOWER
+        train(
+            network.deep,
+            ForecastTask(windows, windows.thinned(training.batch_size), training.loss),
+            replace(training, max_steps=steps, keep="last", learning_rate=rate),
+            progress=progress,
+        )
+    linear = fitted.linear
+    if linear is not None:
+        chosen = LinearFit.of_summary(linear)
+        network.linear = refit_linear(chosen, windows.thinned(SUMMED)).module(config.holes)
+        network.mixture = fitted.network.mixture.clone()
+    done = steps + (0 if fitted.final is None else fitted.final.steps)
+    kind: FinalKind = "all" if done else "linear"
+    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=done, effects=again)
