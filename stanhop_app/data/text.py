@@ -58,6 +58,8 @@ def read_csv(
         OptionError: saying what cannot be read, or what has to be said.
     """
     content, guessed = as_utf8(content, config.encoding)
+    if b"\n" not in content:  # lines that end as on a Macintosh before 2001, and from Excel there
+        content = content.replace(b"\r", b"\n")
     content = _between(content, config)
     raw = (line.decode(errors="ignore").strip("\r\n") for line in io.BytesIO(content))
     lines = list(islice((line for line in raw if line.strip()), HEAD_LINES))
@@ -133,7 +135,12 @@ def _dialect(lines: list[str], config: ReadingConfig, separator: str) -> Dialect
 
 def _cells(line: str, separator: str) -> list[str]:
     """Fields of one line; names with line breaks in them are cut."""
-    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except (
+        csv.Error
+    ) as error:  # a line break of another kind in it, or 131,072 characters in a cell
+        raise OptionError(f"the line {line[:40]!r} is no row of cells: {error}") from None
 
 
 def _parse(content: bytes, dialect: Dialect, config: ReadingConfig) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from stanhop_app.options import check_known
 from stanhop_app.training.config import FinalKind, Loss, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
+OF_THE_TABLE = {"num_variates", "future_features", "past_features", "static_features"}
 WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
 
 
@@ -174,7 +175,7 @@ class STanHopForecaster(BaseEstimator):
         """Configs of further fields, and those of their fields that are parameters of their own."""
         own = set(self._get_param_names())
         return {
-            "network": (STanHopConfig, own | {"num_variates"}),
+            "network": (STanHopConfig, own | OF_THE_TABLE),
             "training": (TrainingConfig, own),
             "reading": (ReadingConfig, own),
         }

@@ -80,6 +80,22 @@ WINTER = pd.date_range("2024-10-26 22:00", periods=8, freq="h", tz="Europe/Vienn
 ISO = stamped("%Y-%m-%d")
 
 KINDS = [
+    # Ends of lines
+    kind(
+        "lines that end in a carriage return alone",
+        stamped("%Y-%m-%d").replace("\n", "\r"),
+        values={"a": [0, 1]},
+    ),
+    kind(
+        "a carriage return inside a name",
+        stamped("%Y-%m-%d").replace("date", "da\rte"),
+        error="is no row of cells",
+    ),
+    kind(
+        "a name too long to be one",
+        stamped("%Y-%m-%d").replace("a\n", "a" * 140_000 + "\n", 1),
+        error="is no row of cells",
+    ),
     # Decimal marks
     kind(
         "decimal comma",

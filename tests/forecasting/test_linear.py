@@ -52,7 +52,7 @@ def test_moments_of_windows_with_holes_are_those_of_all_windows():
 def test_one_penalty_is_solved_as_among_several(anchored):
     (alone,) = ridge(moments(windows()), (0.1,), anchored=anchored)
     among = ridge(moments(windows()), (0.01, 0.1), anchored=anchored)[1]
-    torch.testing.assert_close(alone, among)
+    torch.testing.assert_close(alone, among, rtol=1e-4, atol=1e-5)
 
 
 def test_moments_are_sums_over_all_windows(monkeypatch):

@@ -49,6 +49,26 @@ def _many(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     return kills.chains(words, "plain", rounds, seed, scratch)
 
 
+def _known(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """A training with covariates, of which one is known ahead of the last value."""
+    wide = pd.read_csv(csv, index_col=0)
+    value, ahead, past = wide.columns
+    table = scratch / "known.csv"
+    wide.loc[wide.index[-12:], [value, past]] = float("nan")
+    wide.to_csv(table)
+    told = ["--future-covariates", ahead, "--past-covariates", past, "--calendar-features"]
+    return kills.chains(["train", table, *told, *kills.TRAIN], "plain", rounds, seed, scratch)
+
+
+def _update(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """An update by a day: the run is the old one or the new one, and the update can be made again."""
+    wide = pd.read_csv(csv, index_col=0)
+    old, new = scratch / "old.csv", scratch / "new.csv"
+    wide.iloc[:-24].to_csv(old)
+    wide.iloc[-24:].to_csv(new)
+    return kills.updates(["train", old, *kills.TRAIN], new, rounds, seed, scratch)
+
+
 def _clean(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     return kills.again(
         lambda path: ["data", "clean", csv, "--force", "--output", path.with_suffix(".csv")],
@@ -84,6 +104,8 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill train --force": (_train("force"), 100),
     "kill train --final all": (_train("plain", "--final", "all"), 100),
     "kill train of many series": (_many, 100),
+    "kill train with covariates": (_known, 100),
+    "kill update": (_update, 100),
     "kill data clean": (_clean, 100),
     "kill save": (kills.save, 100),
     "kill export": (kills.export, 100),
