@@ -254,6 +254,12 @@ def as_trained(
     return {**given, **kept, **named}, hints
 
 
+def is_default(name: str) -> bool:
+    """Whether an option is what it is where nobody says anything."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source == click.core.ParameterSource.DEFAULT
+
+
 def echo(text: str = "") -> None:
     """Say something to the person at the terminal: standard error."""
     click.echo(shown(text, longest=None), err=True)

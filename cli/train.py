@@ -12,6 +12,7 @@ from stanhop_app.cli.options import (
     data_options,
     echo,
     force_option,
+    is_default,
     json_option,
     output_option,
     quiet_option,
@@ -238,12 +239,6 @@ def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
             f"lookback {lookback}, patches of {network['patch_length']}: all that {rows} training "
             "rows allow (--lookback, --patch-length)"
         )
-
-
-def is_default(name: str) -> bool:
-    """Whether an option is what it is where nobody says anything."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source == click.core.ParameterSource.DEFAULT
 
 
 def _describe(data: str, panel: "Panel") -> None:

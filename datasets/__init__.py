@@ -25,6 +25,10 @@ class Dataset:
     """Steps that its published protocol asks for; None: several are usual."""
     split: str | None = None
     """Split of its published protocol; None: several are usual."""
+    season: int | None = None
+    """Steps of a season by its published protocol; None: from the frequency."""
+    naive2: tuple[float, float] | None = None
+    """Published sMAPE and MASE of Naive2, which OWA is relative to; None: there are none."""
     locate: Callable[[], Path]
     """Returns the file, fetching it if need be; verifies its checksum every time."""
 
@@ -54,6 +58,8 @@ DATASETS: dict[str, Dataset] = {
         series=414,
         horizon=48,
         split="*/96/48",
+        season=24,
+        naive2=(18.383, 2.395),
         licence="none stated",
         locate=m4.HOURLY.locate,
     ),
@@ -65,6 +71,8 @@ DATASETS: dict[str, Dataset] = {
         series=359,
         horizon=13,
         split="*/26/13",
+        season=1,
+        naive2=(9.161, 2.777),
         licence="none stated",
         locate=m4.WEEKLY.locate,
     ),

@@ -11,7 +11,9 @@ import pytest
 from stanhop_app.datasets import DATASETS, etth1
 
 from stanhop_app import datasets
+from stanhop_app.data.series import to_series
 from stanhop_app.errors import DataError
+from stanhop_app.studies.competition import held_out, judged, seasonal_naive
 
 CONTENT = b"date,OT\n2016-07-01 00:00:00,1.0\n"
 
@@ -81,6 +83,11 @@ def test_m4_is_the_competition(shared, name, last):
             [(200 * error / (np.abs(truth) + np.abs(guess))).mean(), error.mean() / scale]
         )
     assert np.mean(errors, axis=0) == pytest.approx([smape, mase], abs=5e-4)
+    table, held = held_out(to_series(frame, id_column="unique_id"), last)
+    naive = seasonal_naive(table, entry.season, last)
+    made = judged(table, held, naive, entry.season, entry.naive2)
+    assert (made["smape"], made["mase"]) == pytest.approx((smape, mase), abs=5e-4)
+    assert made["owa"] == pytest.approx({48: 0.628, 13: 1.0}[last], abs=1e-3)
 
 
 def test_another_file_by_the_name_of_m4_is_refused(project, tmp_path, monkeypatch):

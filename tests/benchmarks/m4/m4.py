@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from stanhop_app.datasets import DATASETS, load
 
 from stanhop_app import STanHopForecaster
@@ -23,36 +22,17 @@ from stanhop_app.data.series import to_series
 from stanhop_app.forecasting.suited import suited_to_series
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.studies.competition import held_out, judged, seasonal_naive
 
 HERE = Path(__file__).parent
-NAIVE2 = {"m4-hourly": (18.383, 2.395), "m4-weekly": (9.161, 2.777)}
-"""sMAPE and MASE of the competition's reference."""
-SEASON = {"m4-hourly": 24, "m4-weekly": 1}
-
-
-def judged(
-    name: str, known: pd.DataFrame, truth: pd.DataFrame, forecast: np.ndarray
-) -> dict[str, float]:
-    """sMAPE, MASE and OWA of forecasts (S, L) in the order of the series."""
-    horizon, season = forecast.shape[1], SEASON[name]
-    wanted = truth["y"].to_numpy().reshape(-1, horizon)
-    naive = known.groupby("unique_id", sort=False)["y"].apply(
-        lambda y: np.abs(y.to_numpy()[season:] - y.to_numpy()[:-season]).mean()
-    )
-    error = np.abs(wanted - forecast)
-    smape = float((200 * error / (np.abs(wanted) + np.abs(forecast))).mean(1).mean())
-    mase = float((error.mean(1) / naive.to_numpy()).mean())
-    reference = NAIVE2[name]
-    return {"smape": smape, "mase": mase, "owa": (smape / reference[0] + mase / reference[1]) / 2}
 
 
 def cell(name: str, seed: int) -> dict[str, Any]:
     """One fit and what comes of it."""
     dataset, whole = DATASETS[name], load(name)
     horizon = int(dataset.horizon or 0)
-    last = whole.groupby("unique_id", sort=False).cumcount(ascending=False) < horizon
-    known, truth = whole[~last], whole[last]
-    table = to_series(known, id_column="unique_id")
+    table, truth = held_out(to_series(whole, id_column="unique_id"), horizon)
+    season = int(dataset.season or 1)
     options = suited_to_series(table, horizon)
     network = {"patch_length": options.pop("patch_length")}
     training = {"epoch_windows": options.pop("epoch_windows")}
@@ -77,11 +57,11 @@ def cell(name: str, seed: int) -> dict[str, Any]:
     rows = {}
     for label, model in models.items():
         forecaster.fitted_ = replace(fitted, final=model)
-        rows[label] = judged(name, known, truth, values(forecaster.predict(), horizon))
-    naive = known.groupby("unique_id", sort=False)["y"].apply(
-        lambda y: np.resize(y.to_numpy()[-SEASON[name] :], horizon)
-    )
-    rows["seasonal naive"] = judged(name, known, truth, np.stack(naive.to_list()))
+        rows[label] = judged(
+            table, truth, values(forecaster.predict(), horizon), season, dataset.naive2
+        )
+    naive = seasonal_naive(table, season, horizon)
+    rows["seasonal naive"] = judged(table, truth, naive, season, dataset.naive2)
     return {
         "options": {**options, "horizon": horizon},
         "models": rows,
@@ -93,8 +73,8 @@ def cell(name: str, seed: int) -> dict[str, Any]:
 
 
 def values(forecast: Any, horizon: int) -> np.ndarray:
-    """The values of a long forecast, (S, L)."""
-    made: np.ndarray = forecast["y"].to_numpy().reshape(-1, horizon)
+    """The values of a long forecast, (S, L, 1)."""
+    made: np.ndarray = forecast["y"].to_numpy().reshape(-1, horizon, 1)
     return made
 
 
@@ -103,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", default=list(NAIVE2))
+    parser.add_argument("names", nargs="*", default=["m4-hourly", "m4-weekly"])
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--output", type=Path, default=HERE / "m4.json")
     asked = parser.parse_args()
