@@ -362,9 +362,7 @@ class STanHopForecaster(BaseEstimator):
         fitted = self.fitted_
         steps = fitted.horizon if horizon is None else horizon
         if ids is not None and fitted.series is None:
-            raise OptionError(
-                "ids choose among many series; the forecaster was fitted on one table."
-            )
+            raise OptionError("ids choose among many series; this was fitted on one table.")
         if future is not None and fitted.known is None:
             raise OptionError("future holds covariates; the forecaster was fitted without any.")
         trained, reading = self._trained(), self._reading()
