@@ -58,7 +58,9 @@ FIRST = (
 @click.command("train", cls=Grouped, first=FIRST)
 @click.argument("data")
 @data_options
-@flags(RunConfig, only=("split", "season", "final", "calendar_features"), group="Forecast")
+@flags(
+    RunConfig, only=("split", "season", "final", "calendar_features", "holidays"), group="Forecast"
+)
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
 @flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")

@@ -17,7 +17,7 @@ Examples:
     'Whether the fan runs.'
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -211,3 +211,16 @@ def _number(value: float) -> str:
     if isinstance(value, int) and value >= 2**20 and value & (value - 1) == 0:
         return f"2**{value.bit_length() - 1}"
     return f"{value:g}"
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of numpy, which searches over parameters draw, as those of Python."""
+    return {k: v.item() if hasattr(v, "item") else v for k, v in options.items()}
+
+
+def checked(
+    given: Mapping[str, Any] | None, config: type, own: set[str], name: str
+) -> dict[str, Any]:
+    """Further fields for a config, each known and not an argument of its own."""
+    check_known(given or {}, {f.name for f in fields(config)} - own, name)
+    return dict(given or {})

@@ -29,6 +29,7 @@ WIDGETS = (
         (STanHopConfig, "lookback", "Lookback (steps)"),
         (RunConfig, "split", "Split: A/B/C, or etth"),
         (RunConfig, "calendar_features", "Cycles of day, week and year"),
+        (RunConfig, "holidays", "Public holidays of, such as AT"),
         (TrainingConfig, "seed", "Seed"),
     ),
     (

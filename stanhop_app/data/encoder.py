@@ -13,6 +13,7 @@ import torch
 
 from stanhop_app.data.calendar import HARMONICS, waves
 from stanhop_app.data.covariates import Covariates, Roles
+from stanhop_app.data.holidays import COLUMNS, holiday_flags
 from stanhop_app.data.scaler import Scaler, check_near
 from stanhop_app.data.windows import Along
 from stanhop_app.errors import DataError
@@ -29,12 +30,18 @@ class Encoder:
     """Mean and scale of those that do not, in the order of `Roles.static`; words have mean 0, scale 1."""
     calendar: tuple[str, ...] = ()
     """Cycles that time stamps are read for (`stanhop_app.data.calendar`)."""
+    holidays: str | None = None
+    """Place whose holidays count (`stanhop_app.data.holidays`)."""
     varied: tuple[str, ...] = field(default=())
     """Columns of numbers that had more than `FEW` values among the training rows."""
 
     @classmethod
     def fit(
-        cls, covariates: Covariates, rows: np.ndarray, calendar: Sequence[str] = ()
+        cls,
+        covariates: Covariates,
+        rows: np.ndarray,
+        calendar: Sequence[str] = (),
+        holidays: str | None = None,
     ) -> "Encoder":
         """The encoder of some training rows.
 
@@ -42,6 +49,7 @@ class Encoder:
             covariates: of all series.
             rows: (n, K) training rows, in original units.
             calendar: cycles.
+            holidays: place.
         """
         roles, static = covariates.roles, covariates.static.to_numpy(dtype=np.float64)
         numbers = [c for c in roles.moving if c not in roles.categories]
@@ -52,6 +60,7 @@ class Encoder:
             scaler=_but_words(Scaler.fit(rows), roles.moving, roles),
             static_scaler=_but_words(Scaler.fit(static), roles.static, roles),
             calendar=tuple(calendar),
+            holidays=holidays,
             varied=varied,
         )
 
@@ -59,6 +68,7 @@ class Encoder:
     def num_future(self) -> int:
         """Features that are known ahead; they stand before the others."""
         own = sum(self._width(column) for column in self.roles.future)
+        own += 0 if self.holidays is None else COLUMNS
         return own + sum(2 * HARMONICS[cycle] for cycle in self.calendar)
 
     @property
@@ -76,15 +86,17 @@ class Encoder:
         return 1 if words is None else len(words)
 
     def future_columns(self) -> dict[str, slice]:
-        """Features of each column that is known ahead."""
+        """Features of each column that is known ahead, and of holidays, which stand behind them."""
         slices, start = {}, 0
         for column in self.roles.future:
             slices[column] = slice(start, start + self._width(column))
             start += self._width(column)
+        if self.holidays is not None:
+            slices["holidays"] = slice(start, start + COLUMNS)
         return slices
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
-        """(M, K) float32 of rows of covariates: those known ahead, the calendar, those of the past.
+        """(M, K) float32: covariates known ahead, holidays, the calendar, covariates of the past.
 
         What is not known is 0, the mean of the training rows.
         """
@@ -92,8 +104,10 @@ class Encoder:
         scaled = self.scaler.transform(values)
         check_near(scaled, values, self.roles.moving)
         columns = {c: scaled[:, i] for i, c in enumerate(self.roles.moving)}
-        parts = [self._features(c, columns[c]) for c in self.roles.future]
-        parts += [waves(pd.DatetimeIndex(frame.index), cycle) for cycle in self.calendar]
+        parts, index = [self._features(c, columns[c]) for c in self.roles.future], frame.index
+        if self.holidays is not None:
+            parts.append(holiday_flags(pd.DatetimeIndex(index), self.holidays))
+        parts += [waves(pd.DatetimeIndex(index), cycle) for cycle in self.calendar]
         parts += [self._features(c, columns[c]) for c in self.roles.past]
         empty = np.zeros((len(frame), 0))
         return np.nan_to_num(np.concatenate([empty, *parts], axis=1)).astype(np.float32)
@@ -163,6 +177,7 @@ class Encoder:
                 "scale": list(self.static_scaler.scale),
             },
             "calendar": list(self.calendar),
+            "holidays": self.holidays,
             "varied": list(self.varied),
         }
 
@@ -182,7 +197,8 @@ class Encoder:
         calendar, varied = tuple(kept["calendar"]), tuple(kept["varied"])
         if not set(calendar) <= HARMONICS.keys() or not set(varied) <= set(roles.moving):
             raise DataError("the cycles or columns of the covariates are none that there are.")
-        return cls(roles=roles, **scalers, calendar=calendar, varied=varied)
+        place = kept.get("holidays")
+        return cls(roles=roles, **scalers, calendar=calendar, holidays=place, varied=varied)
 
 
 FEW = 8

@@ -45,7 +45,12 @@ class Prepared:
 
 
 def prepare(
-    panel: Panel, network: STanHopConfig, training: TrainingConfig, *, calendar: bool = False
+    panel: Panel,
+    network: STanHopConfig,
+    training: TrainingConfig,
+    *,
+    calendar: bool = False,
+    holidays: str | None = None,
 ) -> Prepared:
     """Cut the windows and draw the initial weights.
 
@@ -54,6 +59,7 @@ def prepare(
         network: the architecture.
         training: how it will be trained; its seed fixes the initial weights.
         calendar: whether time stamps count as covariates.
+        holidays: place whose holidays count as covariates.
 
     Raises:
         DataError: if a part is too short for one window.
@@ -65,8 +71,8 @@ def prepare(
         )
     panel.windows(network.lookback, network.horizon)  # raises what is wrong with the rows
     encoder = None
-    if panel.covariates is not None or calendar:
-        encoder = encoder_of(panel, calendar=calendar)
+    if panel.covariates is not None or calendar or holidays is not None:
+        encoder = encoder_of(panel, calendar=calendar, holidays=holidays)
     if encoder is not None:
         panel = panel.beside(encoder)
         network = replace(

@@ -27,7 +27,7 @@ from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.update import updated
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
-from stanhop_app.options import check_known
+from stanhop_app.options import checked, plain
 from stanhop_app.training.config import FinalKind, Loss, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
@@ -50,12 +50,12 @@ class STanHopForecaster(BaseEstimator):
         clip: (gamma, zeta) of clipped retrieval, or None.
         gate: None, "linear", "mlp" or "all_heads".
         linear_skip: whether the linear part stands beside the deep one.
-        future_covariates: columns that are known ahead (prices, promotions); rows after the last value hold
-            those of the future.
-        past_covariates: columns that are known up to the last value.
+        future_covariates: columns known ahead; rows after the last value hold those of the future.
+        past_covariates: columns known up to the last value.
         static_covariates: columns that are the same in all rows of a series.
-        calendar_features: whether cycles of day, week and year are tried as covariates, and kept where
-            validation says so (`stanhop_app.forecasting.effects.regression`).
+        calendar_features: whether cycles of day, week and year are tried as covariates
+            (`stanhop_app.forecasting.effects.regression`).
+        holidays: country whose public holidays are covariates, such as "AT" or "US-NY".
         final: what ``predict`` uses fitted again on all rows, test rows too: "all", the "linear" part
             alone, or "none" (`stanhop_app.forecasting.final`). Scores are those of the split.
         loss: "mse", "mae" or "huber", of the deep part.
@@ -111,6 +111,7 @@ class STanHopForecaster(BaseEstimator):
         past_covariates: Sequence[str] | None = None,
         static_covariates: Sequence[str] | None = None,
         calendar_features: bool = False,
+        holidays: str | None = None,
         final: FinalKind = "linear",
         loss: Loss = "mse",
         max_epochs: int = 6,
@@ -136,6 +137,7 @@ class STanHopForecaster(BaseEstimator):
         self.past_covariates = past_covariates
         self.static_covariates = static_covariates
         self.calendar_features = calendar_features
+        self.holidays = holidays
         self.final = final
         self.loss = loss
         self.max_epochs = max_epochs
@@ -168,7 +170,7 @@ class STanHopForecaster(BaseEstimator):
             if inner:
                 given = {name.partition("__")[2]: value for name, value in inner.items()}
                 params[outer] = {**(params.get(outer, getattr(self, outer)) or {}), **given}
-                _checked(params[outer], *self._groups()[outer], outer)
+                checked(params[outer], *self._groups()[outer], outer)
         return super().set_params(**params)
 
     def _groups(self) -> dict[str, tuple[type, set[str]]]:
@@ -182,18 +184,18 @@ class STanHopForecaster(BaseEstimator):
 
     def network_config(self, num_variates: int) -> STanHopConfig:
         """The architecture that ``fit`` builds for so many variates."""
-        further = _checked(self.network, *self._groups()["network"], "network")
+        further = checked(self.network, *self._groups()["network"], "network")
         flat = {**self._own(STanHopConfig), "holes": masks(self.missing)}
-        return STanHopConfig(num_variates=num_variates, **_plain({**flat, **further}))
+        return STanHopConfig(num_variates=num_variates, **plain({**flat, **further}))
 
     def training_config(self) -> TrainingConfig:
         """The training options that ``fit`` uses."""
-        further = _checked(self.training, *self._groups()["training"], "training")
-        return TrainingConfig(**_plain({**self._own(TrainingConfig), **further}))
+        further = checked(self.training, *self._groups()["training"], "training")
+        return TrainingConfig(**plain({**self._own(TrainingConfig), **further}))
 
     def _reading(self) -> dict[str, Any]:
         """How frames are read."""
-        further = _checked(self.reading, *self._groups()["reading"], "reading")
+        further = checked(self.reading, *self._groups()["reading"], "reading")
         return {**self._own(ReadingConfig), **further}
 
     def _own(self, config: type) -> dict[str, Any]:
@@ -245,7 +247,8 @@ class STanHopForecaster(BaseEstimator):
             else Panel.of_any(table_of(X, self._reading(), self), self.split)
         )
         network = self.network_config(len(panel.columns))
-        return prepare(panel, network, training, calendar=self.calendar_features)
+        beside = {"calendar": self.calendar_features, "holidays": self.holidays}
+        return prepare(panel, network, training, **beside)
 
     def fit_prepared(
         self,
@@ -382,7 +385,7 @@ class STanHopForecaster(BaseEstimator):
         validation made at the fit. Scores stay those of the fit. New series are taken in too.
 
         Args:
-            X: the rows that came since, or the whole table; where both tell a value, this one does.
+            X: the rows that came since, or the whole table; its values count.
             steps: optimiser steps of the deep part from its weights on, at a tenth of its learning rate.
 
         Raises:
@@ -484,16 +487,3 @@ class STanHopForecaster(BaseEstimator):
 def _alone(linear: torch.nn.Module) -> Callable[..., torch.Tensor]:
     """The linear part as a predictor, which reads nothing beside windows."""
     return lambda x, **_: linear(x)
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers of numpy, which searches over parameters draw, as those of Python."""
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
-
-
-def _checked(
-    given: Mapping[str, Any] | None, config: type, own: set[str], name: str
-) -> dict[str, Any]:
-    """Further fields for a config, each known and not an argument of its own."""
-    check_known(given or {}, {f.name for f in fields(config)} - own, name)
-    return dict(given or {})

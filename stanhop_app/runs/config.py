@@ -33,6 +33,10 @@ class RunConfig:
         "Try cycles of day, week and year as covariates; kept where validation says so.",
         flags=("--calendar-features", ""),
     )
+    holidays: str | None = option(
+        None,
+        "Country whose public holidays are known ahead, such as AT or US-NY (stanhop-app[holidays]).",
+    )
     outlier_steps: int | None = option(
         None,
         "Steps between measurements of outliers, kept in RUN/outliers.csv. Default: none.",

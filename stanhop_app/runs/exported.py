@@ -89,7 +89,9 @@ class ExportedForecaster:
             values = np.load(context_file, allow_pickle=False)
             context = stamped_context(values, config)
             predict = onnx_session(path) if path.suffix == ".onnx" else _program(path)
-            return cls(config, context, predict)
+            forecaster = cls(config, context, predict)
+            _check_sizes(forecaster, folder)
+            return forecaster
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
 
@@ -117,6 +119,26 @@ class ExportedForecaster:
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """(B, T, C) -> (B, L, C), float32, scaled units."""
         return self._predict_window(np.ascontiguousarray(windows, dtype=np.float32))
+
+
+def _check_sizes(forecaster: ExportedForecaster, folder: Path) -> None:
+    """Refuse a model that maps windows of the size that the configuration tells to something else.
+
+    Raises:
+        ArtefactError: if it does.
+    """
+    columns = len(forecaster.columns_)
+    window = np.zeros((1, forecaster.lookback, columns), dtype=np.float32)
+    try:
+        shape = forecaster.predict_windows(window).shape
+    except Exception as error:  # neither runtime's errors have a class of their own
+        reason = " ".join(str(error).split())[:200]
+        raise ArtefactError(f"{folder / CONFIG}: does not fit the model ({reason}).") from None
+    wanted = (1, forecaster.horizon, columns)
+    if shape != wanted:
+        raise ArtefactError(
+            f"{folder / CONFIG}: does not fit the model, which forecasts {shape}, not {wanted}."
+        )
 
 
 def load_forecaster(

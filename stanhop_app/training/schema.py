@@ -166,6 +166,7 @@ class _Encoder(Part):
     scaler: _Scaler
     static_scaler: _Scaler
     calendar: list[Literal["day", "week", "year"]]
+    holidays: Text | None = None
     varied: Names
 
     @pydantic.model_validator(mode="after")

@@ -317,6 +317,42 @@ M4 = {
 """sMAPE and MASE of the competition's reference, and of others as published."""
 
 
+WITH = {
+    "without": "nothing",
+    "known": "covariates",
+    "calendar": "cycles",
+    "both": "covariates, cycles",
+}
+
+
+def covariates(content: Mapping[str, Any]) -> str:
+    """Errors with and without covariates, beside the noise floor or LightGBM."""
+    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for cell in content["cells"].values():
+        cells.setdefault((cell["table"], cell["covariates"]), []).append(cell)
+    rows = []
+    for (name, kind), made_ in cells.items():
+        mse, mae = (np.array([cell[m] for cell in made_]) for m in ("mse", "mae"))
+        one = len(made_) == 1
+        floor, peer = made_[0]["floor"], content["peers"].get(f"{name}, {kind}")
+        beside = "" if floor is None else f"noise {floor:.4f}"
+        beside = f"LightGBM {peer['mse']:.4f}" if peer else beside
+        gain = np.mean([cell["gain"] or 0.0 for cell in made_])
+        rows.append(
+            [
+                name,
+                WITH[kind],
+                both(mse.mean(), np.nan if one else mse.std(ddof=1), 4),
+                both(mae.mean(), np.nan if one else mae.std(ddof=1), 4),
+                beside,
+                f"{gain:.1%}" if gain else "",
+                str(len(made_)),
+            ]
+        )
+    head = ["table", "with", "MSE", "MAE", "beside (MSE)", "effects take away", "seeds"]
+    return markdown(head, rows)
+
+
 def m4(content: Mapping[str, Any]) -> str:
     """Ours by what was fitted again on all rows, peers that were run, and what was published."""
     rows = []
@@ -360,6 +396,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "kinds": ("reading/tables.json", kinds),
     "mixes": ("reading/tables.json", mixes),
     "m4": ("m4/m4.json", m4),
+    "covariates": ("covariates/covariates.json", covariates),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
     },
@@ -369,7 +406,17 @@ FILES = (
     "README.md",
     *(
         f"tests/benchmarks/{n}.md"
-        for n in ("etth1", "variants", "suite", "memory", "speed", "attack", "tables", "m4")
+        for n in (
+            "etth1",
+            "variants",
+            "suite",
+            "memory",
+            "speed",
+            "attack",
+            "tables",
+            "m4",
+            "covariates",
+        )
     ),
 )
 BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,5 +1,8 @@
 """Covariates: read beside the values, checked, and encoded."""
 
+import re
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from stanhop_app.data.calendar import cycles, positions, waves
 from stanhop_app.data.covariates import Roles
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.given import with_future
+from stanhop_app.data.holidays import check_place, holiday_flags
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import take_any
 from stanhop_app.errors import DataError, OptionError
@@ -284,3 +288,25 @@ def test_roles_name_all_columns():
     roles = Roles(future=("a",), past=("b",), static=("c",))
     assert roles.names == ("a", "b", "c")
     assert roles.moving == ("a", "b")
+
+
+def test_holidays_are_known_by_their_local_dates():
+    night = pd.date_range("2023-12-23 12:00", "2023-12-26 12:00", freq="12h", tz="Europe/Vienna")
+    on, before = holiday_flags(night, "AT").T
+    assert on.tolist() == [0, 0, 0, 1, 1, 1, 1]  # 25 and 26 December
+    assert before.tolist() == [0, 1, 1, 1, 1, 0, 0]
+    utc = holiday_flags(night.tz_convert("UTC"), "AT")[:, 0]
+    assert utc.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert holiday_flags(pd.DatetimeIndex(["2024-12-31"]), "AT").tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("place", ["XX", "AT-99", "../../etc"])
+def test_a_place_whose_holidays_are_not_known_is_named(place):
+    with pytest.raises(OptionError, match=f"holidays of '{re.escape(place)}' are not known"):
+        check_place(place)
+
+
+def test_holidays_without_the_package_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    with pytest.raises(OptionError, match=r"pip install 'stanhop-app\[holidays\]'"):
+        check_place("ZA")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stanhop_app import STanHopForecaster
+from stanhop_app.data.holidays import holiday_flags
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import take_any
 from stanhop_app.errors import ArtefactError, DataError, OptionError, TableWarning
@@ -262,6 +263,33 @@ def test_calendar_features_need_no_rows_of_the_future():
     made = forecaster.predict(horizon=20)
     assert len(made) == 20
     pd.testing.assert_frame_equal(made, forecaster.predict(table, horizon=20), rtol=1e-5)
+
+
+def test_holidays_of_a_country_are_found_in_a_table_that_does_not_name_them(tmp_path):
+    days = pd.date_range("2022-01-01", periods=ROWS, freq="D")
+    draws = np.random.default_rng(0)
+    on = holiday_flags(days, "AT")[:, 0]
+    y = 10 + np.sin(2 * np.pi * np.arange(ROWS) / 7) - 4 * on + 0.2 * draws.normal(size=ROWS)
+    forecaster = STanHopForecaster(**SMALL, holidays="AT").fit(pd.DataFrame({"day": days, "y": y}))
+    assert forecaster.fitted_.known.effects.gains[0] > 0.5
+    made = forecaster.predict(horizon=40)["y"]  # from 2 December on
+    ordinary = made[:"2023-12-07"].mean()
+    assert made["2023-12-08"] - ordinary == pytest.approx(-4, abs=1.5)
+    assert made["2023-12-25":"2023-12-26"].mean() - ordinary == pytest.approx(-4, abs=1.5)
+    forecaster.save(tmp_path / "run")
+    again = STanHopForecaster.load(tmp_path / "run").predict(horizon=40)["y"]
+    pd.testing.assert_series_equal(again, made)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "holidays", "message"),
+    [("W-SUN", "AT", "holidays are of days"), ("D", "ZZ", "holidays of 'ZZ' are not known")],
+)
+def test_holidays_that_cannot_be_are_refused_before_training(frequency, holidays, message):
+    table = sales()[["time", "y"]].dropna()
+    table["time"] = pd.date_range("2000-01-01", periods=len(table), freq=frequency)
+    with pytest.raises(OptionError, match=message):
+        STanHopForecaster(**SMALL, holidays=holidays).prepare(table)
 
 
 def test_without_cycles_the_calendar_changes_no_bit():

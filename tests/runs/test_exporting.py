@@ -329,6 +329,19 @@ def test_damage_is_named(exports, tmp_path, stanhop, stored, forge):
     assert_damaged(folder, "not an artefact of stanhop")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("lookback", 1), ("lookback", 49), ("horizon", 1), ("horizon", 13)]
+)
+def test_sizes_that_do_not_fit_the_model_are_refused(exports, tmp_path, forge, name, value):
+    """They once reached the runtime, whose error was taken for a defect of ours."""
+    folder = tmp_path / "altered"
+    shutil.copytree(exports[0] / "onnx", folder)
+    parameters = json.loads((folder / "config.json").read_text())["parameters"]
+    forge(folder, parameters={**parameters, name: value})
+    with pytest.raises(ArtefactError, match=r"config.json: does not fit the model"):
+        load_forecaster(folder)
+
+
 def test_an_export_is_kept_unless_forced(forecaster, exports, tmp_path):
     root, _ = exports
     with pytest.raises(ValueError, match="exists; choose another --output, or --force"):

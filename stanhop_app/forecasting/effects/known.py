@@ -13,9 +13,10 @@ from stanhop_app.data.calendar import cycles
 from stanhop_app.data.covariates import Covariates, firsts
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.frequency import future_index
+from stanhop_app.data.holidays import check_place
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.effects.regression import Effects
 
 
@@ -47,8 +48,17 @@ class Known:
         return panel if effects is None else panel.less(effects.of(self.encoder, panel, numbers))
 
 
-def encoder_of(panel: Panel, *, calendar: bool) -> Encoder | None:
-    """The encoder of a panel's training rows; None where there is nothing to encode."""
+def encoder_of(panel: Panel, *, calendar: bool, holidays: str | None = None) -> Encoder | None:
+    """The encoder of a panel's training rows; None where there is nothing to encode.
+
+    Raises:
+        OptionError: for holidays of no place, or of a table whose rows are no days or parts of one.
+    """
+    check_place(holidays)
+    if holidays is not None and "week" not in cycles(panel.frequency, 7.0):
+        raise OptionError(
+            f"holidays are of days, and the rows have frequency {panel.frequency}; leave them out."
+        )
     known = panel.known
     rows = known.frame.to_numpy(dtype=np.float64)
     pairs = list(zip(known.spans(), panel.splits, strict=True))
@@ -60,7 +70,7 @@ def encoder_of(panel: Panel, *, calendar: bool) -> Encoder | None:
             for (a, _), split in zip(panel.spans, panel.splits, strict=True)
         )
         found_cycles = cycles(panel.frequency, days)
-    encoder = Encoder.fit(known, training, found_cycles)
+    encoder = Encoder.fit(known, training, found_cycles, holidays)
     return encoder if encoder.num_future + encoder.num_past + encoder.num_static else None
 
 
