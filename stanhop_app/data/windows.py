@@ -167,6 +167,10 @@ class Windows:
         """All of them: those of one series are never too many (see `SeriesWindows`)."""
         return self
 
+    def balanced(self) -> "Windows":
+        """As many of each series as of any other (see `SeriesWindows`): all, of one."""
+        return self
+
     def batches(self, size: int | None = None) -> list[Tensor]:
         """Numbers of all windows in order, in batches of at most ``size``; default by memory."""
         floats = self.values.shape[1] * (self.lookback + self.horizon)
@@ -241,6 +245,19 @@ class SeriesWindows(Windows):
         What a network makes of a window takes as much for one column as for each of many.
         """
         return super().batches(size or max(LARGEST_BATCH // self.values.shape[1], 1))
+
+    def balanced(self) -> "SeriesWindows":
+        """As many windows as there are, and as many of each series as of any other.
+
+        Of a long series some are left out, evenly over all; those of a short one are there several times.
+        """
+        _, counts = torch.unique_consecutive(self.begins, return_counts=True)
+        share = -(-len(self) // max(len(counts), 1))
+        firsts = counts.cumsum(0) - counts
+        steps = torch.linspace(0, 1, share, dtype=torch.float64)
+        kept = firsts[:, None] + (steps * (counts[:, None] - 1)).round().long()
+        kept = kept.flatten()
+        return replace(self, origins=self.origins[kept], begins=self.begins[kept])
 
     def thinned(self, most: int) -> "SeriesWindows":
         """At most so many of them, evenly over all."""

@@ -118,7 +118,7 @@ def fit(
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
         network.deep,
-        ForecastTask(learn, validation, training.loss),
+        ForecastTask(learn.balanced() if training.balanced else learn, validation, training.loss),
         training,
         folder=run_folder,
         resume=resume,

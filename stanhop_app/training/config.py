@@ -67,6 +67,10 @@ class TrainingConfig:
     patience: int = option(
         3, "Epochs without a better validation loss after which training stops.", least=1
     )
+    balanced: bool = option(
+        False,
+        "Whether every series of many gives as many training windows as any other, however long it is.",
+    )
     seed: int = option(
         0,
         "Fixes initial weights, order and dropout; on a CPU the result to the bit.",

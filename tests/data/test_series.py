@@ -253,3 +253,18 @@ def test_thinning_keeps_to_the_windows_beyond_the_reach_of_floats():
     kept = many.thinned(1000).origins
     assert kept[-1] == count - 1
     assert (kept.diff() > 0).all()
+
+
+def test_balanced_windows_are_equally_many_of_each_series():
+    values, lengths = torch.arange(300.0)[:, None], (200, 60, 40)
+    splits = [split_rows(n, "*/10/5") for n in lengths]
+    windows = series_windows(values, [(0, 200), (200, 260), (260, 300)], splits, 10, 5)["train"]
+    even = windows.balanced()
+    begins, counts = torch.unique_consecutive(even.begins, return_counts=True)
+    assert begins.tolist() == [0, 200, 260]
+    assert len(set(counts.tolist())) == 1
+    assert len(windows) <= len(even) < len(windows) + 3
+    for begin in begins:  # none that there was not, and both ends of each series
+        own, was = (w.origins[w.begins == begin] for w in (even, windows))
+        assert set(own.tolist()) <= set(was.tolist())
+        assert (own.min(), own.max()) == (was.min(), was.max())

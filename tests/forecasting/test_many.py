@@ -94,6 +94,14 @@ def test_the_same_seed_gives_the_same_bits(many):
     )
 
 
+def test_sampling_may_be_balanced_between_long_and_short_series(many):
+    training = {**OPTIONS["training"], "balanced": True}
+    even = STanHopForecaster(**{**OPTIONS, "training": training}).fit(shops())
+    assert even.predict().shape == many.predict().shape
+    assert not even.predict().equals(many.predict())
+    assert even.linear_ == many.linear_  # which sums over all windows
+
+
 def test_the_order_of_the_rows_changes_nothing(many):
     by_day = shops().sort_values(["day", "shop"])
     again = STanHopForecaster(**OPTIONS).fit(by_day)

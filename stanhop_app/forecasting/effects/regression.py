@@ -22,6 +22,7 @@ References:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -90,9 +91,10 @@ class Effects:
         features = torch.from_numpy(self.basis.features(encoder, rows, index)).double()
         effect = features @ self.weights
         if self.own is not None:
-            known = torch.from_numpy(number >= 0)
-            own = self.own[torch.from_numpy(number)[known]]
-            effect[known] = (features[known][:, None] @ own)[:, 0]
+            edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
+            for first, last in pairwise(edges):  # rows of one series follow each other
+                if last > first and number[first] >= 0:
+                    effect[first:last] = features[first:last] @ self.own[number[first]]
         return effect.float()
 
     def of(self, encoder: Encoder, panel: Panel, numbers: Sequence[int] | None = None) -> Tensor:
