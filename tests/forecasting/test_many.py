@@ -95,8 +95,7 @@ def test_the_same_seed_gives_the_same_bits(many):
 
 
 def test_sampling_may_be_balanced_between_long_and_short_series(many):
-    training = {**OPTIONS["training"], "balanced": True}
-    even = STanHopForecaster(**{**OPTIONS, "training": training}).fit(shops())
+    even = STanHopForecaster(**OPTIONS, training={"balanced": True}).fit(shops())
     assert even.predict().shape == many.predict().shape
     assert not even.predict().equals(many.predict())
     assert even.linear_ == many.linear_  # which sums over all windows
