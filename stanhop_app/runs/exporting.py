@@ -84,8 +84,11 @@ def export_run(run: Run, folder: Path, *, to: str, force: bool = False) -> Expor
         DataError: if the table is not that of the training.
     """
     ExportConfig(to=to)
-    if run.fitted.series is not None or run.fitted.network.config.holes:
-        raise OptionError("runs of many series and of --missing mask cannot be exported.")
+    network = run.fitted.network.config
+    if run.fitted.series is not None or network.holes or run.fitted.known is not None:
+        raise OptionError(
+            "runs of many series, with covariates and of --missing mask cannot be exported."
+        )
     if to == "onnx-int8" and run.panel is None:
         raise OptionError(
             "onnx-int8 is calibrated on training rows: give the table of the training."

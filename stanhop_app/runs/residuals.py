@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from stanhop_app.errors import DataError
+from stanhop_app.forecasting.forecaster import WHOLE
 from stanhop_app.runs.run import Run
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -50,10 +51,10 @@ def residuals(run: Run, part: str = "test") -> Residuals:
     by_step = torch.zeros(windows.horizon, variates, dtype=torch.float64)
     steps = torch.zeros_like(by_step)
     by_slot, hits = torch.zeros(2, 168, variates, dtype=torch.float64)
-    first = max(windows.first, windows.lookback)
+    first, whole = max(windows.first, windows.lookback), run.forecaster.predictors()[WHOLE]
     for batch in windows.batches():
-        x, y = windows.gather(batch)
-        error = (fitted.network(x) - y).abs().double()
+        truth, forecast = whole.pairs(windows, batch)
+        error = (forecast - truth).abs().double()
         known = (~error.isnan()).double()  # holes are no targets
         error = error.nan_to_num(0.0)
         by_step += error.sum(0)

@@ -18,6 +18,9 @@ from stanhop_app.forecasting.forecaster import LINEAR, WHOLE
 from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.runs.exporting import export_run
+from stanhop_app.runs.residuals import residuals
+from stanhop_app.runs.run import Run
 
 ROWS, AHEAD, NOISE = 700, 14, 0.3
 TOLD = {"future_covariates": ["price", "promo"]}
@@ -213,6 +216,21 @@ def test_scores_are_those_of_the_levels(fitted):
         fitted.score(sales().drop(columns="noise")), rel=1e-6
     )
     assert set(fitted.predictors()) >= {WHOLE, LINEAR}
+
+
+def test_residuals_are_those_of_the_values_themselves(fitted):
+    run = Run(forecaster=fitted).on(take_any(sales().drop(columns="noise"), **TOLD))
+    made = residuals(run)
+    predictor, windows = fitted.predictors()[WHOLE], run.parts["test"]
+    with torch.no_grad():
+        pair = predictor.pairs(windows, torch.arange(len(windows)))
+    errors = (pair[0] - pair[1]).abs().mean(0)[:, 0].numpy() * fitted.scaler_.scale[0]
+    np.testing.assert_allclose(made.by_step["y"], errors, rtol=1e-4)
+
+
+def test_an_export_of_covariates_is_refused(fitted, tmp_path):
+    with pytest.raises(OptionError, match="with covariates"):
+        export_run(Run(forecaster=fitted), tmp_path / "made", to="onnx")
 
 
 def test_many_series_have_effects_of_their_own(many, tmp_path):
