@@ -205,8 +205,8 @@ def part_in_two(
     )
     own = {name: rule for name, rule in rules.by_column.items() if name in values.columns}
     values = fill(values, name, replace(rules, by_column=own))
-    ahead = _filled(moving[list(roles.future)], name, rules)
-    now = _filled(moving[list(roles.past)].iloc[: last - first], name, rules)
+    ahead = _filled(moving[list(roles.future)], roles, name, rules)
+    now = _filled(moving[list(roles.past)].iloc[: last - first], roles, name, rules)
     return values, ahead.join(now)
 
 
@@ -216,8 +216,17 @@ def _empty(roles: Roles, column: str) -> float:
     return float(words.index("")) if "" in words else float("nan")
 
 
-def _filled(frame: pd.DataFrame, name: str, rules: Filling) -> pd.DataFrame:
+def _filled(frame: pd.DataFrame, roles: Roles, name: str, rules: Filling) -> pd.DataFrame:
+    """Covariates by the rule of each column; words are carried on or left out, never counted with."""
     own = {c: rule for c, rule in rules.by_column.items() if c in frame.columns}
+    for column in roles.categories:
+        rule = own.get(column, rules.rule)
+        if column in frame and rule in ("interpolate", "zero") and frame[column].isna().any():
+            first = frame.index[int(np.flatnonzero(frame[column].isna())[0])]
+            raise DataError(
+                f"{name}: covariate {column!r} holds words, and none at {first}; say what it is then, or "
+                f"missing={column}=ffill (--missing)."
+            )
     return fill(frame, f"{name}, covariates", replace(rules, by_column=own))
 
 

@@ -1,5 +1,8 @@
 """Time stamps and values that are missing, or there twice: named, or mended as the caller says."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -39,18 +42,23 @@ def make_regular(
     return frame.set_axis(grid, axis=0)
 
 
+def check_columns(filling: Filling, columns: Iterable[Any], name: str) -> None:
+    """Refuse a rule for a column that is not there."""
+    unknown = [column for column in filling.by_column if column not in columns]
+    if unknown:
+        raise DataError(
+            f"{name}: missing={unknown[0]}=... (--missing) names a column that is not there; the "
+            f"columns are: {', '.join(map(str, columns))}."
+        )
+
+
 def fill(frame: pd.DataFrame, name: str, filling: Filling) -> pd.DataFrame:
     """Handle missing values by the rule of each column.
 
     Raises:
         DataError: naming the first column that has holes that its rule does not fill.
     """
-    unknown = [column for column in filling.by_column if column not in frame.columns]
-    if unknown:
-        raise DataError(
-            f"{name}: missing={unknown[0]}=... (--missing) names a column that is not there; the "
-            f"columns are: {', '.join(map(str, frame.columns))}."
-        )
+    check_columns(filling, frame.columns, name)
     holed = [column for column in frame.columns if frame[column].isna().any()]
     refused = [column for column in holed if filling.of(column) == "error"]
     if refused:

@@ -16,7 +16,9 @@ import pandas as pd
 from stanhop_app.data.columns import numeric
 from stanhop_app.data.covariates import Covariates, Roles, firsts, static_of, take_roles
 from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
+from stanhop_app.data.holes import check_columns
 from stanhop_app.data.long import guess_id_column
+from stanhop_app.data.reading import filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.spans import coded, common_frequency, regular_parts, reject_repeats
 from stanhop_app.data.table import read_table
@@ -147,6 +149,8 @@ def as_series(opened: Arranged) -> SeriesTable:
     clash = next((c for c in [*columns, *roles.names] if c in (time_name, id_column)), None)
     if clash is not None or time_name == id_column:
         raise DataError(f"{name}: {clash or time_name!r} is the name of two columns; rename one.")
+    if roles.names:
+        check_columns(filling(config.missing), [*columns, *roles.moving], name)
     order = np.lexsort((times.asi8, codes))
     values = {c: numeric(rows[c], name)[order] for c in [*columns, *roles.moving]}
     index = with_known_zone(pd.DatetimeIndex(times[order], freq=None), name)  # type: ignore[arg-type]

@@ -158,6 +158,21 @@ def test_a_rule_of_its_own_fills_a_covariate(wide):
     assert table.covariates.frame["rain"].iloc[3] == 0
 
 
+def test_a_rule_for_a_column_that_is_not_there_is_refused(wide):
+    with pytest.raises(DataError, match="missing=snow=... .* names a column that is not there"):
+        take_any(wide, **FUTURE, past_covariates=["rain"], missing="error,snow=zero")
+
+
+def test_words_are_never_counted_with(wide):
+    whole = wide.assign(event=wide["event"].fillna("none")).drop(index=5)
+    told = {**FUTURE, "past_covariates": ["rain"]}
+    with pytest.raises(DataError, match="'event' holds words, and none at 2024-01-06"):
+        take_any(whole, **told, missing="interpolate")
+    table = take_any(whole, **told, missing="interpolate,event=ffill")
+    codes = table.covariates.frame["event"]
+    assert codes.iloc[5] == codes.iloc[4]
+
+
 def encoded(table):
     panel = Panel.of_any(table, "2/1/1")
     known = panel.known
