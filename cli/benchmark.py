@@ -108,7 +108,8 @@ def _competition(
         horizons=horizons,
         seeds=[seed] if seeds is None else seeds,
         season=(entry and entry.season) or season_length(table.frequency),
-        naive2=None if entry is None else entry.naive2,
+        # Published at the competition's horizon: it says nothing of another.
+        naive2=None if entry is None or horizons != [entry.horizon] else entry.naive2,
         options=own,
         results=output,
         say=echo,

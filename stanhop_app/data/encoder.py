@@ -105,6 +105,8 @@ class Encoder:
         check_near(scaled, values, self.roles.moving)
         columns = {c: scaled[:, i] for i, c in enumerate(self.roles.moving)}
         parts, index = [self._features(c, columns[c]) for c in self.roles.future], frame.index
+        if (self.calendar or self.holidays) and not isinstance(index, pd.DatetimeIndex):
+            raise DataError("cycles of the calendar and holidays need rows with time stamps.")
         if self.holidays is not None:
             parts.append(holiday_flags(pd.DatetimeIndex(index), self.holidays))
         parts += [waves(pd.DatetimeIndex(index), cycle) for cycle in self.calendar]

@@ -5,6 +5,7 @@ Shape letters: n rows of one series, C columns, m >= n rows of K covariates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -89,10 +90,8 @@ def _parts(table: SeriesTable, unit: str | None = None) -> dict[str, _Part]:
 
 def _after(table: SeriesTable, part: _Part) -> int:
     """The stamp after the last one of a series."""
-    last = _stamped(table, part.stamps[-1:])
-    frequency = table.frequency
-    end = last if is_weekly(frequency) else pd.DatetimeIndex(last, freq=frequency)
-    return int(future_index(end, 1, frequency).as_unit(last.unit).asi8[0])
+    unit = pd.DatetimeIndex(table.frame.index).unit
+    return int(_following(table, part.stamps[-1:], 1).as_unit(unit).asi8[0])
 
 
 def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Part, int, int]:
@@ -113,10 +112,11 @@ def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Pa
     end = k + shared
     goes_on = end < len(old)
     beside = [old.beside[:k], new.beside[: len(new)] if goes_on else new.beside]
+    told = end if goes_on else max(k + len(new.beside) - j, 0)  # what the new rows do not tell
     whole = _Part(
         stamps=np.concatenate([old.stamps[:k], new.stamps, old.stamps[end:]]),
         values=np.concatenate([old.values[:k], new.values, old.values[end:]]),
-        beside=np.concatenate([*beside, old.beside[end:] if goes_on else new.beside[:0]]),
+        beside=np.concatenate([*beside, old.beside[told:]]),
     )
     return whole, len(new) - j - shared, changed
 
@@ -139,7 +139,9 @@ def _table(
             static = pd.concat([static, new.covariates.static.iloc[fresh]], ignore_index=True)
         known = Covariates(
             roles=known.roles,
-            frame=pd.DataFrame(beside, columns=known.frame.columns),
+            frame=pd.DataFrame(
+                beside, columns=known.frame.columns, index=_stamps_beside(kept, parts)
+            ),
             starts=firsts([len(part.beside) for part in parts]),
             static=static,
         )
@@ -150,6 +152,32 @@ def _table(
         ids=ids,
         covariates=known,
     )
+
+
+def _stamps_beside(table: SeriesTable, parts: Sequence[_Part]) -> pd.DatetimeIndex:
+    """Time stamps of the covariates of each series, those of the future too."""
+    unit = pd.DatetimeIndex(table.frame.index).unit
+    ahead = lru_cache(maxsize=4096)(
+        lambda last, steps: _following(table, np.array([last]), steps).as_unit(unit).asi8
+    )
+    stamps = [
+        stamp
+        for part in parts
+        for stamp in (
+            part.stamps,
+            ahead(int(part.stamps[-1]), len(part.beside) - len(part))
+            if len(part.beside) > len(part)
+            else part.stamps[:0],
+        )
+    ]
+    return _stamped(table, np.concatenate(stamps))
+
+
+def _following(table: SeriesTable, last: np.ndarray, steps: int) -> pd.DatetimeIndex:
+    """The stamps after one."""
+    end, frequency = _stamped(table, last), table.frequency
+    end = end if is_weekly(frequency) else pd.DatetimeIndex(end, freq=frequency)
+    return future_index(end, steps, frequency)
 
 
 def _stamped(table: SeriesTable, stamps: np.ndarray) -> pd.DatetimeIndex:

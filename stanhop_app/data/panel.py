@@ -187,6 +187,12 @@ class Panel(Rows):
         return panel
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the values and of what is known beside them."""
+        known = self.known.frame
+        return self.values.nbytes + 8 * len(known) * len(known.columns)
+
+    @property
     def known(self) -> Covariates:
         """What is known beside the values: the time stamps at least."""
         if self.covariates is not None:

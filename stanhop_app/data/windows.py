@@ -167,6 +167,11 @@ class Windows:
         """All of them: those of one series are never too many (see `SeriesWindows`)."""
         return self
 
+    def head(self, count: int) -> "Windows":
+        """The first of them, so many at most."""
+        end = max(self.first, self.lookback) + self.horizon - 1 + count
+        return replace(self, last=min(self.last, end))
+
     def balanced(self) -> "Windows":
         """As many of each series as of any other (see `SeriesWindows`): all, of one."""
         return self
@@ -245,6 +250,10 @@ class SeriesWindows(Windows):
         What a network makes of a window takes as much for one column as for each of many.
         """
         return super().batches(size or max(LARGEST_BATCH // self.values.shape[1], 1))
+
+    def head(self, count: int) -> "SeriesWindows":
+        """The first of them, so many at most."""
+        return replace(self, origins=self.origins[:count], begins=self.begins[:count])
 
     def balanced(self) -> "SeriesWindows":
         """As many windows as there are, and as many of each series as of any other.

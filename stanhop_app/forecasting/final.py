@@ -99,7 +99,11 @@ def fit_final(
             replace(training, max_steps=steps, keep="last", patience=training.max_epochs + 1),
             folder=folder,
             resume=resume,
-            identity={**asdict(config), "final": panel.fingerprint},
+            identity={
+                **asdict(config),
+                "final": panel.fingerprint,
+                **({} if encoder is None else {"encoder": encoder.as_json()}),
+            },
             progress=progress,
         )
     if linear is not None:

@@ -122,12 +122,12 @@ def fit(
         training,
         folder=run_folder,
         resume=resume,
-        identity=_identity(panel, network),
+        identity=_identity(panel, prepared),
         progress=progress,
         watch=log,
     )
     lookback, combination, linear = network.config.lookback, None, None
-    kept = len(panel) if panel.values.nbytes <= KEPT else lookback
+    kept = len(panel) if panel.nbytes <= KEPT else lookback
     book = Book.of(panel, kept) if panel.is_many else None
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
@@ -179,10 +179,11 @@ def _with_effects(
     return panel, panel.windows(config.lookback, config.horizon), chosen
 
 
-def _identity(panel: Panel, network: STanHopNet) -> dict[str, Any]:
+def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:
     """What a checkpoint must be of to be gone on with."""
-    config = asdict(network.config)
-    return {**config, "split": panel.split, "data_sha256": panel.fingerprint}
+    config, encoder = asdict(prepared.network.config), prepared.encoder
+    beside = {} if encoder is None else {"encoder": encoder.as_json()}
+    return {**config, "split": panel.split, "data_sha256": panel.fingerprint, **beside}
 
 
 def _known(prepared: Prepared, chosen: Effects | None, kept: int) -> Known | None:

@@ -56,9 +56,7 @@ def forecast_after(
     """
     _check_horizon(horizon)
     if len(context) < lookback:
-        raise DataError(
-            f"too few rows: {len(context)}, but a forecast needs the last {lookback} (lookback)."
-        )
+        raise _too_few(len(context), lookback)
     window = scaler.transform(context.to_numpy(dtype=np.float64)[-lookback:])[None]
     _check_holes(window, holes)
     values = scaler.inverse(_rolled(window, predict, lookback, horizon)[0])
@@ -101,6 +99,8 @@ def forecast_series(
         DataError: if a covariate is not known as far ahead.
     """
     _check_horizon(horizon)
+    if not history.id_name and len(history.frame) < lookback:
+        raise _too_few(len(history.frame), lookback)
     if ahead is not None:
         ahead.check()
     values = history.frame.to_numpy(dtype=np.float64)
@@ -127,6 +127,10 @@ def forecast_series(
     frame.insert(0, str(index.name or "time"), stamps)
     frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
     return frame
+
+
+def _too_few(rows: int, lookback: int) -> DataError:
+    return DataError(f"too few rows: {rows}, but a forecast needs the last {lookback} (lookback).")
 
 
 def _window(values: np.ndarray, span: tuple[int, int], scaler: Scaler, lookback: int) -> np.ndarray:

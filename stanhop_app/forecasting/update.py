@@ -43,6 +43,11 @@ def updated(
     Raises:
         DataError: if rows are missing before the new ones, or nothing is new.
     """
+    if fitted.known is not None:
+        encoder = fitted.known.encoder
+        if new.covariates is not None or encoder.roles.names:
+            known = Panel.of_series(new, fitted.split).known
+            new = replace(new, covariates=encoder.matched(known))
     came = joined(fitted.kept_rows(), new)
     if len(came.table.frame) < fitted.num_rows + came.rows:
         raise DataError(
@@ -89,8 +94,14 @@ def _final(
         rate = training.learning_rate / SLOWER
         train(
             network.deep,
-            ForecastTask(windows, windows.thinned(training.batch_size), training.loss),
-            replace(training, max_steps=steps, keep="last", learning_rate=rate),
+            ForecastTask(windows, windows.head(training.batch_size), training.loss),
+            replace(
+                training,
+                max_steps=steps,
+                keep="last",
+                learning_rate=rate,
+                patience=training.max_epochs + 1,
+            ),
             progress=progress,
         )
     linear = fitted.linear

@@ -56,6 +56,10 @@ def run_competition(
         raise OptionError("horizons and seeds must name at least one each.")
     if table.covariates is not None:
         raise DataError("a benchmark of many series takes no covariates; leave them out.")
+    if table.frame.isna().any(axis=None):
+        raise DataError(
+            "a benchmark of many series takes no holes; fill them (missing, --missing)."
+        )
     digest = Panel.of_series(table, "4/1/0").fingerprint
     identity = {"options": dict(options), "season": season, "data_sha256": digest}
 

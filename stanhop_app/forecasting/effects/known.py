@@ -55,6 +55,8 @@ def encoder_of(panel: Panel, *, calendar: bool, holidays: str | None = None) -> 
         OptionError: for holidays of no place, or of a table whose rows are no days or parts of one.
     """
     check_place(holidays)
+    if panel.frequency is None and (calendar or holidays is not None):
+        raise OptionError("cycles and holidays need rows with time stamps, and these have none.")
     if holidays is not None and "week" not in cycles(panel.frequency, 7.0):
         raise OptionError(
             f"holidays are of days, and the rows have frequency {panel.frequency}; leave them out."

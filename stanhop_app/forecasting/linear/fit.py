@@ -151,10 +151,10 @@ def refit_linear(chosen: LinearFit, windows: Windows) -> LinearFit:
             own = sums[option.lookback]
             alone = shared or option.pooling is None
             mixed = own.pooled() if alone else _towards_mean(own, float(option.pooling or 0))
+            if len(fit.options) > 1:
+                mixed = mixed.only(min(number, len(mixed.gram) - 1))
             (weight,) = ridge(mixed, (option.penalty,), anchored=anchored)
-            weight = F.pad(weight, (0, 0, lookback - option.lookback, 0))
-            joint = len(fit.options) == 1
-            weights.append(weight if joint else weight[[min(number, len(weight) - 1)]])
+            weights.append(F.pad(weight, (0, 0, lookback - option.lookback, 0)))
         return replace(fit, weight=torch.cat(weights))
 
     return replace(chosen, anchored=refit(chosen.anchored, True), free=refit(chosen.free, False))

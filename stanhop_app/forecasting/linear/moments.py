@@ -8,7 +8,7 @@ are summed in batches, so that memory does not grow with the number of windows.
 Shape letters: C variates, T lookback, L horizon, F folds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -35,6 +35,15 @@ class Moments:
     """sum y^2, (C,)."""
     count: int
     """Windows summed."""
+
+    def only(self, number: int) -> "Moments":
+        """Those of one variate."""
+        return replace(
+            self,
+            gram=self.gram[[number]],
+            cross=self.cross[[number]],
+            energy=self.energy[[number]],
+        )
 
     def pooled(self) -> "Moments":
         """Moments of all variates together, as of one variate."""

@@ -18,6 +18,9 @@ from torch import Tensor
 from stanhop_app.data.windows import SeriesWindows, Windows
 from stanhop_app.forecasting.linear.moments import Moments, moments
 
+BLOCK = 2**25
+"""Bytes of products of all pairs of values, of as many columns as are looked at together."""
+
 
 def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
     """What `stanhop_app.forecasting.linear.moments.moments` returns, in less time where that is possible.
@@ -28,9 +31,32 @@ def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
         return moments(windows, pooled=pooled)
     start = max(windows.first, windows.lookback) - windows.lookback
     count, size = len(windows), windows.lookback + windows.horizon
-    values = windows.values[start : start + count + size - 1].T.double()
-    whole = _from_last(products(values, count, size), windows.lookback, count)
-    return whole.pooled() if pooled else whole
+    values = windows.values[start : start + count + size - 1].T
+    width = max(BLOCK // (8 * size**2), 1)
+    parts = []
+    for block in values.split(width):
+        part = _from_last(products(block.double(), count, size), windows.lookback, count)
+        parts = (
+            [_added(parts[0], part.pooled())]
+            if pooled and parts
+            else [*parts, part.pooled() if pooled else part]
+        )
+    return Moments(
+        gram=torch.cat([part.gram for part in parts]),
+        cross=torch.cat([part.cross for part in parts]),
+        energy=torch.cat([part.energy for part in parts]),
+        count=parts[0].count,
+    )
+
+
+def _added(a: Moments, b: Moments) -> Moments:
+    """Moments of the windows of both."""
+    return Moments(
+        gram=a.gram + b.gram,
+        cross=a.cross + b.cross,
+        energy=a.energy + b.energy,
+        count=a.count + b.count,
+    )
 
 
 def products(rows: Tensor, count: int, size: int) -> Tensor:
