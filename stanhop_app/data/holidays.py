@@ -50,6 +50,7 @@ def _days(place: str, years: tuple[int, ...]) -> frozenset[date]:
     country, _, part = place.partition("-")
     try:
         known = holidays.country_holidays(country, subdiv=part or None, years=years)
-    except NotImplementedError as error:
+        days = frozenset(known)
+    except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
         raise OptionError(f"holidays of {place!r} are not known: {error}") from None
-    return frozenset(known)
+    return days

@@ -28,6 +28,7 @@ from stanhop_app.forecasting.effects.keeping import (
     restored_effects,
     restored_known,
 )
+from stanhop_app.forecasting.effects.known import Known
 from stanhop_app.forecasting.final import Final
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
@@ -187,6 +188,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
             effects = restored_effects(effects, own, known.encoder, len(config["columns"]), series)
         weights = without_prefix("final", tensors)
         final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
+    _check_beside(network, known, final)
     source = config["source"] or {}
     book = None
     if config.get("series") is not None:
@@ -217,6 +219,23 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         source=source,
         metrics=config["metrics"],
     )
+
+
+def _check_beside(network: STanHopNet, known: Known | None, final: Final | None) -> None:
+    """Refuse covariates that are not those which the network reads.
+
+    Raises:
+        ArtefactError: if there are others, or none.
+    """
+    own, config = None if known is None else known.encoder, network.config
+    sizes = (0, 0, 0) if own is None else (own.num_future, own.num_past, own.num_static)
+    read = (config.future_features, config.past_features, config.static_features)
+    effects = [e for e in (known and known.effects, final and final.effects) if e is not None]
+    shape = (config.lookback, config.horizon)
+    if sizes != read or any(tuple(e.forecaster.shape) != shape for e in effects):
+        raise ArtefactError(
+            f"covariates of {sizes} features do not fit the network, which reads {read}; damaged."
+        )
 
 
 def _network(config: Mapping[str, Any], weights: Mapping[str, Tensor], name: str) -> STanHopNet:

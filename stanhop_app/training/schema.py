@@ -156,13 +156,17 @@ class _Effects(Part):
     gains: Numbers
 
 
+MOST_WORDS = 2**16
+"""Words of one covariate."""
+
+
 class _Encoder(Part):
     """How covariates are read."""
 
     future: Names
     past: Names
     static: Names
-    categories: dict[Text, list[str]]
+    categories: dict[Text, Annotated[list[str], Field(max_length=MOST_WORDS)]]
     scaler: _Scaler
     static_scaler: _Scaler
     calendar: list[Literal["day", "week", "year"]]

@@ -108,7 +108,7 @@ def test_moments_of_series_sum_to_those_of_all():
     together, own = solve(each, 1e-3, 1e9)  # drawn to the mean without end
     torch.testing.assert_close(own, together.expand_as(own), rtol=1e-4, atol=1e-6)
     _, alone = solve(each, 0.0, 1e-12)
-    one = torch.linalg.solve(each.gram[0], each.cross[0])
+    one = torch.linalg.solve(each.gram[0, 0], each.cross[0])
     torch.testing.assert_close(alone[0], one, rtol=1e-5, atol=1e-8)
 
 

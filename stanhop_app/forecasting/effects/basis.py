@@ -56,6 +56,11 @@ class Basis:
         }
         return cls(kind=kind, knots=knots, by_hour=by_hour)
 
+    def width(self, encoder: Encoder) -> int:
+        """How many features there are."""
+        blank = np.zeros((1, encoder.num_future + encoder.num_past), dtype=np.float32)
+        return self.features(encoder, blank, pd.DatetimeIndex(["2024-01-01"])).shape[1]
+
     def features(self, encoder: Encoder, rows: np.ndarray, index: pd.DatetimeIndex) -> np.ndarray:
         """(M, K) rows of the encoder -> (M, features) float32."""
         known = rows[:, : encoder.num_future]

@@ -104,9 +104,7 @@ def restored_effects(
         raise DataError("the effects of covariates are of columns or kinds that are not there.")
     knots = {column: tuple(map(float, values)) for column, values in kept["knots"].items()}
     basis = Basis(kind=kept["kind"], knots=knots, by_hour=bool(kept["by_hour"]))
-    width = encoder.num_future + encoder.num_past
-    blank = np.zeros((1, width), dtype=np.float32)
-    count = basis.features(encoder, blank, pd.DatetimeIndex(["2024-01-01"])).shape[1]
+    count = basis.width(encoder)
     weights, own, forecaster = (tensors.get(n) for n in ("weights", "own", "forecaster"))
     if weights is None or forecaster is None or forecaster.ndim != 2:
         raise DataError("the effects of covariates have no weights.")

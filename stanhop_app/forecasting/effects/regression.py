@@ -48,8 +48,8 @@ SURE, LEAST = 2.0, 0.002
 """Standard errors by which an effect must be better on validation, and share of the squared error."""
 ROUNDS = 2
 """Times that forecaster and regression are fitted in turn."""
-MOST_FEATURES = 600
-"""Features of a bent basis above which only the plain one is tried."""
+MOST_FEATURES, MOST_NUMBERS = 600, 2**27
+"""Features of a bent basis, and numbers in its table, above which only the plain one is tried."""
 SUMMED, FITTED = 2**18, 2**15
 """Windows at most that the forecaster and the regression are fitted on; evenly over all."""
 
@@ -88,13 +88,14 @@ class Effects:
             index: time stamps.
             number: (M,) series of each row, as at the fit; -1: a new one.
         """
-        features = torch.from_numpy(self.basis.features(encoder, rows, index)).double()
-        effect = features @ self.weights
+        features = torch.from_numpy(self.basis.features(encoder, rows, index))
+        effect = torch.cat([part.double() @ self.weights for part in features.split(2**16)])
         if self.own is not None:
             edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
             for first, last in pairwise(edges):  # rows of one series follow each other
                 if last > first and number[first] >= 0:
-                    effect[first:last] = features[first:last] @ self.own[number[first]]
+                    own = self.own[number[first]]
+                    effect[first:last] = features[first:last].double() @ own
         return effect.float()
 
     def of(self, encoder: Encoder, panel: Panel, numbers: Sequence[int] | None = None) -> Tensor:
@@ -114,7 +115,7 @@ class Sums:
     """Second moments of the errors of a linear forecaster; of each series, or of all together (S = 1)."""
 
     gram: Tensor
-    """sum e_z e_z^T, (S, K, K)."""
+    """sum e_z e_z^T, (S, G, K, K), over the values that are known: G is 1, or C where columns have holes."""
     cross: Tensor
     """sum e_z e_y, (S, K, C)."""
     energy: Tensor
@@ -124,8 +125,9 @@ class Sums:
 
     def left(self, weights: Tensor) -> Tensor:
         """Sum of squared errors (C,) that weights (S or 1, K, C) leave."""
-        explained = 2 * (weights * self.cross).sum(1) - (weights * (self.gram @ weights)).sum(1)
-        return (self.energy - explained).sum(0)
+        each = weights.transpose(1, 2)[..., None]  # (S, C, K, 1)
+        squared = (each * (self.gram @ each)).sum((2, 3))
+        return (self.energy - 2 * (weights * self.cross).sum(1) + squared).sum(0)
 
 
 @torch.no_grad()
@@ -145,10 +147,10 @@ def sums(
     along = windows.along
     assert along is not None
     groups = len(along.starts) if split else 1
-    gram = torch.zeros(groups, count, count, dtype=torch.float64)
+    masks = columns if windows.holes and columns > 1 else 1
+    gram = torch.zeros(groups, masks, count, count, dtype=torch.float64)
     cross = torch.zeros(groups, count, columns, dtype=torch.float64)
-    energy = torch.zeros(groups, columns, dtype=torch.float64)
-    known, total = torch.zeros(columns, dtype=torch.float64), 0
+    energy, known = torch.zeros(groups, columns, dtype=torch.float64), 0
     for batch in batches:
         rows = windows.rows(batch)
         values = windows.values[rows]
@@ -157,21 +159,25 @@ def sums(
         both = torch.cat([values, features[rows]], dim=2)
         error = _errors(both, windows.lookback, forecaster)
         y, z = error[..., :columns], error[..., columns:]
-        known += (~y.isnan()).sum((0, 1))
-        total += y.shape[0] * y.shape[1]
+        there = ~y.isnan()
+        known += int(there.sum())
         y = y.nan_to_num(0.0)
         number = torch.zeros(len(batch), dtype=torch.long)
         if split:
             number = torch.searchsorted(along.starts, rows[:, -1].contiguous(), right=True) - 1
-            gram.index_add_(0, number, (z.transpose(1, 2) @ z).double())
+        for mask in range(masks):  # what a column does not know tells nothing of it
+            own = z * there[..., [mask]] if windows.holes else z
+            if split:
+                gram[:, mask].index_add_(0, number, (own.transpose(1, 2) @ own).double())
+            else:
+                flat = own.flatten(0, 1)
+                gram[0, mask] += (flat.T @ flat).double()
+        if split:
             cross.index_add_(0, number, (z.transpose(1, 2) @ y).double())
         else:
-            flat = z.flatten(0, 1)
-            gram[0] += (flat.T @ flat).double()
-            cross[0] += (flat.T @ y.flatten(0, 1)).double()
+            cross[0] += (z.flatten(0, 1).T @ y.flatten(0, 1)).double()
         energy.index_add_(0, number, y.square().sum(1).double())
-    share = (known / max(total, 1)).clamp_min(1e-9)  # as if every value were known
-    return Sums(gram=gram, cross=cross / share, energy=energy / share, count=total)
+    return Sums(gram=gram, cross=cross, energy=energy, count=known // columns)
 
 
 def _errors(values: Tensor, lookback: int, forecaster: Tensor) -> Tensor:
@@ -188,14 +194,20 @@ def solve(own: Sums, penalty: float, pooling: float | None) -> tuple[Tensor, Ten
     ``(G_s + k mean G)^-1 (c_s + k mean G b)`` with k the pooling.
     """
     gram, cross = own.gram.sum(0), own.cross.sum(0)
-    damping = penalty * own.count * torch.eye(len(gram), dtype=gram.dtype)
-    together = torch.linalg.solve(gram + damping, cross)
+    gram = gram + penalty * own.count * torch.eye(gram.shape[-1], dtype=gram.dtype)
+    together = _solved(gram, cross)
     if pooling is None:
         return together, None
-    mean = (gram + damping) / len(own.gram)
-    return together, torch.linalg.solve(
-        own.gram + pooling * mean, own.cross + pooling * (mean @ together)
-    )
+    mean = gram / len(own.gram)
+    drawn = (mean @ together.T[..., None])[..., 0].T  # (K, C)
+    return together, _solved(own.gram + pooling * mean, own.cross + pooling * drawn)
+
+
+def _solved(gram: Tensor, cross: Tensor) -> Tensor:
+    """(..., 1 or C, K, K) and (..., K, C) -> weights (..., K, C)."""
+    if gram.shape[-3] == 1:
+        return torch.linalg.solve(gram.squeeze(-3), cross)
+    return torch.linalg.solve(gram, cross.transpose(-1, -2)[..., None])[..., 0].transpose(-1, -2)
 
 
 def fit_effects(
@@ -214,8 +226,9 @@ def fit_effects(
     parts = train.thinned(SUMMED), validation.thinned(SUMMED)
     by_hour, rows = "day" in cycles(panel.frequency, 1.0), training_rows(panel)
     bases = [Basis.of(kind, encoder, rows, by_hour=by_hour) for kind in get_args(Kind)]
+    most = min(MOST_FEATURES, MOST_NUMBERS // len(panel))
+    bases = [b for b in bases if b.kind == "plain" or b.width(encoder) <= most]
     tables = [(basis, _features(basis, encoder, panel)) for basis in bases]
-    tables = [(b, t) for b, t in tables if b.kind == "plain" or t.shape[1] <= MOST_FEATURES]
     chosen: Effects | None = None
     for _ in range(ROUNDS):
         now = [_less(windows, chosen, encoder, panel) for windows in parts]

@@ -36,11 +36,10 @@ def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
     parts = []
     for block in values.split(width):
         part = _from_last(products(block.double(), count, size), windows.lookback, count)
-        parts = (
-            [_added(parts[0], part.pooled())]
-            if pooled and parts
-            else [*parts, part.pooled() if pooled else part]
-        )
+        if not pooled:
+            parts.append(part)
+        else:
+            parts = [_added(parts[0], part.pooled())] if parts else [part.pooled()]
     return Moments(
         gram=torch.cat([part.gram for part in parts]),
         cross=torch.cat([part.cross for part in parts]),
