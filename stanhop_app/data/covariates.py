@@ -179,16 +179,31 @@ def static_of(
     return pd.DataFrame(table, index=range(len(ids)))
 
 
-def part_in_two(
-    part: pd.DataFrame, roles: Roles, name: str, rules: Filling
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The values of one series without what lies before and after them, and its covariates.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parted:
+    """Values and covariates of one series, and what was done to them."""
+
+    values: pd.DataFrame
+    along: pd.DataFrame
+    left: int
+    """Rows before the first value, which were left out."""
+    filled: int
+    """Values that were filled."""
+    carried: int
+    """Covariates that were filled."""
+
+
+def part_in_two(part: pd.DataFrame, roles: Roles, name: str, rules: Filling) -> Parted:
+    """The values of one series and its covariates; rows after the last value are the future, if there is one.
 
     Args:
         part: regular rows of values and covariates.
         roles: of the columns.
         name: of the series.
         rules: for missing values.
+
+    Returns:
+        Both, without the rows before the first value.
 
     Raises:
         DataError: if no value is known, and for holes that no rule fills; those of the future name column
@@ -198,16 +213,22 @@ def part_in_two(
     known = np.flatnonzero(values.notna().to_numpy().any(axis=1))
     if not len(known):
         raise DataError(f"{name}: no value is known, only covariates.")
-    first, last = int(known[0]), int(known[-1]) + 1
+    first, last = int(known[0]), int(known[-1]) + 1 if roles.future else len(part)
     values, moving = values.iloc[first:last], part[list(roles.moving)].iloc[first:]
     moving = moving.assign(
         **{c: moving[c].fillna(_empty(roles, c)) for c in roles.categories if c in moving}
     )
     own = {name: rule for name, rule in rules.by_column.items() if name in values.columns}
+    holes = int(values.isna().to_numpy().sum())
     values = fill(values, name, replace(rules, by_column=own))
+    holes -= int(values.isna().to_numpy().sum())
     ahead = _filled(moving[list(roles.future)], roles, name, rules)
     now = _filled(moving[list(roles.past)].iloc[: last - first], roles, name, rules)
-    return values, ahead.join(now)
+    along = ahead.join(now)
+    before = moving[list(roles.future)].isna().to_numpy().sum()
+    before += moving[list(roles.past)].iloc[: last - first].isna().to_numpy().sum()
+    after = along[list(roles.future)].isna().to_numpy().sum() + now.isna().to_numpy().sum()
+    return Parted(values=values, along=along, left=first, filled=holes, carried=int(before - after))
 
 
 def _empty(roles: Roles, column: str) -> float:

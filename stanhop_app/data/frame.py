@@ -69,7 +69,7 @@ def to_frame(
             or a series of pandas, polars, pyarrow or another library of dataframes.
         name: how messages call it, usually the file.
         hints: what another table of the kind proved: "day_first" decides where this one proves nothing, and
-            stamps with an offset are shown in the "time_zone" of that table.
+            stamps with an offset are shown in the "time_zone" of that table; columns of "words" stay words.
         **options: fields of `ReadingConfig`; those of the lines of CSV files play no part. Left out: the
             time column is the time index, a column of dates, or one named like one. The id column is one
             named unique_id, id, series or series_id, if time stamps repeat or it names one series; or, of
@@ -160,9 +160,7 @@ def taken(
         times = times.tz_convert(find_zone(str((hints or {})["time_zone"])))
     order = None if stamps.written is None else day_comes_first(stamps.written, stamps.times)
     if not read:
-        table, mark, remarks = numbers_of_text(
-            table, times, name, config, (hints or {}).get("decimal")
-        )
+        table, mark, remarks = numbers_of_text(table, times, name, config, hints or {})
         proved |= {} if mark is None else {"decimal": mark}
         notes += remarks
     return Arranged(

@@ -106,13 +106,19 @@ class Trained:
         return match_series(table, self.id_name, self.columns, self.frequency, self.context)
 
 
-def with_future(history: SeriesTable, future: Any, options: Mapping[str, Any]) -> SeriesTable:
+def with_future(
+    history: SeriesTable,
+    future: Any,
+    options: Mapping[str, Any],
+    hints: Mapping[str, Any] | None = None,
+) -> SeriesTable:
     """A history whose covariates go on with those of another frame, from the step after its last value on.
 
     Args:
         history: with covariates.
         future: a frame of time stamps, ids if there are many series, and the covariates known ahead.
         options: fields of `ReadingConfig`, as for the history.
+        hints: what the table of the training proved.
 
     Raises:
         DataError: for stamps that do not follow the history, and for what is wrong with the frame.
@@ -122,7 +128,13 @@ def with_future(history: SeriesTable, future: Any, options: Mapping[str, Any]) -
     if not is_table(future):
         raise OptionError("future must be a dataframe of time stamps and covariates.")
     named = {"id_column": history.id_name} if history.id_name else {}
-    opened = taken(future, name="future", **{**options, **FUTURE_LACKS, **named})
+    words = {"words": list(history.covariates.roles.categories)}
+    opened = taken(
+        future,
+        name="future",
+        hints={**(hints or {}), **words},
+        **{**options, **FUTURE_LACKS, **named},
+    )
     told = future_of(opened, history.covariates.roles, history.id_name)
     known, parts = history.covariates, []
     for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):

@@ -1,6 +1,8 @@
 """Long tables (id, time, value): which column names the series, and one column a series."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,9 +131,12 @@ def numbers_of_text(
     times: pd.DatetimeIndex,
     name: str,
     config: ReadingConfig,
-    hint: str | None,
+    hints: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, str | None, list[str]]:
-    """Columns of text that hold numbers, by the rules of CSV files; names of series stay as they are."""
+    """Columns of text that hold numbers, by the rules of CSV files; names of series stay as they are.
+
+    So do covariates that held words in the table of the training.
+    """
     text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
     if not text and not config.na:
         return table, None, []
@@ -145,8 +150,9 @@ def numbers_of_text(
             decimal=decimal,
             thousands=thousands,
             na=config.na or (),
-            hint=hint,
-            kept={c for c in table.columns if c in ID_NAMES or c == id_column},
+            hint=hints.get("decimal"),
+            kept={c for c in table.columns if c in ID_NAMES or c == id_column}
+            | {c for c in hints.get("words", ()) if c in table.columns},
             commas=True,
         )
     except OptionError as error:

@@ -158,15 +158,17 @@ def as_series(opened: Arranged) -> SeriesTable:
     starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
     reject_repeats(flat, codes[order], ids, name)
     frequency = common_frequency(flat.index, starts, name, config.frequency)
-    parts, beside, filled = regular_parts(flat, starts, ids, name, frequency, config.missing, roles)
+    made = regular_parts(flat, starts, ids, name, frequency, config.missing, roles)
+    parts, beside, filled = made.values, made.beside, made.filled
     lengths = [len(part) for part in parts]
-    notes, zone = list(opened.notes), getattr(index.tz, "key", None)
+    notes, zone = [*opened.notes, *made.notes], getattr(index.tz, "key", None)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
     left = sum(int(part.isna().to_numpy().sum()) for part in parts)
     if left:
         notes.append(f"{left:,} values are missing, and were left out (mask)")
     proved = {**opened.proved, **({} if zone is None else {"time_zone": zone})}
+    proved |= {"words": list(roles.categories)} if roles.categories else {}
     if not id_column:
         parts[0].attrs = {"filled": filled, "reading": proved, "notes": notes}
     return SeriesTable(

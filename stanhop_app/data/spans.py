@@ -1,5 +1,6 @@
 """Rows of a long table in time order become series of equal steps, each by itself."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +48,18 @@ def common_frequency(index: pd.Index, starts: np.ndarray, name: str, frequency: 
     return str(regular_grid(own, name, frequency).freqstr)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parts:
+    """Series of equal steps, and what was done to them."""
+
+    values: list[pd.DataFrame]
+    beside: list[pd.DataFrame] | None
+    """Covariates of each, those of the future too; None: there are none."""
+    filled: int
+    """Values that were filled."""
+    notes: tuple[str, ...]
+
+
 def regular_parts(
     flat: pd.DataFrame,
     starts: np.ndarray,
@@ -55,21 +68,28 @@ def regular_parts(
     frequency: str,
     missing: str,
     roles: Roles,
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame] | None, int]:
-    """Every series without gaps and holes, its covariates if there are any, and the values that were filled.
+) -> Parts:
+    """Every series without gaps and holes, and its covariates if there are any.
 
     Series of the same time stamps, as most panels have them, are looked at once.
     """
     rules, edges = filling(missing), [*starts.tolist(), len(flat)]
     known: set[bytes] = set()
-    holes = np.isnan(flat.to_numpy()).any(axis=1)
-    parts, filled = [], 0
-    beside: list[pd.DataFrame] | None = [] if roles.names else None
+    holes = np.isnan(flat.to_numpy())
+    parts: list[pd.DataFrame] = []
+    beside: list[pd.DataFrame] = []
+    filled = left = carried = 0
     for number, (first, last) in enumerate(pairwise(edges)):
         part = flat.iloc[first:last]
         stamps = pd.DatetimeIndex(part.index).asi8.tobytes()
-        if beside is None and stamps in known and not holes[first:last].any():
+        seen = stamps in known
+        if seen and not holes[first:last].any() and not roles.names:
             parts.append(part)
+            continue
+        end = _plain_end(holes[first:last], flat.columns, roles) if seen and roles.names else None
+        if end is not None:
+            parts.append(part.iloc[:end].drop(columns=list(roles.moving)))
+            beside.append(part[list(roles.moving)])
             continue
         called = f"{name}, series {ids[number]!r}" if ids[number] else name
         if len(part) > 1:
@@ -77,17 +97,38 @@ def regular_parts(
         else:
             steps = part
             _check_on_grid(part.index, called, frequency)
-        if beside is None:
-            whole = fill(steps, called, rules)
-        else:
-            whole, along = part_in_two(steps, roles, called, rules)
-            steps = steps.loc[whole.index, list(whole.columns)]
-            beside.append(along)
-        if len(whole) == len(part):
+        if len(steps) == len(part):
             known.add(stamps)
-        filled += int(steps.isna().to_numpy().sum()) - int(whole.isna().to_numpy().sum())
-        parts.append(whole)
-    return parts, beside, filled
+        if not roles.names:
+            whole = fill(steps, called, rules)
+            filled += int(steps.isna().to_numpy().sum()) - int(whole.isna().to_numpy().sum())
+            parts.append(whole)
+            continue
+        parted = part_in_two(steps, roles, called, rules)
+        parts.append(parted.values)
+        beside.append(parted.along)
+        filled, left, carried = filled + parted.filled, left + parted.left, carried + parted.carried
+    notes = [f"{left:,} rows before the first value were left out"] if left else []
+    notes += [f"{carried:,} values of covariates were filled by {missing}"] if carried else []
+    return Parts(
+        values=parts, beside=beside if roles.names else None, filled=filled, notes=tuple(notes)
+    )
+
+
+def _plain_end(holes: np.ndarray, columns: pd.Index, roles: Roles) -> int | None:
+    """Rows of values of a part of which nothing is to be said: only the future after them has none.
+
+    None for any other part.
+    """
+    place = {column: number for number, column in enumerate(columns)}
+    values = [number for column, number in place.items() if column not in roles.moving]
+    there = ~holes[:, values]
+    end = int(there.all(1).sum())
+    whole = there[:end].all() and not there[end:].any()
+    known = not holes[:, [place[c] for c in roles.future]].any()
+    past = not holes[:end, [place[c] for c in roles.past]].any()
+    rest = end == len(holes) or bool(roles.future)
+    return end if end and whole and known and past and rest else None
 
 
 def _check_on_grid(index: pd.Index, name: str, frequency: str) -> None:

@@ -56,10 +56,11 @@ def read_table(
             content = sheet_as_csv(content, config.sheet, config.max_megabytes)
             # Its numbers are numbers, whatever mark a CSV file of the kind has.
             config = replace(config, encoding="utf-8", decimal=None, thousands=None)
-            return read_csv(content, config, None, separator=",")
+            words = {"words": (hints or {}).get("words", ())}
+            return read_csv(content, config, words, separator=",")
         if config.sheet is not None:
             raise OptionError("only Excel files have sheets; leave sheet (--sheet) out")
-        return read_csv(content, config, (hints or {}).get("decimal"))
+        return read_csv(content, config, hints or {})
     except DataError:
         raise
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OSError) as error:

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -44,14 +45,17 @@ class Dialect:
 
 
 def read_csv(
-    content: bytes, config: ReadingConfig, hint: str | None, separator: str | None = None
+    content: bytes,
+    config: ReadingConfig,
+    hints: Mapping[str, Any],
+    separator: str | None = None,
 ) -> pd.DataFrame:
     """A table of text and numbers; see `stanhop_app.data.table.read_table`.
 
     Args:
         content: of the file.
         config: how it is read.
-        hint: the decimal mark of another table of the kind.
+        hints: "decimal", the mark of another table of the kind, and "words", columns that hold words there.
         separator: between cells; None: found.
 
     Raises:
@@ -69,13 +73,14 @@ def read_csv(
     notes = [f"read as {guessed}, as it is not UTF-8; if names are wrong, say --encoding"]
     table = _parse(content, dialect, config)
     kept = {c for c in table.columns if c in ID_NAMES or c == config.id_column}
+    kept |= {c for c in hints.get("words", ()) if c in table.columns}
     na = config.na or ()
     table, proof, remarks = to_numbers(
         table,
         decimal=dialect.decimal,
         thousands=dialect.thousands,
         na=na,
-        hint=hint,
+        hint=hints.get("decimal"),
         kept=kept,
         commas=dialect.separator == ",",
     )

@@ -172,19 +172,28 @@ class Fitted:
             ahead=self.ahead(history, horizon),
         )
 
+    def coded(self, table: SeriesTable) -> SeriesTable:
+        """A table with its covariates as the training's table had them: names in order, words by code.
+
+        Raises:
+            DataError: for other covariates, and for words that the training's table does not have.
+        """
+        if self.known is None:
+            return table
+        known = Panel.of_series(table, self.split).known
+        return replace(table, covariates=self.known.encoder.matched(known))
+
     def ahead(self, history: SeriesTable, horizon: int) -> Ahead | None:
         """What a forecast of the real future reads beside the values of some series."""
         if self.known is None:
             return None
-        encoder = self.known.encoder
-        covariates = history.covariates
-        if covariates is None:
-            covariates = Panel.of_series(history, self.split).known
+        history = self.coded(history)
+        assert history.covariates is not None
         return Ahead(
-            encoder=encoder,
+            encoder=self.known.encoder,
             effects=self.known.effects if self.final is None else self.final.effects,
             history=history,
-            covariates=encoder.matched(covariates),
+            covariates=history.covariates,
             numbers=self.numbers(history.ids),
             lookback=self.lookback,
             horizon=horizon,

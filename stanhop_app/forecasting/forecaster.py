@@ -375,7 +375,7 @@ class STanHopForecaster(BaseEstimator):
             )
         history = fitted.kept_series() if X is None else trained.series(X, reading)
         if future is not None:
-            history = with_future(history, future, reading)
+            history = with_future(fitted.coded(history), future, reading, self._hints())
         return fitted.forecast_series(history if ids is None else history.chosen(ids), steps)
 
     def update(self, X: Any, *, steps: int = 0) -> Self:
@@ -471,6 +471,12 @@ class STanHopForecaster(BaseEstimator):
         """Many series with their columns in the network's order (`stanhop_app.data.match.match_series`)."""
         return self._trained().matched(table)
 
+    def _hints(self) -> dict[str, Any]:
+        """What the table of the training proved, and which covariates held words there."""
+        known = self.fitted_.known
+        words = {} if known is None else {"words": list(known.encoder.roles.categories)}
+        return {**reading_of(self.source_)[1], **words}
+
     def _trained(self) -> Trained:
         """What the fit says of the tables that go with it."""
         fitted = self.fitted_
@@ -480,7 +486,7 @@ class STanHopForecaster(BaseEstimator):
             frequency=fitted.frequency,
             context=fitted.context,
             id_name=beside if fitted.series is None else fitted.series.id_name,
-            hints=reading_of(self.source_)[1],
+            hints=self._hints(),
         )
 
 

@@ -43,12 +43,7 @@ def updated(
     Raises:
         DataError: if rows are missing before the new ones, or nothing is new.
     """
-    if fitted.known is not None:
-        encoder = fitted.known.encoder
-        if new.covariates is not None or encoder.roles.names:
-            known = Panel.of_series(new, fitted.split).known
-            new = replace(new, covariates=encoder.matched(known))
-    came = joined(fitted.kept_rows(), new)
+    came = joined(fitted.kept_rows(), fitted.coded(new))
     if len(came.table.frame) < fitted.num_rows + came.rows:
         raise DataError(
             f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; update with the whole "

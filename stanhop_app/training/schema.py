@@ -68,6 +68,7 @@ class _Proved(Part):
     decimal: Literal[".", ","] | None = None
     day_first: bool | None = None
     time_zone: Text | None = None
+    words: Annotated[list[Text], Field(max_length=LONGEST)] | None = None
 
 
 class _Source(Part):

@@ -121,6 +121,8 @@ def test_what_is_wrong_is_named(change, options, message):
     for column, (row, value) in change.items():
         table.loc[row, column] = value
     kept = {"time", "y", *(c for names in options.values() for c in names)}
+    if "future_covariates" not in options:
+        table = table[:ROWS]
     if "static_covariates" not in options:
         table = table.drop(columns="kind")
     else:
@@ -156,6 +158,47 @@ def test_a_rule_of_its_own_fills_a_covariate(wide):
     wide.loc[3, "rain"] = np.nan
     table = take_any(wide, **FUTURE, past_covariates=["rain"], missing="error,rain=zero")
     assert table.covariates.frame["rain"].iloc[3] == 0
+
+
+def test_rows_that_are_left_out_and_covariates_that_are_filled_are_told(wide):
+    wide.loc[:4, "y"] = np.nan
+    wide.loc[10:12, "price"] = np.nan
+    told = {**FUTURE, "past_covariates": ["rain"]}
+    table = take_any(wide, **told, missing="error,price=ffill")
+    assert "5 rows before the first value were left out" in table.notes
+    assert "3 values of covariates were filled by error,price=ffill" in table.notes
+    assert table.filled == 0
+
+
+def test_without_a_future_the_last_rows_need_values(wide):
+    table = wide.drop(columns=["price", "event"])
+    with pytest.raises(DataError, match="column 'y' has 7 missing values"):
+        take_any(table, past_covariates=["rain"])
+
+
+def test_series_that_are_looked_at_once_are_read_as_those_that_are_not():
+    """The second and third have the stamps of the first; the third has a hole, which is filled."""
+    parts = [shop(name, seed=seed) for seed, name in enumerate("ABC")]
+    parts[2].loc[5, "y"] = np.nan
+    told = {**FUTURE, "past_covariates": ["rain"], "static_covariates": ["kind"], "id_column": "id"}
+    table = take_any(pd.concat(parts), **told, missing="error,y=zero")
+    for number, part in enumerate(parts):
+        (a, b), (c, d) = table.spans()[number], table.covariates.spans()[number]
+        np.testing.assert_array_equal(table.frame["y"][a:b], part["y"][:ROWS].fillna(0.0))
+        np.testing.assert_array_equal(table.covariates.frame["price"][c:d], part["price"])
+        np.testing.assert_array_equal(
+            table.covariates.frame["rain"][c:d][:ROWS], part["rain"][:ROWS]
+        )
+    assert table.filled == 1
+
+
+def test_words_that_alone_would_be_missing_values_stay_words(wide):
+    told = {**FUTURE, "past_covariates": ["rain"]}
+    named = wide.assign(event=wide["event"].fillna("none"))
+    table = take_any(named, **told)
+    assert table.proved["words"] == ["event"]
+    only = take_any(named.assign(event="none"), hints=table.proved, **told)
+    assert only.covariates.roles.categories == {"event": ("none",)}
 
 
 def test_a_rule_for_a_column_that_is_not_there_is_refused(wide):

@@ -11,7 +11,13 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.data.holidays import holiday_flags
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import take_any
-from stanhop_app.errors import ArtefactError, DataError, OptionError, TableWarning
+from stanhop_app.errors import (
+    ArtefactError,
+    CheckpointError,
+    DataError,
+    OptionError,
+    TableWarning,
+)
 from stanhop_app.forecasting.effects.known import encoder_of
 from stanhop_app.forecasting.effects.regression import fit_effects, solve, sums
 from stanhop_app.forecasting.forecaster import LINEAR, WHOLE
@@ -349,6 +355,10 @@ def test_covariates_are_masked_where_the_table_has_holes():
         lambda c: c["final"]["effects"].update(pooling=-1.0),
         lambda c: c["network"].update(future_features=10**9),
         lambda c: c["network"].update(past_features=3),
+        lambda c: c.update(known=None),
+        lambda c: c["known"]["encoder"].update(calendar=["week"]),
+        lambda c: c["known"]["encoder"].update(holidays="AT"),
+        lambda c: c["known"]["effects"].update(gains=[]),
     ],
 )
 def test_what_is_kept_of_covariates_and_does_not_fit_is_refused(fitted, tmp_path, change, forge):
@@ -358,6 +368,92 @@ def test_what_is_kept_of_covariates_and_does_not_fit_is_refused(fitted, tmp_path
     forge(tmp_path / "run", **content)
     with pytest.raises(ArtefactError):
         STanHopForecaster.load(tmp_path / "run")
+
+
+def holed(share, on_promo):
+    """Two series of which the second has holes: some anywhere, or half of the promoted days."""
+    parts = [sales(i, 600, f"S{i}").drop(columns="noise") for i in range(2)]
+    draws, second = np.random.default_rng(5), parts[1]
+    gone = draws.random(len(second)) < share
+    gone &= (second["promo"] == 1) if on_promo else True
+    gone[0] = False
+    second.loc[gone & second["y"].notna(), "y"] = np.nan
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize(("share", "on_promo"), [(0.0, False), (0.6, False), (0.5, True)])
+def test_holes_of_one_series_bias_no_effect(share, on_promo):
+    """Neither of the other, nor of its own, be there fewer values where the promotion is."""
+    told = {**TOLD, "id_column": "id", "joint": False, "missing": "error,y=mask"}
+    panel = Panel.of_any(take_any(holed(share, on_promo), **told), "*/28/14")
+    encoder = encoder_of(panel, calendar=False)
+    panel = panel.beside(encoder)
+    windows = panel.windows(28, 7)["train"]
+    batches = torch.arange(len(windows)).split(200)
+    moments = sums(windows, panel.along.covariates, torch.zeros(28, 7), batches, True)
+    _, own = solve(moments, 1e-4, 0.01)
+    unit = np.array([s.scale[0] for s in panel.scalers]) / encoder.scaler.scale[1]
+    assert own[:, 1, 0].numpy() * unit == pytest.approx(2.5, abs=0.35)
+
+
+def test_holes_of_several_columns_bias_no_effect():
+    table = sales().drop(columns="noise").assign(z=lambda f: 3 * f["promo"] + f["price"])
+    table.loc[ROWS:, "z"] = np.nan
+    gone = np.random.default_rng(3).random(ROWS) < 0.5
+    table.loc[np.flatnonzero(gone & (table["promo"][:ROWS] == 1)), "y"] = np.nan
+    panel, encoder = panel_of(table, **TOLD, missing="error,y=mask")
+    windows = panel.windows(28, 7)["train"]
+    batches = torch.arange(len(windows)).split(200)
+    moments = sums(windows, panel.along.covariates, torch.zeros(28, 7), batches, False)
+    together, none = solve(moments, 1e-4, None)
+    assert none is None
+    unit = np.array(panel.scaler.scale) / encoder.scaler.scale[1]
+    assert together[1].numpy() * unit == pytest.approx([2.5, 3.0], abs=0.6)
+    twice = solve(moments, 1e-4, 1e9)[1]
+    torch.testing.assert_close(twice[0], together, rtol=1e-4, atol=1e-5)
+
+
+def test_a_training_goes_on_only_with_its_own_holidays(tmp_path):
+    """As many features of another place are other features."""
+    table = sales()[["time", "y"]].dropna()
+    options = {**SMALL, "training": {"max_steps": 10}}
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    first = STanHopForecaster(**options, holidays="AT")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stanhop_app.forecasting.fit.fit_linear", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            first.fit(table, run_folder=tmp_path / "run")
+    with pytest.raises(CheckpointError, match="made with other options"):
+        STanHopForecaster(**options, holidays="US").fit(
+            table, run_folder=tmp_path / "run", resume=True
+        )
+    first.fit(table, run_folder=tmp_path / "run", resume=True)
+
+
+def test_an_array_has_no_calendar():
+    rows = np.random.default_rng(0).normal(size=(400, 2))
+    with pytest.raises(OptionError, match="need rows with time stamps"):
+        STanHopForecaster(**SMALL, calendar_features=True).fit(rows)
+
+
+def test_a_history_too_short_is_refused_as_without_covariates(fitted):
+    table = sales().drop(columns="noise")
+    with pytest.raises(DataError, match="too few rows: 20, but a forecast needs the last 28"):
+        fitted.predict(table[ROWS - 20 :])
+
+
+def test_words_of_the_future_are_those_of_the_training_and_not_of_the_history():
+    table = sales().drop(columns="noise")
+    table["promo"] = np.where(table["promo"] == 1, "big", "none")
+    forecaster = STanHopForecaster(**SMALL, **TOLD).fit(table)
+    calm = table.assign(promo="none")
+    ahead = calm[ROWS : ROWS + 7][["time", "price", "promo"]]
+    base = forecaster.predict(calm[:ROWS], future=ahead)
+    promoted = forecaster.predict(calm[:ROWS], future=ahead.assign(promo="big"))
+    assert (promoted - base)["y"].to_numpy() == pytest.approx(2.5, abs=0.3)
 
 
 NETWORK = {

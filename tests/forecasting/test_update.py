@@ -138,3 +138,81 @@ def test_many_series_with_covariates_and_new_ones_among_them(small, tmp_path):
     pd.testing.assert_frame_equal(read.predict(), made)
     read.update(panel(5, 170))
     assert read.predict()["y"].notna().all()
+
+
+def daily(rows, ahead=14, words=None, seed=0):
+    """A daily table whose values follow a word: big adds 5, mid 2, calm nothing."""
+    draws = np.random.default_rng(seed)
+    count = rows + ahead
+    promo = (
+        draws.choice(["big", "calm", "mid"], count)
+        if words is None
+        else np.array(words * count)[:count]
+    )
+    added = pd.Series(promo).map({"big": 5.0, "mid": 2.0, "calm": 0.0}).to_numpy()
+    y = np.sin(np.arange(count) * 2 * np.pi / 7) + added + 0.1 * draws.normal(size=count)
+    days = pd.date_range("2023-01-01", periods=count, freq="D")
+    known = np.where(np.arange(count) < rows, y, np.nan)
+    return pd.DataFrame({"day": days, "y": known, "promo": promo})
+
+
+@pytest.fixture
+def daily_options(small):
+    network = {**small["network"], "patch_length": 7}
+    return {**small, "final": "linear", "horizon": 7, "lookback": 28, "network": network}
+
+
+def test_words_of_the_new_rows_have_the_codes_of_the_training(daily_options):
+    """New rows that hold one of three words: its code alone would be 0, that of another."""
+    forecaster = STanHopForecaster(**daily_options, future_covariates=["promo"]).fit(daily(500))
+    new = daily(550, words=["calm"])[500:]
+    forecaster.update(new)
+    days = pd.date_range(new["day"].iloc[-15], periods=8, freq="D")[1:]
+    made = {
+        word: forecaster.predict(future=pd.DataFrame({"day": days, "promo": word}))["y"].mean()
+        for word in ("big", "calm", "mid")
+    }
+    assert made["big"] - made["calm"] == pytest.approx(5, abs=0.6)
+    assert made["mid"] - made["calm"] == pytest.approx(2, abs=0.6)
+    with pytest.raises(
+        DataError, match="'promo' holds 'huge', which the training's table does not"
+    ):
+        forecaster.update(daily(560)[540:].assign(promo="huge"))
+    with pytest.raises(DataError, match="unknown covariate 'promo'"):
+        forecaster.update(daily(560)[["day", "y"]][540:560])
+
+
+def test_the_future_that_is_known_is_kept(daily_options):
+    table = daily(500)
+    forecaster = STanHopForecaster(**daily_options, future_covariates=["promo"]).fit(table)
+    forecaster.update(table[500:501].assign(y=1.0))
+    assert len(forecaster.predict(horizon=13)) == 13
+    with pytest.raises(DataError, match="known for 13 of 14 steps"):
+        forecaster.predict(horizon=14)
+
+
+def test_cycles_of_the_calendar_go_on(daily_options):
+    """Stamps of the rows that are kept are theirs, not counted from 1970."""
+    days = pd.date_range("2020-01-01", periods=1200, freq="D")
+    strength = np.random.default_rng(0).normal(size=1200).cumsum() / 20
+    y = np.sin(4 * np.pi * days.day_of_year / 365.25) + strength
+    table = pd.DataFrame({"day": days, "y": y})
+    options = {**daily_options, "calendar_features": True}
+    forecaster = STanHopForecaster(**options).fit(table[:1190])
+    before = forecaster.fitted_.final.effects
+    forecaster.update(table[1190:])
+    after = forecaster.fitted_.final.effects
+    assert before is not None
+    torch.testing.assert_close(after.weights, before.weights, rtol=0.05, atol=0.02)
+
+
+def test_steps_of_an_update_validate_on_few_windows(fitted, weather, monkeypatch):
+    from stanhop_app.forecasting import update
+
+    sizes = []
+    task = update.ForecastTask
+    monkeypatch.setattr(
+        update, "ForecastTask", lambda a, b, loss: sizes.append(len(b)) or task(a, b, loss)
+    )
+    fitted.update(weather[-DAY:], steps=1)
+    assert sizes == [fitted.batch_size]

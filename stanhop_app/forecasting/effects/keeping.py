@@ -114,6 +114,8 @@ def restored_effects(
         raise DataError(
             "the weights of the effects of covariates are not one a feature and column."
         )
+    if len(kept["gains"]) != columns:
+        raise DataError("the gains of the effects of covariates are not one a column.")
     return Effects(
         basis=basis,
         weights=weights,

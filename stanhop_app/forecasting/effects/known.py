@@ -3,8 +3,9 @@
 Shape letters: S series, T lookback, L horizon of one pass, H steps forecast, K features, C columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -123,9 +124,7 @@ class Ahead:
         future = self.encoder.roles.future
         if not future:
             return
-        for number, ((first, last), (a, b)) in enumerate(
-            zip(self.covariates.spans(), self.history.spans(), strict=True)
-        ):
+        for number, ((first, last), (a, b)) in enumerate(self._spans):
             there = last - first - (b - a)
             if there < self.horizon:
                 stamps = self._stamps(number, self.horizon)
@@ -136,46 +135,57 @@ class Ahead:
                     "last value (or future=, --future), or forecast fewer steps."
                 )
 
+    @cached_property
+    def _spans(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Rows of the covariates and of the values of each series."""
+        return list(zip(self.covariates.spans(), self.history.spans(), strict=True))
+
+    @cached_property
+    def _values(self) -> np.ndarray:
+        return self.covariates.frame.to_numpy(dtype=np.float64)
+
+    @cached_property
+    def _future(self) -> Callable[[pd.Timestamp, int], pd.DatetimeIndex]:
+        """The stamps after one, made once where many series end together."""
+        frequency = self.history.frequency
+
+        def after(last: pd.Timestamp, steps: int) -> pd.DatetimeIndex:
+            return future_index(pd.DatetimeIndex([last], freq=frequency), steps, frequency)
+
+        return lru_cache(maxsize=4096)(after)
+
     def _stamps(self, number: int, steps: int) -> pd.DatetimeIndex:
         """The time stamps after the last row of a series."""
-        _, last = self.history.spans()[number]
-        end = pd.DatetimeIndex([self.history.frame.index[last - 1]], freq=self.history.frequency)
-        return future_index(end, steps, self.history.frequency)
+        last = self._spans[number][1][1]
+        return self._future(self.history.frame.index[last - 1], steps)
 
     def of(self, some: Sequence[int]) -> Beside:
-        """What lies beside the windows of some series."""
-        steps = -(-self.horizon // self.step) * self.step
-        frames = [self._rows(number, steps) for number in some]
-        rows = self.encoder.encode(pd.concat(frames) if len(frames) > 1 else frames[0])
-        shape = (len(frames), self.lookback + steps)
-        columns = self.history.frame.shape[1]
-        effect = np.zeros((len(rows), columns), dtype=np.float32)
-        past_only = rows.reshape(*shape, -1)[:, self.lookback :, self.encoder.num_future :]
-        past_only[:] = 0.0
-        if self.effects is not None:
-            index = frames[0].index.append([frame.index for frame in frames[1:]])
-            number = np.repeat([self.numbers[i] for i in some], shape[1])
-            stamps = pd.DatetimeIndex(index)
-            effect = self.effects.at(self.encoder, rows, stamps, number).numpy()
-        static = self.covariates.static.iloc[list(some)]
-        return Beside(
-            covariates=rows.reshape(*shape, -1),
-            static=self.encoder.encode_static(static),
-            effect=effect.reshape(*shape, columns),
-            step=self.step,
-        )
-
-    def _rows(self, number: int, steps: int) -> pd.DataFrame:
-        """Covariates of the window of a series and of the steps after it, with their time stamps.
+        """What lies beside the windows of some series.
 
         A short history goes on to the left by its first row, a future that is not asked for by its last.
         """
-        (first, last), (a, b) = self.covariates.spans()[number], self.history.spans()[number]
-        window = np.maximum(np.arange(b - self.lookback, b), a)
-        beside = first + np.concatenate([window - a, np.arange(b - a, b - a + steps)])
-        stamps = self.history.frame.index[window].append(self._stamps(number, steps))
-        values = self.covariates.frame.to_numpy(dtype=np.float64)
-        if values.shape[1] == 0:
-            return pd.DataFrame(index=stamps)
+        steps = -(-self.horizon // self.step) * self.step
+        index, places, stamps = self.history.frame.index, [], []
+        for number in some:
+            (first, last), (a, b) = self._spans[number]
+            window = np.maximum(np.arange(b - self.lookback, b), a)
+            beside = first + np.concatenate([window - a, np.arange(b - a, b - a + steps)])
+            places.append(np.minimum(beside, last - 1))
+            stamps += [index[window], self._stamps(number, steps)]
+        when = pd.DatetimeIndex(stamps[0].append(stamps[1:]))
         columns = self.covariates.frame.columns
-        return pd.DataFrame(values[np.minimum(beside, last - 1)], index=stamps, columns=columns)
+        told = self._values[np.concatenate(places)] if len(columns) else np.zeros((len(when), 0))
+        rows = self.encoder.encode(pd.DataFrame(told, index=when, columns=columns))
+        shape, count = (len(places), self.lookback + steps), self.history.frame.shape[1]
+        past_only = rows.reshape(*shape, -1)[:, self.lookback :, self.encoder.num_future :]
+        past_only[:] = 0.0
+        effect = np.zeros((len(rows), count), dtype=np.float32)
+        if self.effects is not None:
+            number_of = np.repeat([self.numbers[i] for i in some], shape[1])
+            effect = self.effects.at(self.encoder, rows, when, number_of).numpy()
+        return Beside(
+            covariates=rows.reshape(*shape, -1),
+            static=self.encoder.encode_static(self.covariates.static.iloc[list(some)]),
+            effect=effect.reshape(*shape, count),
+            step=self.step,
+        )

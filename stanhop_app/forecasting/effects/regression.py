@@ -153,38 +153,43 @@ def sums(
     energy, known = torch.zeros(groups, columns, dtype=torch.float64), 0
     for batch in batches:
         rows = windows.rows(batch)
-        values = windows.values[rows]
-        x = values[:, : windows.lookback]
-        values = torch.cat([between(x) if windows.holes else x, values[:, windows.lookback :]], 1)
-        both = torch.cat([values, features[rows]], dim=2)
-        error = _errors(both, windows.lookback, forecaster)
-        y, z = error[..., :columns], error[..., columns:]
-        there = ~y.isnan()
-        known += int(there.sum())
-        y = y.nan_to_num(0.0)
         number = torch.zeros(len(batch), dtype=torch.long)
         if split:
             number = torch.searchsorted(along.starts, rows[:, -1].contiguous(), right=True) - 1
-        for mask in range(masks):  # what a column does not know tells nothing of it
-            own = z * there[..., [mask]] if windows.holes else z
+        for mask in range(masks):  # of holes every column has its own
+            place = slice(mask, mask + 1) if masks > 1 else slice(columns)
+            values = windows.values[rows][..., place]
+            y, z = _errors(values, features[rows], windows.lookback, forecaster, windows.holes)
+            known += int((~y.isnan()).sum())
+            z, y = (z * ~y[..., :1].isnan(), y.nan_to_num(0.0)) if windows.holes else (z, y)
             if split:
-                gram[:, mask].index_add_(0, number, (own.transpose(1, 2) @ own).double())
+                gram[:, mask].index_add_(0, number, (z.transpose(1, 2) @ z).double())
+                cross[..., place].index_add_(0, number, (z.transpose(1, 2) @ y).double())
             else:
-                flat = own.flatten(0, 1)
+                flat = z.flatten(0, 1)
                 gram[0, mask] += (flat.T @ flat).double()
-        if split:
-            cross.index_add_(0, number, (z.transpose(1, 2) @ y).double())
-        else:
-            cross[0] += (z.flatten(0, 1).T @ y.flatten(0, 1)).double()
-        energy.index_add_(0, number, y.square().sum(1).double())
+                cross[0, :, place] += (flat.T @ y.flatten(0, 1)).double()
+            energy[:, place].index_add_(0, number, y.square().sum(1).double())
     return Sums(gram=gram, cross=cross, energy=energy, count=known // columns)
 
 
-def _errors(values: Tensor, lookback: int, forecaster: Tensor) -> Tensor:
-    """(B, T + L, V) -> (B, L, V): what a linear forecaster errs of each of V sequences."""
-    x, y = values[:, :lookback], values[:, lookback:]
+def _errors(
+    values: Tensor, features: Tensor, lookback: int, forecaster: Tensor, holes: bool
+) -> tuple[Tensor, Tensor]:
+    """What a linear forecaster errs of values (B, T + L, C) and of features (B, T + L, K).
+
+    Where a value of the window is not known, the line between its neighbours stands for it, and so it does
+    for the features there: else their effect would be sought in values that do not hold it.
+    """
+    if holes:
+        features = torch.where(values[..., :1].isnan(), torch.nan, features)
+    both = torch.cat([values, features], dim=2)
+    x, truth = both[:, :lookback], both[:, lookback:]
+    x = between(x) if holes else x
     change = torch.einsum("btv,tl->blv", from_last(x), forecaster)
-    return y - x[:, -1:] - change
+    error = truth - x[:, -1:] - change
+    y, z = error[..., : values.shape[2]], error[..., values.shape[2] :]
+    return y, z.nan_to_num(0.0) if holes else z
 
 
 def solve(own: Sums, penalty: float, pooling: float | None) -> tuple[Tensor, Tensor | None]:

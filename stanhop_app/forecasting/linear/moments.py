@@ -37,7 +37,7 @@ class Moments:
     """Windows summed."""
 
     def only(self, number: int) -> "Moments":
-        """Those of one variate."""
+        """The moments of one variate."""
         return replace(
             self,
             gram=self.gram[[number]],
