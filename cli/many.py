@@ -88,9 +88,8 @@ def describe_effects(forecaster: "STanHopForecaster") -> None:
         return
     effects = known.effects
     if effects is None:
-        echo(
-            "covariates: no effect at the same step that validation confirms; the network reads them"
-        )
+        if known.encoder.num_future:
+            echo("covariates known ahead: no effect that validation confirms; they are left out")
         return
     named = zip(forecaster.columns_, effects.gains, strict=True)
     best = sorted(named, key=lambda pair: -pair[1])[:5]

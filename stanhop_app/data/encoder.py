@@ -32,6 +32,8 @@ class Encoder:
     """Cycles that time stamps are read for (`stanhop_app.data.calendar`)."""
     holidays: str | None = None
     """Place whose holidays count (`stanhop_app.data.holidays`)."""
+    reads_ahead: bool = True
+    """Whether a network reads what is known ahead; not so where validation finds no effect of it."""
     varied: tuple[str, ...] = field(default=())
     """Columns of numbers that had more than `FEW` values among the training rows."""
 
@@ -70,6 +72,11 @@ class Encoder:
         own = sum(self._width(column) for column in self.roles.future)
         own += 0 if self.holidays is None else COLUMNS
         return own + sum(2 * HARMONICS[cycle] for cycle in self.calendar)
+
+    @property
+    def num_ahead(self) -> int:
+        """Features known ahead that a network reads."""
+        return self.num_future if self.reads_ahead else 0
 
     @property
     def num_past(self) -> int:
@@ -128,6 +135,7 @@ class Encoder:
             covariates=torch.from_numpy(self.encode(known.frame)[known.inside(lengths)]),
             static=torch.from_numpy(self.encode_static(known.static)),
             starts=torch.from_numpy(lengths_.cumsum() - lengths_),
+            skipped=self.num_future - self.num_ahead,
         )
 
     def _features(self, column: str, values: np.ndarray) -> np.ndarray:
@@ -180,6 +188,7 @@ class Encoder:
             },
             "calendar": list(self.calendar),
             "holidays": self.holidays,
+            "reads_ahead": self.reads_ahead,
             "varied": list(self.varied),
         }
 
@@ -199,8 +208,14 @@ class Encoder:
         calendar, varied = tuple(kept["calendar"]), tuple(kept["varied"])
         if not set(calendar) <= HARMONICS.keys() or not set(varied) <= set(roles.moving):
             raise DataError("the cycles or columns of the covariates are none that there are.")
-        place = kept.get("holidays")
-        return cls(roles=roles, **scalers, calendar=calendar, holidays=place, varied=varied)
+        return cls(
+            roles=roles,
+            **scalers,
+            calendar=calendar,
+            holidays=kept.get("holidays"),
+            reads_ahead=bool(kept.get("reads_ahead", True)),
+            varied=varied,
+        )
 
 
 FEW = 8

@@ -85,6 +85,8 @@ class Along:
     effect: Tensor | None = None
     """(N, C) what a regression on the covariates says of every value, scaled; the values of windows are
     those less it. None: nothing."""
+    skipped: int = 0
+    """Covariates, the first ones, that networks do not read."""
 
     def to(self, device: torch.device) -> "Along":
         """The same on a device."""
@@ -142,7 +144,7 @@ class Windows:
         rows = self.rows(indices)
         number = torch.searchsorted(self.along.starts, rows[:, -1].contiguous(), right=True) - 1
         return {
-            "covariates": self.along.covariates[rows],
+            "covariates": self.along.covariates[rows][..., self.along.skipped :],
             "static": self.along.static[number],
         }
 

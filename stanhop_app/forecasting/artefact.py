@@ -228,7 +228,7 @@ def _check_beside(network: STanHopNet, known: Known | None, final: Final | None)
         ArtefactError: if there are others, or none.
     """
     own, config = None if known is None else known.encoder, network.config
-    sizes = (0, 0, 0) if own is None else (own.num_future, own.num_past, own.num_static)
+    sizes = (0, 0, 0) if own is None else (own.num_ahead, own.num_past, own.num_static)
     read = (config.future_features, config.past_features, config.static_features)
     effects = [e for e in (known and known.effects, final and final.effects) if e is not None]
     shape = (config.lookback, config.horizon)

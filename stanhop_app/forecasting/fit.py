@@ -42,6 +42,8 @@ class Prepared:
     training: TrainingConfig
     encoder: Encoder | None = None
     """What reads the covariates; None: there are none."""
+    effects: Effects | None = None
+    """What those that are known ahead add to the values, which the windows are less; None: nothing."""
 
 
 def prepare(
@@ -70,14 +72,19 @@ def prepare(
             "values are missing, and the forecaster does not expect it; fill them, or say missing='mask'."
         )
     panel.windows(network.lookback, network.horizon)  # raises what is wrong with the rows
-    encoder = None
+    encoder, effects = None, None
     if panel.covariates is not None or calendar or holidays is not None:
         encoder = encoder_of(panel, calendar=calendar, holidays=holidays)
     if encoder is not None:
         panel = panel.beside(encoder)
+        parts = panel.windows(network.lookback, network.horizon)
+        effects = fit_effects(panel, encoder, parts["train"], parts["validation"])
+        encoder = replace(encoder, reads_ahead=effects is not None)
+        panel = panel.beside(encoder)
+        panel = panel if effects is None else panel.less(effects.of(encoder, panel))
         network = replace(
             network,
-            future_features=encoder.num_future,
+            future_features=encoder.num_ahead,
             past_features=encoder.num_past,
             static_features=encoder.num_static,
         )
@@ -89,6 +96,7 @@ def prepare(
         network=untrained,
         training=training,
         encoder=encoder,
+        effects=effects,
     )
 
 
@@ -113,7 +121,7 @@ def fit(
         progress: whether to draw a bar; None: on a terminal.
     """
     network, training = prepared.network, prepared.training
-    panel, windows, chosen = _with_effects(prepared)
+    panel, windows = prepared.panel, prepared.windows
     learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
@@ -142,7 +150,7 @@ def fit(
         num_rows=len(panel),
         rows=panel.frame.iloc[-kept:].copy() if book is None else book.context,
         series=book,
-        known=_known(prepared, chosen, kept),
+        known=_known(prepared, kept),
         fingerprint=panel.fingerprint,
         history=history,
         combination=combination,
@@ -157,26 +165,11 @@ def fit(
             folder=None if run_folder is None else final_folder(run_folder, resume=resume),
             resume=resume,
             progress=progress,
-            effects=chosen,
+            effects=prepared.effects,
             encoder=prepared.encoder,
         ),
         outliers=None if log is None else log.table(),
     )
-
-
-def _with_effects(
-    prepared: Prepared,
-) -> tuple[Panel, Mapping[str, Windows], Effects | None]:
-    """Panel and windows less what covariates that are known ahead say of them; and that (`fit_effects`)."""
-    panel, windows, encoder = prepared.panel, prepared.windows, prepared.encoder
-    if encoder is None:
-        return panel, windows, None
-    chosen = fit_effects(panel, encoder, windows["train"], windows["validation"])
-    if chosen is None:
-        return panel, windows, None
-    panel = panel.less(chosen.of(encoder, panel))
-    config = prepared.network.config
-    return panel, panel.windows(config.lookback, config.horizon), chosen
 
 
 def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:
@@ -186,13 +179,13 @@ def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:
     return {**config, "split": panel.split, "data_sha256": panel.fingerprint, **beside}
 
 
-def _known(prepared: Prepared, chosen: Effects | None, kept: int) -> Known | None:
+def _known(prepared: Prepared, kept: int) -> Known | None:
     """What is kept of covariates; None where there are none."""
     if prepared.encoder is None:
         return None
     return Known(
         encoder=prepared.encoder,
-        effects=chosen,
+        effects=prepared.effects,
         kept=kept_of(prepared.panel, kept),
     )
 

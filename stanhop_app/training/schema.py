@@ -172,6 +172,7 @@ class _Encoder(Part):
     static_scaler: _Scaler
     calendar: list[Literal["day", "week", "year"]]
     holidays: Text | None = None
+    reads_ahead: bool = True
     varied: Names
 
     @pydantic.model_validator(mode="after")

@@ -145,6 +145,18 @@ def test_noise_has_seldom_an_effect_and_never_a_large_one():
     assert max(gains) < 0.03
 
 
+def test_covariates_without_an_effect_are_left_out_to_the_bit(tmp_path):
+    """Forecasts are those of the table without them, and ask for no rows of the future."""
+    table = sales()[["time", "y", "noise"]]
+    told = STanHopForecaster(**SMALL, future_covariates=["noise"]).fit(table)
+    assert told.fitted_.known.effects is None
+    plain = STanHopForecaster(**SMALL).fit(table[["time", "y"]].dropna())
+    pd.testing.assert_frame_equal(told.predict(), plain.predict(), check_exact=True)
+    told.save(tmp_path / "run")
+    read = STanHopForecaster.load(tmp_path / "run")
+    pd.testing.assert_frame_equal(read.predict(table[:ROWS]), plain.predict(), rtol=1e-5)
+
+
 def test_forecasts_follow_what_is_known_ahead(fitted):
     table = sales().drop(columns="noise")
     plain = STanHopForecaster(**SMALL).fit(table[["time", "y"]].dropna())

@@ -122,7 +122,7 @@ class Ahead:
             DataError: naming series, column and first stamp.
         """
         future = self.encoder.roles.future
-        if not future:
+        if not future or (self.effects is None and not self.encoder.reads_ahead):
             return
         for number, ((first, last), (a, b)) in enumerate(self._spans):
             there = last - first - (b - a)
@@ -180,11 +180,12 @@ class Ahead:
         past_only = rows.reshape(*shape, -1)[:, self.lookback :, self.encoder.num_future :]
         past_only[:] = 0.0
         effect = np.zeros((len(rows), count), dtype=np.float32)
+        skipped = self.encoder.num_future - self.encoder.num_ahead
         if self.effects is not None:
             number_of = np.repeat([self.numbers[i] for i in some], shape[1])
             effect = self.effects.at(self.encoder, rows, when, number_of).numpy()
         return Beside(
-            covariates=rows.reshape(*shape, -1),
+            covariates=rows.reshape(*shape, -1)[..., skipped:],
             static=self.encoder.encode_static(self.covariates.static.iloc[list(some)]),
             effect=effect.reshape(*shape, count),
             step=self.step,
