@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.frame import time_index
-from stanhop_app.data.frequency import future_index
+from stanhop_app.data.frequency import future_index, is_weekly
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
@@ -123,7 +123,8 @@ def forecast_series(
     stamps = times[0].append(times[1:]) if len(times) > 1 else times[0]
     frame = pd.DataFrame(np.concatenate(forecasts), columns=history.frame.columns)
     if not history.id_name:
-        return frame.set_axis(stamps, axis=0)
+        freq = None if is_weekly(history.frequency) else history.frequency
+        return frame.set_axis(pd.DatetimeIndex(stamps, freq=freq, name=index.name), axis=0)
     frame.insert(0, str(index.name or "time"), stamps)
     frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
     return frame
