@@ -41,6 +41,7 @@ def show() -> None:
         st.error(str(error))
         return
     assert isinstance(prediction, pd.DataFrame)
+    assert unchanged is None or isinstance(unchanged, pd.DataFrame)
     history = forecaster.context_ if table is None else getattr(table, "frame", table)
     known = parts.own_frame(run)
     if table is None and known is not None:

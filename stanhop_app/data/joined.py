@@ -112,11 +112,11 @@ def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Pa
     end = k + shared
     goes_on = end < len(old)
     beside = [old.beside[:k], new.beside[: len(new)] if goes_on else new.beside]
-    told = end if goes_on else max(k + len(new.beside) - j, 0)  # what the new rows do not tell
+    rest = end if goes_on else max(k + len(new.beside) - j, 0)  # what the new rows do not tell
     whole = _Part(
         stamps=np.concatenate([old.stamps[:k], new.stamps, old.stamps[end:]]),
         values=np.concatenate([old.values[:k], new.values, old.values[end:]]),
-        beside=np.concatenate([*beside, old.beside[told:]]),
+        beside=np.concatenate([*beside, old.beside[rest:]]),
     )
     return whole, len(new) - j - shared, changed
 

@@ -240,8 +240,8 @@ class Panel(Rows):
             OptionError: if there are several series of no long table.
         """
         if not self.is_many:
-            parts = split_windows(self.adjusted, self.borders, lookback, horizon, self.along)
-            return dict(zip(PARTS, parts, strict=True))
+            three = split_windows(self.adjusted, self.borders, lookback, horizon, self.along)
+            return dict(zip(PARTS, three, strict=True))
         parts = self._of_series(self.splits, lookback, horizon)
         check_windows(parts, max(self.lengths), horizon, self.split)
         return parts

@@ -230,7 +230,8 @@ def _check_beside(network: STanHopNet, known: Known | None, final: Final | None)
     own, config = None if known is None else known.encoder, network.config
     sizes = (0, 0, 0) if own is None else (own.num_ahead, own.num_past, own.num_static)
     read = (config.future_features, config.past_features, config.static_features)
-    effects = [e for e in (known and known.effects, final and final.effects) if e is not None]
+    owners = [owner for owner in (known, final) if owner is not None]
+    effects = [owner.effects for owner in owners if owner.effects is not None]
     shape = (config.lookback, config.horizon)
     if sizes != read or any(tuple(e.forecaster.shape) != shape for e in effects):
         raise ArtefactError(

@@ -247,8 +247,8 @@ class STanHopForecaster(BaseEstimator):
             else Panel.of_any(table_of(X, self._reading(), self), self.split)
         )
         network = self.network_config(len(panel.columns))
-        beside = {"calendar": self.calendar_features, "holidays": self.holidays}
-        return prepare(panel, network, training, **beside)
+        calendar, holidays = self.calendar_features, self.holidays
+        return prepare(panel, network, training, calendar=calendar, holidays=holidays)
 
     def fit_prepared(
         self,

@@ -123,8 +123,10 @@ def forecast_series(
     stamps = times[0].append(times[1:]) if len(times) > 1 else times[0]
     frame = pd.DataFrame(np.concatenate(forecasts), columns=history.frame.columns)
     if not history.id_name:
-        freq = None if is_weekly(history.frequency) else history.frequency
-        return frame.set_axis(pd.DatetimeIndex(stamps, freq=freq, name=index.name), axis=0)
+        stamps = stamps.rename(index.name)
+        if not is_weekly(history.frequency):
+            stamps = pd.DatetimeIndex(stamps, freq=history.frequency)
+        return frame.set_axis(stamps, axis=0)
     frame.insert(0, str(index.name or "time"), stamps)
     frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
     return frame

@@ -35,8 +35,8 @@ class Beside(nn.Module):
         self.maps = nn.ModuleDict(
             {name: nn.Linear(size, dim, bias=False) for name, size in sizes.items() if size}
         )
-        for each in self.maps.values():
-            nn.init.zeros_(each.weight)
+        for weight in self.maps.parameters():
+            nn.init.zeros_(weight)
 
     def forward(
         self, covariates: Float[Tensor, "B S K"] | None, static: Float[Tensor, "B k"] | None

@@ -251,7 +251,8 @@ def refit_effects(effects: Effects, panel: Panel, encoder: Encoder, windows: Win
     batches = _batches(windows, table, _spread(windows))
     own = sums(windows, table, effects.forecaster, batches, effects.own is not None)
     together, each = solve(own, effects.penalty, effects.pooling)
-    return replace(effects, **_kept(together, each, torch.tensor(effects.gains) > 0))
+    weights, each = _kept(together, each, torch.tensor(effects.gains) > 0)
+    return replace(effects, weights=weights, own=each)
 
 
 def _fit(
@@ -276,9 +277,11 @@ def _fit(
             noise = shares.std(0, correction=1) / len(folds) ** 0.5 if len(folds) > 1 else 0.0
             gain = 1 - left.sum(0) / energy.sum(0)
             gain = torch.where((shares.mean(0) > SURE * noise) & (gain > LEAST), gain, 0.0)
+            weights, each = _kept(together, each, gain > 0)
             made = Effects(
                 basis=basis,
-                **_kept(together, each, gain > 0),
+                weights=weights,
+                own=each,
                 penalty=penalty,
                 pooling=pooling,
                 forecaster=forecaster,
@@ -288,9 +291,9 @@ def _fit(
     return max(fits, key=lambda made: sum(made.gains))
 
 
-def _kept(together: Tensor, each: Tensor | None, keeps: Tensor) -> dict[str, Tensor | None]:
+def _kept(together: Tensor, each: Tensor | None, keeps: Tensor) -> tuple[Tensor, Tensor | None]:
     """Weights of the columns that keep their effect; those of the others are 0."""
-    return {"weights": together * keeps, "own": None if each is None else each * keeps}
+    return together * keeps, None if each is None else each * keeps
 
 
 def _less(windows: Windows, chosen: Effects | None, encoder: Encoder, panel: Panel) -> Windows:
