@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,16 @@ def code_of(values: np.ndarray) -> float | None:
         if (code < low and low - code > high - low) or (code > high and code - high > high - low):
             return code
     return None
+
+
+def codes_told(values: Mapping[str, np.ndarray]) -> list[str]:
+    """A sentence for every column that holds a number such as -9999 (`code_of`)."""
+    return [
+        f"column {column!r} holds {code:g}, far from its other values; if it means missing, say na "
+        f"(--na={code:g})"
+        for column, numbers in values.items()
+        if (code := code_of(numbers)) is not None
+    ]
 
 
 def numeric(column: pd.Series, name: str) -> np.ndarray:

@@ -15,7 +15,6 @@ from stanhop_app.data.columns import numeric
 from stanhop_app.data.fingerprint import fingerprint
 from stanhop_app.data.frame import Arranged
 from stanhop_app.data.holes import fill
-from stanhop_app.data.long import names
 from stanhop_app.data.reading import Filling, ReadingConfig
 from stanhop_app.errors import DataError
 
@@ -40,7 +39,9 @@ class Roles:
     def of(cls, config: ReadingConfig) -> "Roles":
         """The covariates that the options name."""
         parts = (config.future_covariates, config.past_covariates, config.static_covariates)
-        future, past, static = (tuple(part or ()) for part in parts)
+        future, past, static = (
+            (part,) if isinstance(part, str) else tuple(part or ()) for part in parts
+        )
         return cls(future=future, past=past, static=static)
 
     @property
@@ -249,52 +250,3 @@ def _filled(frame: pd.DataFrame, roles: Roles, name: str, rules: Filling) -> pd.
                 f"missing={column}=ffill (--missing)."
             )
     return fill(frame, f"{name}, covariates", replace(rules, by_column=own))
-
-
-def future_of(opened: Arranged, roles: Roles, id_name: str) -> dict[str, pd.DataFrame]:
-    """Rows of the future of each series, by name, in time order; words by the codes of ``roles``.
-
-    Args:
-        opened: a table that was taken, of time stamps, ids, and covariates known ahead.
-        roles: of the table that it follows.
-        id_name: its column of ids; empty: there is one series.
-
-    Raises:
-        DataError: for columns that are not there, holes, and words that the table does not have.
-    """
-    rows, name = opened.frame, opened.name
-    absent = [c for c in (*roles.future, *([id_name] if id_name else [])) if c not in rows.columns]
-    if absent:
-        raise DataError(
-            f"{name}: no column {absent[0]!r}; the columns are: {', '.join(map(str, rows.columns))}."
-        )
-    table = {}
-    for column in roles.future:
-        words = roles.categories.get(column)
-        if words is None:
-            table[column] = numeric(rows[column], name)
-        else:
-            text = (
-                rows[column].astype(object).where(rows[column].notna(), "").astype(str).str.strip()
-            )
-            new = [word for word in text.unique() if word not in words]
-            if new:
-                raise DataError(
-                    f"{name}: covariate {column!r} holds {new[0]!r}, which the table does not; it knows "
-                    f"{', '.join(map(repr, words[:8]))}."
-                )
-            table[column] = pd.Categorical(text, categories=words).codes.astype(np.float64)
-    frame = pd.DataFrame(table, index=opened.times)
-    ids = names(rows[id_name], name) if id_name else np.full(len(frame), "")
-    parts = {}
-    for series, part in frame.groupby(ids, sort=False):
-        part = part.sort_index()
-        holes = part.isna().any()
-        if holes.any():
-            column = str(holes.idxmax())
-            raise DataError(
-                f"{name}: covariate {column!r} is missing {f'of series {series!r} ' if id_name else ''}at "
-                f"{part.index[part[column].isna()][0]}."
-            )
-        parts[str(series)] = part
-    return parts

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pandas as pd
 
-from stanhop_app.data.columns import code_of, numeric
+from stanhop_app.data.columns import codes_told, numeric
 from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
 from stanhop_app.data.long import (
@@ -113,12 +113,7 @@ def as_columns(opened: Arranged) -> Arranged:
     if config.columns is not None:
         table = _chosen(table, config.columns, name)
     values = {column: numeric(table[column], name) for column in table.columns}
-    notes += [
-        f"column {column!r} holds {code:g}, far from its other values; if it means missing, say na ({flag})"
-        for column, numbers in values.items()
-        if (code := code_of(numbers)) is not None
-        for flag in (f"--na={code:g}",)
-    ]
+    notes += codes_told(values)
     frame = pd.DataFrame(values, index=times).sort_index(kind="stable")
     frame.index = with_known_zone(pd.DatetimeIndex(frame.index), name)
     inferred = config.frequency is None and config.calendar == "steps"

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from stanhop_app.data.covariates import firsts, future_of
-from stanhop_app.data.frame import taken, to_frame
+from stanhop_app.data.columns import numeric
+from stanhop_app.data.covariates import Roles, firsts
+from stanhop_app.data.frame import Arranged, taken, to_frame
 from stanhop_app.data.frequency import future_index, known_frequency
+from stanhop_app.data.long import names
 from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
 from stanhop_app.data.native import is_table
 from stanhop_app.data.series import SeriesTable, take_any, to_series
@@ -84,7 +86,7 @@ class Trained:
             return self.matched(X)
         if not is_table(X):
             what = (
-                "many series: X must be a long table" if self.id_name else "a table with covariates"
+                "many series: X must be a long table" if self.id_name else "a table: X must be one"
             )
             raise OptionError(f"the forecaster was fitted on {what}.")
         named = {name: value for name, value in options.items() if value is not None}
@@ -135,6 +137,7 @@ def with_future(
         hints={**(hints or {}), **words},
         **{**options, **FUTURE_LACKS, **named},
     )
+    match_zone(pd.DataFrame(index=opened.times), history.frame)
     told = future_of(opened, history.covariates.roles, history.id_name)
     known, parts = history.covariates, []
     for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):
@@ -156,6 +159,55 @@ def with_future(
     lengths = [len(part) for part in parts]
     beside = replace(known, frame=pd.concat(parts), starts=firsts(lengths))
     return replace(history, covariates=beside)
+
+
+def future_of(opened: Arranged, roles: Roles, id_name: str) -> dict[str, pd.DataFrame]:
+    """Rows of the future of each series, by name, in time order; words by the codes of ``roles``.
+
+    Args:
+        opened: a table that was taken, of time stamps, ids, and covariates known ahead.
+        roles: of the table that it follows.
+        id_name: its column of ids; empty: there is one series.
+
+    Raises:
+        DataError: for columns that are not there, holes, and words that the table does not have.
+    """
+    rows, name = opened.frame, opened.name
+    absent = [c for c in (*roles.future, *([id_name] if id_name else [])) if c not in rows.columns]
+    if absent:
+        raise DataError(
+            f"{name}: no column {absent[0]!r}; the columns are: {', '.join(map(str, rows.columns))}."
+        )
+    table = {}
+    for column in roles.future:
+        words = roles.categories.get(column)
+        if words is None:
+            table[column] = numeric(rows[column], name)
+        else:
+            text = (
+                rows[column].astype(object).where(rows[column].notna(), "").astype(str).str.strip()
+            )
+            new = [word for word in text.unique() if word not in words]
+            if new:
+                raise DataError(
+                    f"{name}: covariate {column!r} holds {new[0]!r}, which the table does not; it knows "
+                    f"{', '.join(map(repr, words[:8]))}."
+                )
+            table[column] = pd.Categorical(text, categories=words).codes.astype(np.float64)
+    frame = pd.DataFrame(table, index=opened.times)
+    ids = names(rows[id_name], name) if id_name else np.full(len(frame), "")
+    parts = {}
+    for series, part in frame.groupby(ids, sort=False):
+        part = part.sort_index()
+        holes = part.isna().any()
+        if holes.any():
+            column = str(holes.idxmax())
+            raise DataError(
+                f"{name}: covariate {column!r} is missing {f'of series {series!r} ' if id_name else ''}at "
+                f"{part.index[part[column].isna()][0]}."
+            )
+        parts[str(series)] = part
+    return parts
 
 
 def _array(X: Any, estimator: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.data.columns import numeric
+from stanhop_app.data.columns import codes_told, numeric
 from stanhop_app.data.covariates import Covariates, Roles, firsts, static_of, take_roles
 from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
 from stanhop_app.data.holes import check_columns
@@ -82,6 +82,7 @@ class SeriesTable:
         Raises:
             OptionError: for a name that is not there.
         """
+        ids = [ids] if isinstance(ids, str) else ids
         known = {name: number for number, name in enumerate(self.ids)}
         unknown = [name for name in ids if name not in known]
         if unknown or len(set(ids)) < len(ids) or not ids:
@@ -161,7 +162,8 @@ def as_series(opened: Arranged) -> SeriesTable:
     made = regular_parts(flat, starts, ids, name, frequency, config.missing, roles)
     parts, beside, filled = made.values, made.beside, made.filled
     lengths = [len(part) for part in parts]
-    notes, zone = [*opened.notes, *made.notes], getattr(index.tz, "key", None)
+    remarks = codes_told({c: values[c] for c in columns})
+    notes, zone = [*opened.notes, *remarks, *made.notes], getattr(index.tz, "key", None)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
     left = sum(int(part.isna().to_numpy().sum()) for part in parts)

@@ -375,7 +375,9 @@ class STanHopForecaster(BaseEstimator):
             )
         history = fitted.kept_series() if X is None else trained.series(X, reading)
         if future is not None:
-            history = with_future(fitted.coded(history), future, reading, self._hints())
+            named = {k: v for k, v in reading.items() if v is not None}
+            told = {**reading_of(self.source_)[0], **named}
+            history = with_future(fitted.coded(history), future, told, self._hints())
         return fitted.forecast_series(history if ids is None else history.chosen(ids), steps)
 
     def update(self, X: Any, *, steps: int = 0) -> Self:

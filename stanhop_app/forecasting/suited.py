@@ -14,6 +14,8 @@ from stanhop_app.models.config import STanHopConfig
 
 LONGEST = 512
 """Steps of lookback where the rows allow them: the default of a forecaster."""
+READ = ("missing", "frequency", "future_covariates", "past_covariates", "static_covariates")
+"""Options of a forecaster that say how its table is read."""
 PARTS = 4
 """Parts of the rows that train, beside one that validates, where nothing is scored."""
 
@@ -106,15 +108,16 @@ def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     Raises:
         DataError: for fewer rows than two horizons and two steps, and for what is wrong with the table.
     """
-    reading = {name: options[name] for name in ("missing", "frequency") if name in options}
+    reading = {name: options[name] for name in READ if name in options}
     table = take_any(frame, **reading, **(options.get("reading") or {}))
-    if isinstance(table, SeriesTable):
+    if isinstance(table, SeriesTable) and table.id_name:
         chosen = suited_to_series(table, horizon)
         chosen["split"] = f"*/{2 * horizon}/0"
         chosen["network"] = {"patch_length": chosen.pop("patch_length")}
         chosen["training"] = {"epoch_windows": chosen.pop("epoch_windows")}
     elif "lookback" not in options and "split" not in options:
-        chosen = suited(len(table), horizon, season_length(str(frame_frequency(table))))
+        rows = table.frame if isinstance(table, SeriesTable) else table
+        chosen = suited(len(rows), horizon, season_length(str(frame_frequency(rows))))
     else:
         chosen = {"split": "4/1/0"}
     for name in ("network", "training"):

@@ -192,6 +192,12 @@ def test_series_that_are_looked_at_once_are_read_as_those_that_are_not():
     assert table.filled == 1
 
 
+def test_a_number_that_may_mean_missing_is_pointed_out_as_without_covariates(wide):
+    wide.loc[7, "y"] = -9999
+    notes = take_any(wide, **FUTURE, past_covariates="rain").notes
+    assert any("column 'y' holds -9999, far from its other values" in note for note in notes)
+
+
 def test_words_that_alone_would_be_missing_values_stay_words(wide):
     told = {**FUTURE, "past_covariates": ["rain"]}
     named = wide.assign(event=wide["event"].fillna("none"))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from stanhop_app import STanHopForecaster
+from stanhop_app import STanHopForecaster, forecast
 from stanhop_app.data.holidays import holiday_flags
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import take_any
@@ -466,6 +466,37 @@ def test_words_of_the_future_are_those_of_the_training_and_not_of_the_history():
     base = forecaster.predict(calm[:ROWS], future=ahead)
     promoted = forecaster.predict(calm[:ROWS], future=ahead.assign(promo="big"))
     assert (promoted - base)["y"].to_numpy() == pytest.approx(2.5, abs=0.3)
+
+
+def test_one_line_takes_covariates_too():
+    table = sales(rows=200).drop(columns="noise")
+    made = forecast(
+        table, horizon=7, future_covariates="promo", past_covariates="price", max_epochs=1
+    )
+    assert made.shape == (7, 1)
+    long = pd.concat([table.assign(id=name, kind=name) for name in "AB"])
+    told = {**TOLD, "static_covariates": ["kind"], "reading": {"id_column": "id"}}
+    assert len(forecast(long, horizon=7, max_epochs=1, **told)) == 14
+
+
+def test_a_name_alone_is_one_name(many):
+    forecaster, _ = many
+    one = forecaster.predict(ids="S1")
+    assert one["id"].unique().tolist() == ["S1"]
+
+
+def test_a_future_is_read_in_the_zone_of_the_table_or_refused():
+    """It once was compared with stamps of another kind, and called a defect of ours."""
+    table = sales().drop(columns="noise")
+    ahead = table[ROWS : ROWS + 7][["time", "price", "promo"]]
+    zone = {"time_zone": "Europe/Vienna"}
+    local = STanHopForecaster(**SMALL, **TOLD, reading=zone).fit(table)
+    assert len(local.predict(future=ahead)) == 7
+    utc = STanHopForecaster(**SMALL, **TOLD).fit(
+        table.assign(time=table["time"].dt.tz_localize("UTC"))
+    )
+    with pytest.raises(DataError, match="the time stamps have no zone"):
+        utc.predict(future=ahead)
 
 
 NETWORK = {
