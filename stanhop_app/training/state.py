@@ -24,6 +24,7 @@ from stanhop_app.training.checkpoint import (
 )
 from stanhop_app.training.config import TrainingConfig, one_cycle
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.training.processes import part_at_exit
 from stanhop_app.training.task import Task, Watch
 
 NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
@@ -79,6 +80,7 @@ class State:
             reason = " ".join(str(error).split())
             raise OptionError(f"device {config.device!r} cannot be used here ({reason}).") from None
         self.fabric.launch()
+        part_at_exit()
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)
         optimizer = torch.optim.AdamW(
