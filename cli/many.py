@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import click
-from stanhop_app.cli.options import echo
+from stanhop_app.cli.options import echo, is_default
 
 if TYPE_CHECKING:
     from stanhop_app.data.panel import Panel
@@ -16,11 +15,10 @@ def suit_series(forecaster: "STanHopForecaster", table: "SeriesTable") -> None:
     from stanhop_app.forecasting.suited import suited_to_series
     from stanhop_app.training.folder import is_main_process
 
-    source = click.get_current_context().get_parameter_source
     chosen = {
         name: value
         for name, value in suited_to_series(table, forecaster.horizon).items()
-        if source(name) == click.core.ParameterSource.DEFAULT
+        if is_default(name)
     }
     for name, value in chosen.items():
         if name in forecaster.get_params(deep=False):
@@ -35,16 +33,11 @@ def suit_series(forecaster: "STanHopForecaster", table: "SeriesTable") -> None:
 
 def as_suited(asked: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
     """Parameters as they were asked for, with what `suit_series` made of those that nobody chose."""
-    source = click.get_current_context().get_parameter_source
-
-    def default(name: str) -> bool:
-        return source(name) == click.core.ParameterSource.DEFAULT
-
-    flat = {n: saved[n] for n in ("split", "lookback", "loss", "batch_size") if default(n)}
+    flat = {n: saved[n] for n in ("split", "lookback", "loss", "batch_size") if is_default(n)}
     nested = {
         group: {**asked[group], name: saved[group][name]}
         for group, name in (("network", "patch_length"), ("training", "epoch_windows"))
-        if default(name)
+        if is_default(name)
     }
     return {**asked, **flat, **nested}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from stanhop_app.data.covariates import firsts, rows_of
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import DataError
@@ -34,21 +35,19 @@ class Book:
     def of(cls, panel: Panel, rows: int) -> "Book":
         """The book of a panel, with the last ``rows`` rows of each series."""
         spans = [(max(first, last - rows), last) for first, last in panel.spans]
-        kept = np.concatenate([np.arange(first, last) for first, last in spans])
         return cls(
             id_name=panel.id_name,
             ids=panel.ids,
             mean=np.array([s.mean for s in panel.scalers]),
             scale=np.array([s.scale for s in panel.scalers]),
-            context=panel.frame.iloc[kept],
+            context=panel.frame.iloc[rows_of(spans)],
             lengths=tuple(last - first for first, last in spans),
         )
 
     @property
     def starts(self) -> tuple[int, ...]:
         """First row of every series in ``context``."""
-        lengths = np.array(self.lengths)
-        return tuple((lengths.cumsum() - lengths).tolist())
+        return firsts(self.lengths)
 
     def scalers(
         self, ids: Sequence[str], frame: pd.DataFrame, starts: Sequence[int]

@@ -85,10 +85,9 @@ class Covariates:
     def chosen(self, numbers: Sequence[int]) -> "Covariates":
         """The covariates of some series, by number."""
         spans = [self.spans()[number] for number in numbers]
-        rows = np.concatenate([np.arange(first, last) for first, last in spans])
         return replace(
             self,
-            frame=self.frame.iloc[rows],
+            frame=self.frame.iloc[rows_of(spans)],
             starts=firsts([last - first for first, last in spans]),
             static=self.static.iloc[list(numbers)],
         )
@@ -96,7 +95,12 @@ class Covariates:
     def inside(self, lengths: Sequence[int]) -> np.ndarray:
         """Numbers of the rows that hold values, of which each series has so many."""
         pairs = zip(self.starts, lengths, strict=True)
-        return np.concatenate([np.arange(first, first + length) for first, length in pairs])
+        return rows_of([(first, first + length) for first, length in pairs])
+
+
+def rows_of(spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Numbers of the rows of some series, one behind the other."""
+    return np.concatenate([np.arange(first, last) for first, last in spans])
 
 
 def firsts(lengths: Sequence[int]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from stanhop_app.data.calendar import HARMONICS, waves
-from stanhop_app.data.covariates import Covariates, Roles
+from stanhop_app.data.covariates import Covariates, Roles, firsts
 from stanhop_app.data.holidays import COLUMNS, holiday_flags
 from stanhop_app.data.scaler import Scaler, check_near
 from stanhop_app.data.windows import Along
@@ -130,11 +130,10 @@ class Encoder:
 
     def along(self, known: Covariates, lengths: Sequence[int]) -> Along:
         """What lies beside the values of series of such lengths, as networks read it."""
-        lengths_ = np.array(lengths, dtype=int)
         return Along(
             covariates=torch.from_numpy(self.encode(known.frame)[known.inside(lengths)]),
             static=torch.from_numpy(self.encode_static(known.static)),
-            starts=torch.from_numpy(lengths_.cumsum() - lengths_),
+            starts=torch.tensor(firsts(lengths)),
             skipped=self.num_future - self.num_ahead,
         )
 

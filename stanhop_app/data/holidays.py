@@ -48,9 +48,10 @@ def _days(place: str, years: tuple[int, ...]) -> frozenset[date]:
             "holidays need a package that is not installed: pip install 'stanhop-app[holidays]'."
         ) from None
     country, _, part = place.partition("-")
-    try:
-        known = holidays.country_holidays(country, subdiv=part or None, years=years)
-        days = frozenset(known)
-    except (NotImplementedError, TypeError, AttributeError, ValueError) as error:
-        raise OptionError(f"holidays of {place!r} are not known: {error}") from None
-    return days
+    known = holidays.list_supported_countries()
+    if country not in known or (part and part not in known[country]):
+        parts = f"; of {country} it knows {', '.join(known[country])}" if known.get(country) else ""
+        raise OptionError(
+            f"holidays of {place!r} are not known; say a country by two letters, as AT or US-NY{parts}."
+        )
+    return frozenset(holidays.country_holidays(country, subdiv=part or None, years=years))

@@ -98,6 +98,8 @@ def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Pa
     """A series and what came of it since, the rows added and the values that changed."""
     k = int(np.searchsorted(old.stamps, new.stamps[0]))
     j = int(np.searchsorted(new.stamps, old.stamps[0])) if k == 0 else 0
+    if j == len(new):  # all of it lies before the rows that are kept
+        return old, 0, 0
     shared = min(len(old) - k, len(new) - j)
     before, now = old.stamps[k : k + shared], new.stamps[j : j + shared]
     if (k == len(old) and new.stamps[0] != after) or not np.array_equal(before, now):

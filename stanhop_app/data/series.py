@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import codes_told, numeric
-from stanhop_app.data.covariates import Covariates, Roles, firsts, static_of, take_roles
+from stanhop_app.data.covariates import Covariates, Roles, firsts, rows_of, static_of, take_roles
 from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
 from stanhop_app.data.holes import check_columns
 from stanhop_app.data.long import guess_id_column
@@ -92,20 +92,13 @@ class SeriesTable:
             )
         numbers = [known[name] for name in ids]
         spans = [self.spans()[number] for number in numbers]
-        rows = np.concatenate([np.arange(first, last) for first, last in spans])
         return replace(
             self,
-            frame=self.frame.iloc[rows],
+            frame=self.frame.iloc[rows_of(spans)],
             starts=firsts([last - first for first, last in spans]),
             ids=tuple(ids),
             covariates=None if self.covariates is None else self.covariates.chosen(numbers),
         )
-
-    def aligned(self) -> bool:
-        """Whether all series have the same time stamps."""
-        index = self.frame.index
-        first = index[: self.spans()[0][1]]
-        return all(index[a:b].equals(first) for a, b in self.spans())
 
 
 def read_series(

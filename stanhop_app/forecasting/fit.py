@@ -20,6 +20,7 @@ from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_fina
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.linear.fit import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.layers.names import PARTS
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
@@ -71,17 +72,19 @@ def prepare(
         raise DataError(
             "values are missing, and the forecaster does not expect it; fill them, or say missing='mask'."
         )
-    panel.windows(network.lookback, network.horizon)  # raises what is wrong with the rows
+    windows = panel.windows(network.lookback, network.horizon)
     encoder, effects = None, None
     if panel.covariates is not None or calendar or holidays is not None:
         encoder = encoder_of(panel, calendar=calendar, holidays=holidays)
     if encoder is not None:
         panel = panel.beside(encoder)
-        parts = panel.windows(network.lookback, network.horizon)
-        effects = fit_effects(panel, encoder, parts["train"], parts["validation"])
+        train, validation = (replace(windows[p], along=panel.along) for p in PARTS[:2])
+        effects = fit_effects(panel, encoder, train, validation)
         encoder = replace(encoder, reads_ahead=effects is not None)
         panel = panel.beside(encoder)
         panel = panel if effects is None else panel.less(effects.of(encoder, panel))
+        values, along = panel.adjusted, panel.along
+        windows = {p: replace(w, values=values, along=along) for p, w in windows.items()}
         network = replace(
             network,
             future_features=encoder.num_ahead,
@@ -92,7 +95,7 @@ def prepare(
         untrained = STanHopNet(network)
     return Prepared(
         panel=panel,
-        windows=panel.windows(network.lookback, network.horizon),
+        windows=windows,
         network=untrained,
         training=training,
         encoder=encoder,

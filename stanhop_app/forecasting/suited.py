@@ -1,5 +1,6 @@
 """Options that suit the rows that there are, of short series and of many, and a forecast with them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,14 @@ def suited_to_series(table: SeriesTable, horizon: int) -> dict[str, Any]:
     }
 
 
+def grouped(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `suited_to_series` as a forecaster takes them: those of network and training in groups."""
+    flat = dict(options)
+    network = {"patch_length": flat.pop("patch_length")}
+    training = {"epoch_windows": flat.pop("epoch_windows")}
+    return {**flat, "network": network, "training": training}
+
+
 def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     """Fit a forecaster on all rows of a table and forecast the steps after the last one.
 
@@ -111,10 +120,7 @@ def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:
     reading = {name: options[name] for name in READ if name in options}
     table = take_any(frame, **reading, **(options.get("reading") or {}))
     if isinstance(table, SeriesTable) and table.id_name:
-        chosen = suited_to_series(table, horizon)
-        chosen["split"] = f"*/{2 * horizon}/0"
-        chosen["network"] = {"patch_length": chosen.pop("patch_length")}
-        chosen["training"] = {"epoch_windows": chosen.pop("epoch_windows")}
+        chosen = {**grouped(suited_to_series(table, horizon)), "split": f"*/{2 * horizon}/0"}
     elif "lookback" not in options and "split" not in options:
         rows = table.frame if isinstance(table, SeriesTable) else table
         chosen = suited(len(rows), horizon, season_length(str(frame_frequency(rows))))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from stanhop_app.data.joined import Joined
-from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.forecaster import STanHopForecaster
@@ -46,9 +45,6 @@ def update_run(
         forecaster.progress = progress
         fitted = forecaster.fitted_
         if not isinstance(table, SeriesTable):
-            table = match_columns(table, forecaster.columns_)
-            match_frequency(table, fitted.frequency)
-            match_zone(table, fitted.context)
             table = SeriesTable.of_frame(table)
         training = forecaster.training_config()
         new = forecaster.matched(table)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.data.covariates import firsts
+from stanhop_app.data.covariates import firsts, rows_of
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.forecaster import WHOLE, STanHopForecaster
-from stanhop_app.forecasting.suited import suited_to_series
+from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.studies.cells import Cell, fill, open_results, trained_cells
 
 KIND, VERSION = "competition", 1
@@ -96,15 +96,9 @@ def run_competition(
 
 def _forecaster(known: SeriesTable, horizon: int, options: Mapping[str, Any]) -> STanHopForecaster:
     """The forecaster that suits the series, where nothing else is said; nothing is held out of it again."""
-    suited = {**suited_to_series(known, horizon), "split": f"*/{2 * horizon}/0"}
-    network = {"patch_length": suited.pop("patch_length")}
-    training = {"epoch_windows": suited.pop("epoch_windows")}
+    suited = {**grouped(suited_to_series(known, horizon)), "split": f"*/{2 * horizon}/0"}
     own = {name: value for name, value in options.items() if value is not None}
-    return STanHopForecaster(
-        horizon=horizon,
-        progress=False,
-        **{**suited, "network": network, "training": training, **own},
-    )
+    return STanHopForecaster(horizon=horizon, progress=False, **{**suited, **own})
 
 
 def held_out(table: SeriesTable, horizon: int) -> tuple[SeriesTable, np.ndarray]:
@@ -120,7 +114,7 @@ def held_out(table: SeriesTable, horizon: int) -> tuple[SeriesTable, np.ndarray]
                 f"series {name!r} has {last - first} rows, and the last {horizon} are held out; take a "
                 "smaller horizon (--horizons), or leave it out."
             )
-    kept = np.concatenate([np.arange(first, last - horizon) for first, last in spans])
+    kept = rows_of([(first, last - horizon) for first, last in spans])
     known = replace(
         table,
         frame=table.frame.iloc[kept],

@@ -40,16 +40,12 @@ def once(count: int) -> None:
     """One fit and all forecasts."""
     from stanhop_app import STanHopForecaster
     from stanhop_app.data.series import to_series
-    from stanhop_app.forecasting.suited import suited_to_series
+    from stanhop_app.forecasting.suited import grouped, suited_to_series
 
     table = to_series(made(count))
-    options = suited_to_series(table, 24)
-    network = {"patch_length": options.pop("patch_length")}
-    training = {"epoch_windows": options.pop("epoch_windows")}
+    options = grouped(suited_to_series(table, 24))
     before = time.perf_counter()
-    forecaster = STanHopForecaster(
-        horizon=24, max_epochs=1, network=network, training=training, progress=False, **options
-    )
+    forecaster = STanHopForecaster(horizon=24, max_epochs=1, progress=False, **options)
     forecaster.fit(table)
     fitted = time.perf_counter()
     forecast = forecaster.predict()

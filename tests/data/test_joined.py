@@ -80,6 +80,13 @@ def long(*spans):
     return to_series(pd.concat(parts), id_column="id")
 
 
+def test_rows_before_those_that_are_kept_leave_a_series_as_it_is():
+    """They once were put before it, whatever lay between."""
+    made = joined(long((20, 25), (5, 25)), long((2, 8), (25, 27)))
+    pd.testing.assert_frame_equal(made.table.frame, long((20, 25), (5, 27)).frame, check_freq=False)
+    assert made.rows == 2
+
+
 def test_each_series_goes_on_by_itself_and_new_ones_come_last():
     made = joined(long((0, 20), (5, 25)), long((20, 24), (0, 0), (3, 30)))
     assert made.table.ids == ("A", "B", "C")

@@ -40,7 +40,6 @@ def test_each_series_keeps_its_own_span_and_its_name_as_written(tmp_path):
     assert table.frequency == "D"
     assert table.frame["sold"].iloc[40] == 100.0
     assert str(table.frame.index[65]) == "2024-01-03 00:00:00"
-    assert not table.aligned()
 
 
 def test_rows_may_come_in_any_order_and_from_any_library():

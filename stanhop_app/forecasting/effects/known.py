@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.calendar import cycles
-from stanhop_app.data.covariates import Covariates, firsts
+from stanhop_app.data.covariates import Covariates, firsts, rows_of
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.frequency import future_index
 from stanhop_app.data.holidays import check_place
@@ -82,8 +82,9 @@ def kept_of(panel: Panel, rows: int) -> Covariates:
     known = panel.known
     pairs = list(zip(known.spans(), panel.lengths, strict=True))
     spans = [(a + max(length - rows, 0), b) for (a, b), length in pairs]
-    numbers = np.concatenate([np.arange(a, b) for a, b in spans])
-    return replace(known, frame=known.frame.iloc[numbers], starts=firsts([b - a for a, b in spans]))
+    return replace(
+        known, frame=known.frame.iloc[rows_of(spans)], starts=firsts([b - a for a, b in spans])
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

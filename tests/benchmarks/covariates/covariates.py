@@ -20,7 +20,7 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable, take_any
 from stanhop_app.forecasting.forecaster import WHOLE
-from stanhop_app.forecasting.suited import suited_to_series
+from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.studies.cells import fill, open_results
 
 HERE = Path(__file__).parent
@@ -119,11 +119,8 @@ def cell(name: str, kind: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def suited_options(name: str, table: SeriesTable) -> dict[str, Any]:
     """What `stanhop train` takes of itself for many series, with a longer test part of a real table."""
-    options = suited_to_series(table, HORIZON[name])
-    options["split"] = SPLIT.get(name, options["split"])
-    options["network"] = {"patch_length": options.pop("patch_length")}
-    options["training"] = {"epoch_windows": options.pop("epoch_windows")}
-    return options
+    options = grouped(suited_to_series(table, HORIZON[name]))
+    return {**options, "split": SPLIT.get(name, options["split"])}
 
 
 @torch.no_grad()

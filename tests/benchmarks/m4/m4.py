@@ -19,7 +19,7 @@ from stanhop_app.datasets import DATASETS, load
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.series import to_series
-from stanhop_app.forecasting.suited import suited_to_series
+from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.studies.cells import fill, open_results
 from stanhop_app.studies.competition import held_out, judged, seasonal_naive
@@ -33,10 +33,7 @@ def cell(name: str, seed: int) -> dict[str, Any]:
     horizon = int(dataset.horizon or 0)
     table, truth = held_out(to_series(whole, id_column="unique_id"), horizon)
     season = int(dataset.season or 1)
-    options = suited_to_series(table, horizon)
-    network = {"patch_length": options.pop("patch_length")}
-    training = {"epoch_windows": options.pop("epoch_windows")}
-    options |= {"split": f"*/{2 * horizon}/0", "network": network, "training": training}
+    options = {**grouped(suited_to_series(table, horizon)), "split": f"*/{2 * horizon}/0"}
     started, cpu = time.perf_counter(), time.process_time()
     forecaster = STanHopForecaster(
         horizon=horizon, seed=seed, final="all", progress=False, **options
