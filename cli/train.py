@@ -131,6 +131,8 @@ def command(
     from stanhop_app.cli.tables import print_report
 
     describe_effects(forecaster)
+    for note in forecaster.fitted_.notes:
+        echo(note)
     print_report(report)
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
 

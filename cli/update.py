@@ -65,6 +65,8 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     }
     if came.revised:
         echo(f"{came.revised:,} values that were known are others now, and were taken")
+    for note in forecaster.fitted_.notes:
+        echo(note)
     if as_json:
         click.echo(to_json(told, indent=2))
         return

@@ -1,7 +1,7 @@
 """What users give as X becomes a table: to be fitted, or as a history for what was fitted."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def table_of(X: Any, options: Mapping[str, Any], estimator: Any) -> pd.DataFrame
         array = _array(X, estimator)
         return pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
     table = X if isinstance(X, SeriesTable) else take_any(X, **options)
-    _warn(table.notes if isinstance(table, SeriesTable) else table.attrs["notes"])
+    tell(table.notes if isinstance(table, SeriesTable) else table.attrs["notes"])
     return table
 
 
@@ -74,7 +74,7 @@ class Trained:
                 )
             return pd.DataFrame(array, columns=self.columns)
         frame = to_frame(X, hints=self.hints, **options)
-        _warn(frame.attrs["notes"])
+        tell(frame.attrs["notes"])
         frame = match_columns(frame, self.columns)
         match_frequency(frame, self.frequency)
         match_zone(frame, self.context)
@@ -220,6 +220,7 @@ def _array(X: Any, estimator: Any) -> np.ndarray:
     return array
 
 
-def _warn(notes: Any) -> None:
+def tell(notes: Iterable[str]) -> None:
+    """Warn of what was done with a table."""
     for note in notes:
         warnings.warn(note, TableWarning, stacklevel=5)

@@ -164,6 +164,12 @@ class Panel(Rows):
         check_near(scaled, self.values, self.columns)
         return torch.from_numpy(scaled)
 
+    def with_scaled(self, scaled: Tensor) -> "Panel":
+        """The same table with other scaled values (N, C)."""
+        panel = replace(self)
+        panel.__dict__["scaled"] = scaled
+        return panel
+
     @property
     def adjusted(self) -> Tensor:
         """(N, C) scaled values less what a regression on the covariates says of them."""

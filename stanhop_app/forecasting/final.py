@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
@@ -41,6 +42,8 @@ class Final:
     """Optimiser steps of its deep part; 0 where that is the scored one."""
     effects: Effects | None = None
     """What covariates add, fitted on all rows; None: nothing."""
+    left_out: str = ""
+    """Which values it was not fitted on (`stanhop_app.data.outlying`); it is said once and not kept."""
 
 
 def fit_final(
@@ -82,6 +85,7 @@ def fit_final(
     if kind == "none" or (kind == "linear" and linear is None):
         return None
     config = scored.config
+    panel, left_out = without_outlying(panel)
     panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
@@ -109,7 +113,14 @@ def fit_final(
     if linear is not None:
         network.linear = refit_linear(linear, windows.thinned(SUMMED)).module(config.holes)
         network.mixture = scored.mixture.clone()
-    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=steps, effects=again)
+    return Final(
+        network=network.eval(),
+        kind=kind,
+        rows=len(panel),
+        steps=steps,
+        effects=again,
+        left_out=left_out,
+    )
 
 
 def less_effects(

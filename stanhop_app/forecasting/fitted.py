@@ -79,6 +79,12 @@ class Fitted:
         return f"{part} fitted on all {self.final.rows:,} rows, until {self.context.index[-1]}"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done with the table at this fit or update that its user should know."""
+        left_out = "" if self.final is None else self.final.left_out
+        return (left_out,) if left_out else ()
+
+    @property
     def context(self) -> pd.DataFrame:
         """The last rows of one table, from which the future is forecast; all that are kept of many series."""
         return self.rows.iloc[-self.lookback :] if self.series is None else self.rows

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from stanhop_app.data.given import Trained, table_of, with_future
+from stanhop_app.data.given import Trained, table_of, tell, with_future
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, masks, reading_of
@@ -228,13 +228,15 @@ class STanHopForecaster(BaseEstimator):
             DataError: naming what is wrong with the table.
             OptionError: for options that do not fit together.
         """
-        return self.fit_prepared(
+        self.fit_prepared(
             self.prepare(X),
             run_folder=run_folder,
             resume=resume,
             outlier_steps=outlier_steps,
             named=isinstance(X, Panel | SeriesTable) or is_table(X),
         )
+        tell(self.fitted_.notes)
+        return self
 
     def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
@@ -396,6 +398,7 @@ class STanHopForecaster(BaseEstimator):
         check_is_fitted(self)
         new, training = self._trained().later(X, self._reading()), self.training_config()
         self.fitted_, _ = updated(self.fitted_, new, training, steps=steps, progress=self.progress)
+        tell(self.fitted_.notes)
         return self
 
     def score(self, X: Any, y: object = None) -> float:

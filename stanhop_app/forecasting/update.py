@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from stanhop_app.data.book import Book
 from stanhop_app.data.joined import Joined, joined
+from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
@@ -80,6 +81,7 @@ def _final(
     before, config = fitted.forecasting, fitted.network.config
     effects = None if fitted.known is None else fitted.known.effects
     encoder = None if fitted.known is None else fitted.known.encoder
+    panel, left_out = without_outlying(panel)
     panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
@@ -106,4 +108,11 @@ def _final(
         network.mixture = fitted.network.mixture.clone()
     done = steps + (0 if fitted.final is None else fitted.final.steps)
     kind: FinalKind = "all" if done else "linear"
-    return Final(network=network.eval(), kind=kind, rows=len(panel), steps=done, effects=again)
+    return Final(
+        network=network.eval(),
+        kind=kind,
+        rows=len(panel),
+        steps=done,
+        effects=again,
+        left_out=left_out,
+    )

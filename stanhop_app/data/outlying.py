@@ -1,0 +1,59 @@
+"""Values that lie so far from all that was trained on that a fit by squares would follow them alone.
+
+What was fitted on some rows is judged on others, and a mistyped value shows there. What is fitted on all rows
+is judged by nobody: it must not hang on one value.
+"""
+
+import torch
+from torch import Tensor
+
+from stanhop_app.data.panel import Panel
+from stanhop_app.models.holes import between
+
+FARTHER = 5.0
+"""How many times as far from the mean of the training rows as all of them a value must lie."""
+
+
+def without_outlying(panel: Panel) -> tuple[Panel, str]:
+    """A panel whose outlying scaled values are replaced by straight lines between their neighbours.
+
+    A value x, in deviations of the training rows, is outlying where |x| is more than `FARTHER` times the
+    largest one of the training rows (of any series, at least 1). In all else the panel stays as it is.
+
+    Returns:
+        The panel, and a sentence that names the first such value; the same panel and nothing where there is
+        none.
+    """
+    far = panel.scaled.abs() > FARTHER * _largest(panel)
+    if not far.any():
+        return panel, ""
+    scaled = panel.scaled.clone()
+    for first, last in panel.spans:
+        rows, spots = scaled[first:last], far[first:last]
+        if spots.any():
+            lines = between(rows.masked_fill(spots, torch.nan)[None])[0]
+            scaled[first:last] = torch.where(spots, lines, rows)
+    return panel.with_scaled(scaled), _sentence(panel, far)
+
+
+def _largest(panel: Panel) -> Tensor:
+    """The largest absolute scaled value of all training rows, a column (C,)."""
+    known = panel.scaled.abs().nan_to_num(0.0)
+    largest = torch.ones(known.shape[1])
+    for (first, _), split in zip(panel.spans, panel.splits, strict=True):
+        rows = known[first : first + split.train]
+        if len(rows):
+            largest = torch.maximum(largest, rows.amax(0))
+    return largest
+
+
+def _sentence(panel: Panel, far: Tensor) -> str:
+    row, column = (int(number) for number in far.nonzero()[0])
+    number = sum(start <= row for start in panel.starts) - 1
+    series = f" of series {panel.ids[number]!r}" if panel.is_many else ""
+    where = f"column {panel.columns[column]!r}{series} at {panel.index[row]}"
+    return (
+        f"values that lie more than {FARTHER:g} times as far out as all training rows: {int(far.sum()):,}, "
+        f"first {panel.values[row, column]:g} in {where}; what forecasts was not fitted on them. Mend them "
+        "if they are wrong; train again if they are right."
+    )
