@@ -65,6 +65,11 @@ def command(
 
     frame = read_data(data, {name: options.pop(name) for name in READING}, reader=read_any)
     if isinstance(frame, SeriesTable):
+        if not frame.id_name:
+            raise click.UsageError(
+                "a benchmark is of a wide table without covariates, or of many series; leave the covariates "
+                "out."
+            )
         _competition(data, frame, horizons, seeds, options, output, as_json)
         return
     if seeds is not None:

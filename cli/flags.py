@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from stanhop_app.options import Option, options_of
+from stanhop_app.errors import OptionError
+from stanhop_app.options import Option, options_of, split_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,8 +121,13 @@ def _flag(known: Option, group: str | None, default: Any) -> Callable[[F], F]:
 
 
 def names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
-    """Callback of options such as a,b; None where there is no default and nothing is said."""
-    return None if value is None else [name.strip() for name in str(value).split(",")]
+    """Callback of options such as a,b or "a, b",c; None where there is no default and nothing is said."""
+    if value is None or isinstance(value, list):
+        return value
+    try:
+        return split_names(str(value))
+    except OptionError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:

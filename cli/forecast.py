@@ -106,7 +106,7 @@ def command(
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
     if table is None:
-        echo(f"from the rows kept at training, which end at {forecaster.context_.index.max()}")
+        echo(f"from the rows that the run keeps, which end at {forecaster.context_.index.max()}")
     echo(f"by a model {forecaster.seen_}")
     more: dict[str, Any] = {} if ids is None else {"ids": ids}
     if future is not None:

@@ -15,6 +15,7 @@ from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import shown
 from stanhop_app.files import read_plain
 from stanhop_app.layers.names import MODULE_SETS
+from stanhop_app.options import join_names
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.fitted import Fitted
@@ -112,7 +113,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         if isinstance(option.type, click.types.IntParamType) and isinstance(value, float):
             raise click.UsageError(f"{path}: {name} must be a whole number, got {value}.")
         listed = isinstance(value, list) and option.nargs == 1  # as a flag would say it: a,b
-        defaults[option.name] = ",".join(map(str, value)) if listed else value
+        defaults[option.name] = join_names(value) if listed else value
     ctx.default_map = defaults
 
 

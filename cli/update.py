@@ -44,6 +44,7 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     stanhop forecast runs/sales
     """
     from stanhop_app.data.frequency import known_frequency
+    from stanhop_app.data.reading import deferred
     from stanhop_app.files import to_json
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.runs.updating import update_run
@@ -51,9 +52,12 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     fitted = STanHopForecaster.load(run).fitted_
     reading, hints = as_trained(fitted.source, options)
     reading["frequency"] = reading["frequency"] or known_frequency(fitted.frequency)
-    table = read_data(data, reading, hints, reader_of(fitted))
+    missing = reading["missing"]
+    table = read_data(data, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted))
     started = time.perf_counter()
-    forecaster, came = update_run(run, table, steps=steps, progress=False if quiet else None)
+    forecaster, came = update_run(
+        run, table, steps=steps, missing=missing, progress=False if quiet else None
+    )
     seconds = time.perf_counter() - started
     told = {
         "run": str(run),
@@ -70,8 +74,8 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     if as_json:
         click.echo(to_json(told, indent=2))
         return
-    series = f", {len(came.series):,} new series" if came.series else ""
+    fresh = f", {len(came.series):,} new series of {came.fresh:,} rows" if came.series else ""
     echo(
-        f"{came.rows:,} new rows{series}; by a model {forecaster.seen_} ({seconds:.1f} s)\n"
+        f"{came.rows:,} new rows{fresh}; by a model {forecaster.seen_} ({seconds:.1f} s)\n"
         f"Next: stanhop forecast {run}"
     )

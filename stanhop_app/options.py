@@ -17,6 +17,8 @@ Examples:
     'Whether the fan runs.'
 """
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import NoneType, UnionType
@@ -216,6 +218,35 @@ def _number(value: float) -> str:
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers of numpy, which searches over parameters draw, as those of Python."""
     return {k: v.item() if hasattr(v, "item") else v for k, v in options.items()}
+
+
+def split_names(text: str) -> list[str]:
+    """Names as an option lists them: comma separated, in double quotes where a comma belongs to one.
+
+    Raises:
+        OptionError: if quotes do not close.
+
+    Examples:
+        >>> split_names('OT, "Oil, crude"')
+        ['OT', 'Oil, crude']
+    """
+    try:
+        (names,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        raise OptionError(f"{text!r} is not a list of names such as a,b.") from None
+    return [name.strip() for name in names]
+
+
+def join_names(names: Iterable[Any]) -> str:
+    """What `split_names` makes the names from.
+
+    Examples:
+        >>> join_names(["OT", "Oil, crude"])
+        'OT,"Oil, crude"'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(list(map(str, names)))
+    return line.getvalue()
 
 
 def checked(

@@ -15,9 +15,10 @@ from stanhop_app.ui.fields import widget
 from stanhop_app.command_line import flags
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.data.series import SeriesTable
+from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.models.config import STanHopConfig, default_clip
-from stanhop_app.options import defaults_of
+from stanhop_app.options import defaults_of, split_names
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.folder import check_folder, read_config
@@ -115,8 +116,12 @@ def _upload() -> tuple[bytes | None, dict[str, Any]]:
     defaults = defaults_of(ReadingConfig)
     reading = {name: value for name, value in reading.items() if value != defaults[name]}
     given = dict(reading)
-    for name in set(given) & {"columns", *COVARIATES}:
-        given[name] = [column.strip() for column in given[name].split(",")]
+    try:
+        listed = {n: split_names(given[n]) for n in set(given) & {"columns", *COVARIATES}}
+    except OptionError as error:
+        st.error(str(error))
+        return None, reading
+    given |= listed
     content = parts.upload_content("A table (CSV, Parquet or Excel)")
     if content is None:
         return None, reading

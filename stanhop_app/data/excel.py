@@ -91,8 +91,8 @@ def _rows(sheet: Any) -> list[list[str]]:
     """Cells as text; rows without any are left out, and so are columns at the end."""
     sheet.reset_dimensions()  # what a file says of its size is not believed: rows end where they end
     rows, cells = [], 0
-    for values in sheet.iter_rows(values_only=True):
-        row = [_text(value) for value in values]
+    for values in sheet.iter_rows():
+        row = [_text(cell.value, getattr(cell, "number_format", None)) for cell in values]
         while row and not row[-1]:
             row.pop()
         if row:
@@ -106,10 +106,12 @@ def _rows(sheet: Any) -> list[list[str]]:
     return [row + [""] * (width - len(row)) for row in rows]
 
 
-def _text(value: Any) -> str:
-    """A cell as CSV would hold it."""
+def _text(value: Any, shown: str | None = None) -> str:
+    """A cell as CSV would hold it; one that is shown in percent, as 5%, is 0.05 in the file."""
     if value is None:
         return ""
+    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in str(shown):
+        return f"{value * 100:.15g}%"
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:

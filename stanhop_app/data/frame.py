@@ -158,6 +158,8 @@ def taken(
         table, mark, remarks = numbers_of_text(table, times, name, config, hints or {})
         proved |= {} if mark is None else {"decimal": mark}
         notes += remarks
+    words = [c for c in (hints or {}).get("words", ()) if c in table and table[c].isna().all()]
+    table = table.assign(**dict.fromkeys(words, ""))  # empty words, not numbers that are missing
     return Arranged(
         frame=table,
         name=name,

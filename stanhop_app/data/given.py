@@ -1,7 +1,7 @@
 """What users give as X becomes a table: to be fitted, or as a history for what was fitted."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,15 @@ from stanhop_app.data.covariates import Roles, firsts
 from stanhop_app.data.frame import Arranged, taken, to_frame
 from stanhop_app.data.frequency import future_index, known_frequency
 from stanhop_app.data.long import names
-from stanhop_app.data.match import match_columns, match_frequency, match_series, match_zone
+from stanhop_app.data.match import (
+    match_columns,
+    match_frequency,
+    match_names,
+    match_series,
+    match_zone,
+)
 from stanhop_app.data.native import is_table
+from stanhop_app.data.reading import deferred
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.errors import DataError, OptionError, TableWarning
 
@@ -58,6 +65,8 @@ class Trained:
     """The rows that it keeps."""
     id_name: str | None
     """Column of ids of many series; empty: a wide table with covariates; None: one without."""
+    ids: Sequence[str]
+    """Names of the series."""
     hints: Mapping[str, Any]
     """What its table proved (`stanhop_app.data.frame.to_frame`)."""
 
@@ -101,11 +110,14 @@ class Trained:
     def later(self, X: Any, options: Mapping[str, Any]) -> SeriesTable:
         """As `series`, of rows so few that they tell no frequency."""
         frequency = options.get("frequency") or known_frequency(self.frequency)
-        return self.series(X, {**options, "frequency": frequency})
+        missing = deferred(options["missing"])
+        return self.series(X, {**options, "frequency": frequency, "missing": missing})
 
     def matched(self, table: Any) -> SeriesTable:
         """Many series with their columns in the trained order (`match_series`)."""
-        return match_series(table, self.id_name, self.columns, self.frequency, self.context)
+        matched = match_series(table, self.id_name, self.columns, self.frequency, self.context)
+        match_names(matched.ids, self.ids)
+        return matched
 
 
 def with_future(
@@ -140,6 +152,12 @@ def with_future(
     match_zone(pd.DataFrame(index=opened.times), history.frame)
     told = future_of(opened, history.covariates.roles, history.id_name)
     known, parts = history.covariates, []
+    strange = [name for name in told if name not in history.ids]
+    if strange:
+        raise DataError(
+            f"future: there is no series {strange[0]!r} to forecast, only {', '.join(history.ids[:5])}"
+            f"{' and more' if len(history.ids) > 5 else ''}; leave its rows out."
+        )
     for name, (first, _), (a, b) in zip(history.ids, known.spans(), history.spans(), strict=True):
         own, rows = known.frame.iloc[first : first + b - a], told.get(name)
         if rows is None:
@@ -199,6 +217,10 @@ def future_of(opened: Arranged, roles: Roles, id_name: str) -> dict[str, pd.Data
     parts = {}
     for series, part in frame.groupby(ids, sort=False):
         part = part.sort_index()
+        if part.index.has_duplicates:
+            twice = part.index[part.index.duplicated()][0]
+            which = f"series {series!r} has" if id_name else "there are"
+            raise DataError(f"{name}: {which} two rows of {twice}; leave one.")
         holes = part.isna().any()
         if holes.any():
             column = str(holes.idxmax())

@@ -10,8 +10,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from stanhop_app.data.covariates import Covariates, firsts
+from stanhop_app.data.covariates import Covariates, firsts, part_in_two
 from stanhop_app.data.frequency import future_index, is_weekly
+from stanhop_app.data.holes import fill
+from stanhop_app.data.reading import Filling, filling
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
 
@@ -25,6 +27,8 @@ class Joined:
     """New rows of series that were there."""
     series: tuple[str, ...]
     """Names of new series."""
+    fresh: int
+    """Their rows."""
     revised: int
     """Values that were known and are others now; the new ones are taken."""
 
@@ -44,17 +48,20 @@ class _Part:
         return len(self.stamps)
 
 
-def joined(kept: SeriesTable, new: SeriesTable) -> Joined:
+def joined(kept: SeriesTable, new: SeriesTable, missing: str = "error") -> Joined:
     """The rows of each series and those that came since; new series come last.
 
     Args:
         kept: the rows so far.
         new: those that came since, or all of them: what is in both is taken from here. Columns, covariates
             and frequency are the same.
+        missing: what is done about rows that are missing between the two, and about holes.
 
     Raises:
-        DataError: if rows are missing between the two, or nothing is new.
+        DataError: if rows are missing between the two and are not to be filled, or nothing is new.
     """
+    rules = filling(missing)
+    _check_static(kept, new)
     unit, old = pd.DatetimeIndex(kept.frame.index).unit, _parts(kept)
     came = _parts(new, unit)
     parts, added, revised = [], 0, 0
@@ -62,17 +69,24 @@ def joined(kept: SeriesTable, new: SeriesTable) -> Joined:
         if name not in came:
             parts.append(part)
             continue
-        whole, more, changed = _onto(part, came[name], _after(kept, part), name, unit)
-        parts.append(whole)
+        now = _with_gap(kept, part, came[name], name) if rules.allows_rows else came[name]
+        whole, more, changed = _onto(part, now, _after(kept, part), name, unit)
+        parts.append(_filled(kept, whole, name, rules))
         added, revised = added + more, revised + changed
     fresh = tuple(name for name in new.ids if name not in old)
-    parts += [came[name] for name in fresh]
+    parts += [_filled(kept, came[name], name, rules) for name in fresh]
     if not (added or fresh or revised):
         raise DataError(
             f"there are no new rows: those that are kept end at {kept.frame.index.max()}; bring later ones."
         )
     table = _table(kept, new, parts, (*kept.ids, *fresh))
-    return Joined(table=table, rows=added, series=fresh, revised=revised)
+    return Joined(
+        table=table,
+        rows=added,
+        series=fresh,
+        fresh=sum(map(len, parts[len(old) :])),
+        revised=revised,
+    )
 
 
 def _parts(table: SeriesTable, unit: str | None = None) -> dict[str, _Part]:
@@ -92,6 +106,59 @@ def _after(table: SeriesTable, part: _Part) -> int:
     """The stamp after the last one of a series."""
     unit = pd.DatetimeIndex(table.frame.index).unit
     return int(_following(table, part.stamps[-1:], 1).as_unit(unit).asi8[0])
+
+
+def _with_gap(table: SeriesTable, old: _Part, new: _Part, name: str) -> _Part:
+    """New rows of a series behind as many of nothing as are missing between them and the old ones."""
+    first, last = int(new.stamps[0]), int(old.stamps[-1])
+    if first <= _after(table, old):
+        return new
+    unit, count = pd.DatetimeIndex(table.frame.index).unit, 1
+    between = old.stamps[-1:]
+    while between[-1] < first and count < 2 * len(old):
+        count *= 2
+        between = _following(table, old.stamps[-1:], count).as_unit(unit).asi8
+    between = between[between < first]
+    if len(between) > len(old):
+        raise DataError(
+            f"{f'series {name!r}: ' if name else ''}more rows are missing between "
+            f"{pd.Timestamp(last, unit=unit)} and {pd.Timestamp(first, unit=unit)} than are kept before; "
+            "bring them."
+        )
+    gap = len(between)
+    beside = np.full((gap, new.beside.shape[1]), np.nan)
+    known = old.beside[len(old) : len(old) + gap]  # of the future, until now
+    beside[: len(known)] = known
+    return _Part(
+        stamps=np.concatenate([between, new.stamps]),
+        values=np.pad(new.values, ((gap, 0), (0, 0)), constant_values=np.nan),
+        beside=np.concatenate([beside, new.beside]),
+    )
+
+
+def _filled(table: SeriesTable, part: _Part, name: str, rules: Filling) -> _Part:
+    """A series without the holes that rules fill, as a table is read (`data.spans.regular_parts`)."""
+    known = table.covariates
+    past = [] if known is None else [known.frame.columns.get_loc(c) for c in known.roles.past]
+    beside = part.beside.copy()
+    beside[len(part) :, past] = 0.0  # of the future, which nobody knows
+    if not (np.isnan(part.values).any() or np.isnan(beside).any()):
+        return part
+    called = f"series {name!r}" if name else "the new rows"
+    values = pd.DataFrame(
+        part.values, columns=table.frame.columns, index=_stamped(table, part.stamps)
+    )
+    if known is None:
+        return replace(part, values=fill(values, called, rules).to_numpy(dtype=np.float64))
+    rows = pd.DataFrame(
+        part.beside, columns=known.frame.columns, index=_stamps_beside(table, [part])
+    )
+    parted = part_in_two(values.reindex(rows.index).join(rows), known.roles, called, rules)
+    return _Part(
+        stamps=part.stamps[: len(parted.values)],
+        values=parted.values.to_numpy(dtype=np.float64),
+        beside=parted.along.to_numpy(dtype=np.float64),
+    )
 
 
 def _onto(old: _Part, new: _Part, after: int, name: str, unit: str) -> tuple[_Part, int, int]:
@@ -154,6 +221,21 @@ def _table(
         ids=ids,
         covariates=known,
     )
+
+
+def _check_static(kept: SeriesTable, new: SeriesTable) -> None:
+    """Refuse a covariate that does not change with time and is another now."""
+    if kept.covariates is None or new.covariates is None:
+        return
+    was = kept.covariates.static.set_axis(list(kept.ids))
+    is_ = new.covariates.static.set_axis(list(new.ids))
+    both = [name for name in new.ids if name in set(kept.ids)]
+    for column in was.columns:
+        for name in [n for n in both if was.at[n, column] != is_.at[n, column]][:1]:
+            raise DataError(
+                f"static covariate {column!r} of series {name!r} is not what it was at the training; mend "
+                "it, or train again."
+            )
 
 
 def _stamps_beside(table: SeriesTable, parts: Sequence[_Part]) -> pd.DatetimeIndex:

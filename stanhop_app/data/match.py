@@ -1,5 +1,6 @@
 """Whether a table is one that a trained model can read. Nothing here needs torch."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -113,3 +114,19 @@ def match_series(
         )
     match_zone(table.frame, context)
     return replace(table, frame=match_columns(table.frame, columns))
+
+
+def match_names(given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a new name that is a trained one without its leading zeros, as spreadsheets write it.
+
+    Raises:
+        DataError: naming both.
+    """
+    trained = set(known)
+    short = {name.lstrip("0") or "0": name for name in trained if name.isdigit() and name[0] == "0"}
+    for name in given:
+        if name in short and name not in trained:
+            raise DataError(
+                f"there is no series {name!r}, but there is {short[name]!r}: leading zeros of the names were "
+                "lost; write the ids as text."
+            )

@@ -4,11 +4,11 @@ What was fitted on some rows is judged on others, and a mistyped value shows the
 is judged by nobody: it must not hang on one value.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stanhop_app.data.panel import Panel
-from stanhop_app.models.holes import between
 
 FARTHER = 5.0
 """How many times as far from the mean of the training rows as all of them a value must lie."""
@@ -29,11 +29,15 @@ def without_outlying(panel: Panel) -> tuple[Panel, str]:
         return panel, ""
     scaled = panel.scaled.clone()
     for first, last in panel.spans:
-        rows, spots = scaled[first:last], far[first:last]
-        if spots.any():
-            lines = between(rows.masked_fill(spots, torch.nan)[None])[0]
-            scaled[first:last] = torch.where(spots, lines, rows)
+        for column in far[first:last].any(0).nonzero().flatten().tolist():
+            _draw_lines(scaled[first:last, column].numpy(), far[first:last, column].numpy())
     return panel.with_scaled(scaled), _sentence(panel, far)
+
+
+def _draw_lines(values: np.ndarray, far: np.ndarray) -> None:
+    """Replace some values by lines between the known ones around them; 0 where there are none."""
+    steps, known = np.arange(len(values)), ~far & ~np.isnan(values)
+    values[far] = np.interp(steps[far], steps[known], values[known]) if known.any() else 0.0
 
 
 def _largest(panel: Panel) -> Tensor:

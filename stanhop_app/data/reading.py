@@ -48,7 +48,7 @@ class ReadingConfig:
     joint: bool | None = option(
         None,
         "Whether the series of a long table are variates of one series, or one network forecasts each by "
-        "itself. Default: joint if all have the same time stamps.",
+        "itself, as always with covariates. Default: joint if all have the same time stamps.",
         flags=("--joint", "--each"),
     )
     frequency: str | None = option(
@@ -167,6 +167,19 @@ def masks(missing: str) -> bool:
     """Whether an option such as ``ffill,price=mask`` leaves holes in a table."""
     rules = filling(missing)
     return rules.rule == "mask" or "mask" in rules.by_column.values()
+
+
+def deferred(missing: str) -> str:
+    """The same rules, but that holes which the rows before would fill stay holes for now (mask).
+
+    Examples:
+        >>> deferred("ffill,sales=zero")
+        'mask,sales=zero'
+    """
+    rules = filling(missing)
+    later = {"interpolate": "mask", "ffill": "mask"}
+    named = [f"{column}={later.get(rule, rule)}" for column, rule in rules.by_column.items()]
+    return ",".join([later.get(rules.rule, rules.rule), *named])
 
 
 def reading_of(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -76,7 +76,7 @@ class Fitted:
         if self.final is None:
             return f"that was trained on the first {self.borders.train:,} of {self.num_rows:,} rows"
         part = "whose linear part was" if self.final.kind == "linear" else "that was"
-        return f"{part} fitted on all {self.final.rows:,} rows, until {self.context.index[-1]}"
+        return f"{part} fitted on all {self.final.rows:,} rows, until {self.context.index.max()}"
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -385,8 +385,8 @@ class STanHopForecaster(BaseEstimator):
     def update(self, X: Any, *, steps: int = 0) -> Self:
         """Take in rows that came since: what forecasts the real future is fitted again on all rows.
 
-        The linear part and the effects of covariates are fitted again in closed form, with the choices that
-        validation made at the fit. Scores stay those of the fit. New series are taken in too.
+        Linear part and effects of covariates are fitted again in closed form, with the choices of the fit.
+        Scores stay; new series are taken in; gaps before the new rows are filled as ``missing`` says.
 
         Args:
             X: the rows that came since, or the whole table; its values count.
@@ -397,7 +397,8 @@ class STanHopForecaster(BaseEstimator):
         """
         check_is_fitted(self)
         new, training = self._trained().later(X, self._reading()), self.training_config()
-        self.fitted_, _ = updated(self.fitted_, new, training, steps=steps, progress=self.progress)
+        how = {"steps": steps, "missing": self.missing, "progress": self.progress}
+        self.fitted_, _ = updated(self.fitted_, new, training, **how)
         tell(self.fitted_.notes)
         return self
 
@@ -449,8 +450,7 @@ class STanHopForecaster(BaseEstimator):
         kept = {k: v for k, v in self.get_params(deep=False).items() if k != "progress"}
         for name in ("future_covariates", "past_covariates", "static_covariates"):
             kept[name] = None if kept[name] is None else list(kept[name])
-        for name in ("network", "training"):
-            kept[name] = dict(kept[name] or {}) or None
+        kept |= {name: dict(kept[name] or {}) or None for name in ("network", "training")}
         return kept
 
     @classmethod
@@ -484,13 +484,13 @@ class STanHopForecaster(BaseEstimator):
 
     def _trained(self) -> Trained:
         """What the fit says of the tables that go with it."""
-        fitted = self.fitted_
-        beside = None if fitted.known is None else ""
+        fitted, beside = self.fitted_, None if self.fitted_.known is None else ""
         return Trained(
             columns=self.columns_,
             frequency=fitted.frequency,
             context=fitted.context,
             id_name=beside if fitted.series is None else fitted.series.id_name,
+            ids=() if fitted.series is None else fitted.series.ids,
             hints=self._hints(),
         )
 

@@ -28,6 +28,7 @@ def updated(
     training: TrainingConfig,
     *,
     steps: int,
+    missing: str = "error",
     progress: bool | None = None,
 ) -> tuple[Fitted, Joined]:
     """The record of a table that went on, and what is new in it.
@@ -39,12 +40,13 @@ def updated(
         new: rows that came since, or all of them; columns in order.
         training: how the deep part was trained.
         steps: optimiser steps that it goes on.
+        missing: what is done about rows that are missing before the new ones, and about their holes.
         progress: whether to draw a bar; None: on a terminal.
 
     Raises:
-        DataError: if rows are missing before the new ones, or nothing is new.
+        DataError: if rows are missing that no rule fills, or nothing is new.
     """
-    came = joined(fitted.kept_rows(), fitted.coded(new))
+    came = joined(fitted.kept_rows(), fitted.coded(new), missing)
     if len(came.table.frame) < fitted.num_rows + came.rows:
         raise DataError(
             f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; update with the whole "

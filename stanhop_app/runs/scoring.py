@@ -204,7 +204,7 @@ def _whole_series(panel: Panel, fitted: Fitted) -> Windows:
     windows = panel.whole(fitted.lookback, fitted.horizon)
     if len(windows) == 0:
         raise DataError(
-            f"too few rows: no series has the {fitted.horizon + 1} rows that scoring needs (horizon "
-            f"{fitted.horizon} and one before)."
+            f"too few rows: no series has {fitted.horizon + 1}, a horizon and one before it, and only rows "
+            f"of this table are read; bring those before too, {fitted.lookback} for a whole lookback."
         )
     return windows

@@ -18,7 +18,12 @@ BESIDE = (BASELINES, NOVELTY, OUTLIERS)
 
 
 def update_run(
-    folder: Path, table: Any, *, steps: int = 0, progress: bool | None = None
+    folder: Path,
+    table: Any,
+    *,
+    steps: int = 0,
+    missing: str = "error",
+    progress: bool | None = None,
 ) -> tuple[STanHopForecaster, Joined]:
     """Fit again on all rows what forecasts the real future, and replace it in the folder of a run.
 
@@ -28,6 +33,7 @@ def update_run(
         folder: of the run.
         table: regular frame or many series, of the rows that came since, or of all.
         steps: optimiser steps of the deep part (`STanHopForecaster.update`).
+        missing: what is done about rows that are missing before the new ones, and about their holes.
         progress: whether to draw a bar; None: on a terminal.
 
     Returns:
@@ -48,7 +54,9 @@ def update_run(
             table = SeriesTable.of_frame(table)
         training = forecaster.training_config()
         new = forecaster.matched(table)
-        forecaster.fitted_, came = updated(fitted, new, training, steps=steps, progress=progress)
+        forecaster.fitted_, came = updated(
+            fitted, new, training, steps=steps, missing=missing, progress=progress
+        )
         files = {name: fitted.source.get(f"{Path(name).stem}_sha256") for name in BESIDE}
         beside = {name: str(digest) for name, digest in files.items() if digest is not None}
         write(forecaster.fitted_, forecaster.kept_params(), folder, beside=beside)

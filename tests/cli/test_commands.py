@@ -58,7 +58,7 @@ def test_the_forecast_is_the_same_in_csv_json_parquet_and_python(stanhop, traine
     code, out, err = stanhop("forecast", trained)
     assert code == 0
     kept, model = err.splitlines()
-    assert kept == "from the rows kept at training, which end at 2013-04-11 18:00:00"
+    assert kept == "from the rows that the run keeps, which end at 2013-04-11 18:00:00"
     assert model.startswith(
         "by a model whose linear part was fitted on all 900 rows, until 2013-04"
     )

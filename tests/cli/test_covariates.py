@@ -43,6 +43,16 @@ def folder(tmp_path_factory):
     for name, words in (("one", WIDE), ("shops", long)):
         command = ["train", str(folder / f"{name}.csv"), *WORDS, *KNOWN, *words]
         assert run([*command, "-o", str(folder / f"run-{name}")]) == 0
+    ahead = table[table["sold"].isna()].drop(columns=["sold", "rain", "kind"])
+    first = ahead[ahead["shop"] == "00"]
+    beside = table.drop(columns="rain")
+    for name, rows in (
+        ("strange", ahead.replace({"shop": {"01": "77"}})),
+        ("twice", pd.concat([ahead, first[:1]])),
+        ("short", beside.assign(shop=beside["shop"].astype(int))),
+        ("moved", beside.replace({"kind": {"market": "kiosk"}})),
+    ):
+        rows.to_csv(folder / f"{name}.csv", index=False)
     return folder
 
 
@@ -99,6 +109,26 @@ def test_two_futures_are_two_forecasts(stanhop, folder, tmp_path):
             "series '00': covariate 'price' is known for 7",
         ),
         (["forecast", "{run-one}", "--future", "{one}", "--ids", "a"], "is a run of one table"),
+        (["forecast", "{run-shops}", "--horizon", "9"], "or leave the series out (ids, --ids)"),
+        (
+            ["forecast", "{run-shops}", "--future", "{strange}"],
+            "there is no series '77' to forecast",
+        ),
+        (
+            ["forecast", "{run-shops}", "--future", "{twice}"],
+            "series '00' has two rows of 2024-10-27",
+        ),
+        (["forecast", "{run-shops}", "{short}"], "there is no series '0', but there is '00'"),
+        (["update", "{run-shops}", "{short}"], "there is no series '0', but there is '00'"),
+        (
+            ["update", "{run-shops}", "{moved}"],
+            "static covariate 'kind' of series '00' is not what",
+        ),
+        (
+            ["benchmark", "{one}", *KNOWN, "--output", "{tmp}/b.json"],
+            "a benchmark is of a wide table without covariates",
+        ),
+        (["train", "{one}", "--future-covariates", '"price'], "is not a list of names such as a,b"),
         (["export", "{run-one}", "-o", "{tmp}"], "is a run with covariates; stanhop export"),
         (
             ["outliers", "{run-one}", "{one}"],
@@ -113,7 +143,7 @@ def test_two_futures_are_two_forecasts(stanhop, folder, tmp_path):
 def test_what_cannot_be_is_one_line(stanhop, folder, tmp_path, arguments, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     places = {name: folder / name for name in ("run-one", "run-shops")}
-    places |= {name: folder / f"{name}.csv" for name in ("one", "shops")}
+    places |= {file.stem: file for file in folder.glob("*.csv")}
     places["tmp"] = tmp_path / "made"
     words = [str(word).format(**places) if "{" in str(word) else word for word in arguments]
     code, out, err = stanhop(*words)

@@ -28,6 +28,28 @@ def folder(tmp_path, stanhop):
     return tmp_path
 
 
+def test_a_gap_is_filled_as_the_training_said(stanhop, folder):
+    """Four days are missing, and the first new one holds nothing."""
+    late = folder / "late.csv"
+    late.write_text(late.read_text().replace(late.read_text().splitlines()[1], "2024-07-14,"))
+    code, _, err = stanhop("update", folder / "run", late)
+    assert code == 3
+    assert "missing values" in err
+    kept = [folder / "kept", folder / "late.csv"]
+    code, _, err = stanhop("train", folder / "old.csv", *WORDS, "--missing", "ffill", "-o", kept[0])
+    assert code == 0, err
+    code, _, err = stanhop("update", *kept)
+    assert code == 0, err
+    assert "10 new rows" in err
+    code, _, err = stanhop(
+        "train", folder / "old.csv", *WORDS, "--missing", "interpolate", "-o", kept[0], "--force"
+    )
+    assert code == 0, err
+    code, out, err = stanhop("update", *kept, "--json")
+    assert code == 0, err
+    assert json.loads(out)["rows"] == 200
+
+
 def test_a_day_and_then_the_whole_table_are_taken_in(stanhop, folder):
     run = folder / "run"
     code, _, scores = stanhop("evaluate", run, folder / "old.csv", "--json")

@@ -122,3 +122,14 @@ def test_what_a_file_says_of_its_size_is_not_believed():
 def test_numbers_of_a_sheet_are_numbers_whatever_the_mark_of_csv_files():
     frame = read(book(a=days((1.125,), (2.5,), (3.75,))), decimal=",")
     assert frame["x0"].tolist() == [1.125, 2.5, 3.75]
+
+
+def test_percent_is_read_as_it_is_shown():
+    made = openpyxl.load_workbook(
+        io.BytesIO(book(a=days((0.05, 1), (0.125, 2), (-0.3, 3), (1, 4))))
+    )
+    for row in made["a"].iter_rows(min_row=2, min_col=2, max_col=2):
+        row[0].number_format = "0.0%"
+    content = io.BytesIO()
+    made.save(content)
+    assert read(content.getvalue())["x0"].tolist() == [5, 12.5, -30, 100]

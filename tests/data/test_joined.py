@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stanhop_app.data.frame import to_frame
 from stanhop_app.data.joined import joined
+from stanhop_app.data.reading import deferred
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.errors import DataError
 
@@ -115,3 +116,36 @@ def test_covariates_go_on_with_the_rows_and_their_future():
     made = joined(until(20, 24), until(23, 28, first=19))
     pd.testing.assert_frame_equal(made.table.frame, until(23, 28).frame)
     np.testing.assert_array_equal(made.table.covariates.frame["price"], price[:28])
+
+
+@pytest.mark.parametrize("rule", ["interpolate", "ffill", "zero", "mask"])
+def test_a_gap_and_holes_are_filled_as_if_all_had_been_read_at_once(rule):
+    """Rows 17 to 19 are missing, the first new row holds nothing of one column, a later one neither."""
+    table = pd.DataFrame(whole())
+    holed = table.drop(table.index[17:20])
+    holed.loc[table.index[20], "a"] = holed.loc[table.index[24], "b"] = np.nan
+    new = SeriesTable.of_frame(to_frame(holed[17:], missing=deferred(rule), frequency="D"))
+    made = joined(as_one(whole()[:17]), new, rule)
+    expected = to_frame(holed, missing=rule)
+    pd.testing.assert_frame_equal(made.table.frame, expected)
+
+
+def test_covariates_of_a_gap_are_what_was_known_of_it():
+    index = pd.date_range("2024-01-01", periods=20, freq="D", name="day")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"y": rng.normal(size=20), "x": rng.normal(size=20)}, index=index)
+    known = table.copy()
+    known.loc[index[15] :, "y"] = np.nan
+    options = {"future_covariates": ["x"], "missing": "interpolate"}
+    new = take_any(table[17:], **{**options, "missing": deferred("interpolate")}, frequency="D")
+    made = joined(take_any(known, **options), new, "interpolate").table
+    np.testing.assert_array_equal(made.covariates.frame["x"], table["x"])
+    assert made.frame["y"].notna().all()
+    with pytest.raises(DataError, match="rows between them are missing"):
+        joined(take_any(known, **options), new)
+
+
+def test_a_gap_longer_than_what_is_kept_is_refused():
+    table = whole()
+    with pytest.raises(DataError, match=r"more rows are missing between .* than are kept before"):
+        joined(as_one(table[:5]), as_one(table[20:]), "ffill")

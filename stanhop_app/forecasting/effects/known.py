@@ -130,10 +130,11 @@ class Ahead:
             if there < self.horizon:
                 stamps = self._stamps(number, self.horizon)
                 name = self.history.ids[number]
+                others = ", or leave the series out (ids, --ids)" if name else ""
                 raise DataError(
                     f"{f'series {name!r}: ' if name else ''}covariate {future[0]!r} is known for "
                     f"{there} of {self.horizon} steps, not from {stamps[there]} on; bring rows after the "
-                    "last value (or future=, --future), or forecast fewer steps."
+                    f"last value (or future=, --future){others}, or forecast fewer steps."
                 )
 
     @cached_property
