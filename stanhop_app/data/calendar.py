@@ -1,5 +1,6 @@
 """What a time stamp says by itself: where it lies in its day, its week and its year, as smooth cycles."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -47,6 +48,23 @@ def positions(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:
         return np.asarray((local.day_of_week + day) / 7, dtype=np.float64)
     length = np.where(local.is_leap_year, 366.0, 365.0)
     return np.asarray((local.day_of_year - 1 + day) / length, dtype=np.float64)
+
+
+def clock(index: pd.Index, frequency: str | None) -> np.ndarray:
+    """When every row is: seconds since 1970, and where it lies in its shortest cycle, in [0, 1).
+
+    The cycle is that of a day for rows of hours, of a week for days, of a year for months; 0 where rows are
+    longer, or are of a calendar of a week. Rows without time stamps are counted, as seconds.
+
+    Returns:
+        (N, 2) float64.
+    """
+    if not isinstance(index, pd.DatetimeIndex):
+        return np.stack([np.asarray(index, dtype=np.float64), np.zeros(len(index))], axis=1)
+    seconds = index.as_unit("ns").asi8 / 1e9
+    known = cycles(frequency, math.inf)
+    where = positions(index, known[0]) if known else np.zeros(len(index))
+    return np.stack([seconds, where], axis=1)
 
 
 def waves(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from stanhop_app.data.calendar import clock
 from stanhop_app.data.covariates import Covariates
 from stanhop_app.data.cutting import (
     check_windows,
@@ -188,9 +189,14 @@ class Panel(Rows):
     def _along(self, along: Along) -> "Panel":
         """The same table with this beside it; what was computed from the table stays."""
         panel = replace(self, along=along)
-        kept = ("values", "scaled", "fingerprint")
+        kept = ("values", "scaled", "fingerprint", "clock")
         panel.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return panel
+
+    @cached_property
+    def clock(self) -> Tensor:
+        """When every row is, (N, 2) float64 (`stanhop_app.data.calendar.clock`)."""
+        return torch.from_numpy(clock(self.index, self.frequency))
 
     @property
     def nbytes(self) -> int:
@@ -247,7 +253,8 @@ class Panel(Rows):
         """
         if not self.is_many:
             three = split_windows(self.adjusted, self.borders, lookback, horizon, self.along)
-            return dict(zip(PARTS, three, strict=True))
+            clocked = (replace(windows, clock=self.clock) for windows in three)
+            return dict(zip(PARTS, clocked, strict=True))
         parts = self._of_series(self.splits, lookback, horizon)
         check_windows(parts, max(self.lengths), horizon, self.split)
         return parts
@@ -262,6 +269,7 @@ class Panel(Rows):
                 lookback=lookback,
                 horizon=horizon,
                 along=self.along,
+                clock=self.clock,
             )
         splits = [Split(train=rows, validation=rows, test=rows) for rows in self.lengths]
         return self._of_series(splits, lookback, horizon)["train"]
@@ -270,9 +278,10 @@ class Panel(Rows):
         self, splits: Sequence[Split], lookback: int, horizon: int
     ) -> dict[str, Windows]:
         used = self.used(horizon)
-        return dict(
-            series_windows(self.adjusted, self.spans, splits, lookback, horizon, used, self.along)
+        parts = series_windows(
+            self.adjusted, self.spans, splits, lookback, horizon, used, self.along
         )
+        return {part: replace(windows, clock=self.clock) for part, windows in parts.items()}
 
     def used(self, horizon: int) -> list[bool]:
         """Whether each of many series is fitted and scored (`used_series`); all are forecast."""

@@ -113,6 +113,8 @@ class Windows:
     horizon: int
     along: Along | None = None
     """What lies beside the values; None: nothing."""
+    clock: Tensor | None = None
+    """(N, 2) float64, when every row is (`stanhop_app.data.calendar.clock`); None: nobody knows."""
 
     @cached_property
     def holes(self) -> bool:
@@ -153,6 +155,10 @@ class Windows:
         if self.along is None or self.along.effect is None:
             return None
         return self.along.effect[self.rows(indices)[:, self.lookback :]]
+
+    def when(self, indices: Tensor) -> Tensor | None:
+        """When the first target of windows is, (B, 2) as of ``clock``; None: nobody knows."""
+        return None if self.clock is None else self.clock[self.rows(indices)[:, self.lookback]]
 
     def raw(self) -> Self:
         """The same windows of the values themselves, not less an effect."""

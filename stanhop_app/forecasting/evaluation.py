@@ -35,6 +35,8 @@ class Predictor:
 
     reads_beside: bool = False
     """Whether it takes what lies beside windows; one that does not is given `Windows.plain` ones."""
+    reads_clock: bool = False
+    """Whether it takes when the first target is, by the keyword ``when`` (`Windows.when`)."""
 
     def suited(self, windows: W) -> W:
         """Windows as it reads them: plain ones if it reads nothing beside them."""
@@ -43,9 +45,10 @@ class Predictor:
     def pairs(self, windows: Windows, batch: Tensor) -> tuple[Tensor, Tensor]:
         """What came and what is forecast, (B, L, C) each, of `suited` windows by number; scaled units."""
         x, truth = windows.gather(batch)
-        made = self.predict(
-            between(x) if windows.holes and not self.holes else x, **windows.beside(batch)
-        )
+        beside: dict[str, Tensor | None] = {**windows.beside(batch)}
+        if self.reads_clock:
+            beside["when"] = windows.when(batch)
+        made = self.predict(between(x) if windows.holes and not self.holes else x, **beside)
         effect = windows.effect(batch)
         return (truth, made) if effect is None else (truth + effect, made + effect)
 

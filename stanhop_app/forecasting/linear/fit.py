@@ -138,12 +138,21 @@ def fit_linear(train: Windows, validation: Windows) -> list[LinearFit]:
 
 def refit_linear(chosen: LinearFit, windows: Windows) -> LinearFit:
     """The same choices (lookback, pooling, penalty, share), fitted on other windows."""
+    return from_sums(chosen, sums_of(chosen, windows), windows.lookback)
+
+
+def sums_of(chosen: LinearFit, windows: Windows) -> dict[int, Moments]:
+    """The moments of some windows that a fit with these choices needs, by the steps that it reads."""
     shared = len(chosen.free.options) == 1
-    lookback = windows.lookback
-    sums = {
+    return {
         steps: whole_moments(replace(windows, lookback=steps), pooled=shared)
         for steps in {o.lookback for fit in (chosen.anchored, chosen.free) for o in fit.options}
     }
+
+
+def from_sums(chosen: LinearFit, sums: Mapping[int, Moments], lookback: int) -> LinearFit:
+    """The same choices, fitted on the windows behind some moments (`sums_of`)."""
+    shared = len(chosen.free.options) == 1
 
     def refit(fit: RidgeFit, anchored: bool) -> RidgeFit:
         weights = []

@@ -1,0 +1,206 @@
+"""Plug-and-Play: what was missed of windows like this one is added to a forecast, with no training.
+
+For a window x whose nearest stored windows i have the weights w_i, and of which a linear map missed e_i::
+
+    forecast'(x) = forecast(x) + s (1/2 sum_i w_i e_i + 1/2 sum_i v_ic e_ic)
+
+w_i are those over all variates together, v_ic those of each variate c alone; s is a strength per step and
+variate, found on validation (`choice`). The memory knows nothing of what made the forecast: any can be
+corrected by it. STanHop (arXiv 2312.17346) retrieves within the network; of its external memory no
+code was released, and reading the past's *errors* beside a trained forecaster is our own.
+
+Shape letters: B batch, T lookback, L horizon, C variates, K neighbours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stanhop_app.forecasting.external.retrieval import (
+    Rule,
+    chunks,
+    circle,
+    nearest,
+    squared_distances,
+    weights,
+)
+from stanhop_app.forecasting.external.store import Store, shapes
+from stanhop_app.models.holes import between
+
+MEASURED = 512
+"""Stored windows by which spread and typical distance are measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyKind:
+    """What of a window is compared."""
+
+    steps: int
+    """Latest steps."""
+    calendar: bool
+    """Whether the place of the first target in its cycle counts too."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """Stored windows that a query's correction is made of."""
+
+    numbers: Tensor
+    """(1 + C, B, K), nearest first: by all variates together, and by each."""
+    weights: Tensor
+    """(1 + C, B, K); what is missing to 1 went to a no-op."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Memory:
+    """A store with the way it is read."""
+
+    store: Store
+    kind: KeyKind
+    rule: Rule
+    strength: Tensor
+    """(L, C) float32."""
+    spread: Tensor
+    """(1 + C,) of the keys (`retrieval.squared_distances`)."""
+    typical: Tensor
+    """(1 + C,) squared distance of a stored window to the nearest one that shares no target with it."""
+    gain: float = 0.0
+    """Share of the squared error on validation that it took away, out of fold."""
+
+    @cached_property
+    def keys(self) -> Tensor:
+        """(M, S, C)."""
+        return self.store.shapes(self.kind.steps)
+
+    @torch.no_grad()
+    def correct(
+        self, forecast: Tensor, windows: Tensor, when: Tensor | None, *, frozen: bool = False
+    ) -> Tensor:
+        """A forecast (B, L, C) of windows (B, T, C) with what the memory adds; scaled units.
+
+        Args:
+            forecast: of any model. With nothing stored it is returned itself.
+            windows: scaled, less effects, as they were stored.
+            when: of the first targets (`Windows.when`); None: after all that is stored.
+            frozen: whether nothing behind the validation rows may be read.
+        """
+        if not len(self.store):
+            return forecast
+        return forecast + self.strength.to(forecast.dtype) * self.missed(
+            windows, when, frozen=frozen
+        )
+
+    @torch.no_grad()
+    def missed(self, windows: Tensor, when: Tensor | None, *, frozen: bool = False) -> Tensor:
+        """What was missed of windows like these, (B, L, C)."""
+        groups, parts = len(self.spread), []
+        for some in chunks(len(windows), len(self.store), groups):
+            found = self.find(windows[some], None if when is None else when[some], frozen=frozen)
+            parts.append(self.mean(found))
+        return torch.cat(parts)
+
+    def find(self, windows: Tensor, when: Tensor | None, *, frozen: bool = False) -> Found:
+        """The nearest stored windows whose last target came before the first of each of these."""
+        return self.weighed(*self.nearest(windows, when, frozen=frozen))
+
+    def weighed(self, distances: Tensor, numbers: Tensor) -> Found:
+        """Stored windows by their squared distances, with their weights."""
+        return Found(numbers=numbers, weights=weights(distances, self.rule, self.typical))
+
+    def nearest(
+        self, windows: Tensor, when: Tensor | None, *, frozen: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The same, as squared distances and numbers, (1 + C, B, K) each."""
+        queries = shapes(between(windows), self.kind.steps)
+        circles = None
+        if self.kind.calendar and when is not None:
+            circles = (circle(when), circle(self.store.when))
+        distances = squared_distances(queries, self.keys, circles, self.spread)
+        allowed = None
+        if when is not None:
+            allowed = self.store.ends[None] < when[:, :1]
+        if frozen:
+            early = ~self.store.late[None].expand(len(windows), -1)
+            allowed = early if allowed is None else allowed & early
+        return nearest(distances, allowed, self.rule.neighbours)
+
+    def mean(self, found: Found) -> Tensor:
+        """``1/2 sum w_i e_i + 1/2 sum v_ic e_ic``, (B, L, C); of one variate both are the same."""
+        missed = self.store.missed
+        together = _sum(found.weights[0], found.numbers[0], missed)
+        if missed.shape[2] == 1:
+            return together
+        each = torch.cat(
+            [
+                _sum(found.weights[1 + c], found.numbers[1 + c], missed[:, :, [c]])
+                for c in range(missed.shape[2])
+            ],
+            dim=2,
+        )
+        return (together + each) / 2
+
+    def with_windows(self, more: Store) -> "Memory":
+        """The memory with further windows, the oldest left out where it would be too large."""
+        return replace(self, store=self.store.joined(more).bounded())
+
+    def as_json(self) -> dict[str, Any]:
+        """What `restored` makes it from, beside its tensors; JSON values."""
+        return {**asdict(self.kind), **asdict(self.rule), "gain": self.gain}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of it."""
+        own = {name: getattr(self, name) for name in ("strength", "spread", "typical")}
+        return {**self.store.tensors(), **own}
+
+    @classmethod
+    def restored(
+        cls, known: Mapping[str, Any], tensors: Mapping[str, Tensor], horizon: int, variates: int
+    ) -> "Memory":
+        """A memory from `as_json` and `tensors`.
+
+        Raises:
+            ArtefactError: if they do not fit each other.
+        """
+        return cls(
+            store=Store.restored(tensors, horizon, variates),
+            kind=KeyKind(steps=known["steps"], calendar=known["calendar"]),
+            rule=Rule(**{n: known[n] for n in ("neighbours", "association", "sharpness")}),
+            strength=tensors["strength"].reshape(horizon, variates),
+            spread=tensors["spread"].reshape(1 + variates),
+            typical=tensors["typical"].reshape(1 + variates),
+            gain=known["gain"],
+        )
+
+
+def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
+    """Spread and typical squared distance of the keys of a store, (1 + C,) each."""
+    some = torch.linspace(0, len(store) - 1, min(MEASURED, len(store)), dtype=torch.float64)
+    numbers = some.round().long()
+    keys = store.shapes(kind.steps, numbers)
+    each = keys.var(0, correction=0).sum(0)
+    spread = torch.cat([each.sum()[None], each]).sqrt().clamp_min(1e-6)
+    circles = None
+    if kind.calendar:
+        circles = (circle(store.when[numbers]), circle(store.when[numbers]))
+    distances = squared_distances(keys, keys, circles, spread)
+    origins = store.origins[numbers]
+    near = (origins[:, None] - origins[None]).abs() < store.missed.shape[1]
+    distances = distances.masked_fill(near, torch.inf)
+    closest = distances.amin(2)
+    typical = torch.stack([_median(row[~row.isinf()]) for row in closest])
+    return spread, typical
+
+
+def _median(values: Tensor) -> Tensor:
+    return values.median() if len(values) else values.new_tensor(1.0)
+
+
+def _sum(weights_: Tensor, numbers: Tensor, missed: Tensor) -> Tensor:
+    """``sum_k w_bk e_k`` of stored windows by number: (B, K), (B, K), (M, L, c) -> (B, L, c)."""
+    flat = missed.flatten(1)
+    made = torch.stack([w @ flat[n] for w, n in zip(weights_, numbers, strict=True)])
+    return made.view(len(numbers), *missed.shape[1:])

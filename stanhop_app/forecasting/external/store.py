@@ -1,0 +1,117 @@
+"""The store: past windows and what was missed of each.
+
+Shape letters: N rows, C variates, M windows, L horizon, S steps of a key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from stanhop_app.data.windows import SeriesWindows, Windows
+from stanhop_app.errors import ArtefactError
+
+LARGEST = 2**26
+"""Bytes of what was missed that are kept at most: 100,000 windows of 24 steps and 7 variates."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Store:
+    """Windows of one or many series, by the row of their first target; nothing of a window is there twice."""
+
+    rows: Tensor
+    """(N, C) float32, scaled, less the effects of covariates: what windows are cut from."""
+    origins: Tensor
+    """(M,) row of the first target of each window, rising."""
+    begins: Tensor
+    """(M,) first row of the series that each is of."""
+    missed: Tensor
+    """(M, L, C) float32, what a linear map missed that was not fitted on the window."""
+    when: Tensor
+    """(M, 2) float64, of the first targets (`stanhop_app.data.calendar.clock`)."""
+    ends: Tensor
+    """(M,) float64, seconds of the last targets."""
+    late: Tensor
+    """(M,) whether a target lies behind the validation rows."""
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def shapes(self, steps: int, numbers: Tensor | None = None) -> Tensor:
+        """The last rows of windows less the very last one, (M, S, C); a short series goes on to the left."""
+        origins, begins = (
+            x if numbers is None else x[numbers] for x in (self.origins, self.begins)
+        )
+        rows = torch.maximum(origins[:, None] + torch.arange(-steps, 0), begins[:, None])
+        return shapes(self.rows[rows], steps)
+
+    def only(self, numbers: Tensor) -> "Store":
+        """Some of the windows, in rising order."""
+        kept = {f.name: getattr(self, f.name)[numbers] for f in fields(self) if f.name != "rows"}
+        return replace(self, **kept)
+
+    def joined(self, other: "Store") -> "Store":
+        """The windows of both, cut from the rows of the other, which begin with those of this one."""
+        names = (f.name for f in fields(self) if f.name != "rows")
+        both = {name: torch.cat([getattr(self, name), getattr(other, name)]) for name in names}
+        return replace(other, **both)
+
+    def bounded(self, most: int = LARGEST) -> "Store":
+        """At most so many bytes of what was missed: the newest windows."""
+        room = max(most // max(4 * self.missed[:1].numel(), 1), 1)
+        return self if len(self) <= room else self.only(torch.arange(len(self) - room, len(self)))
+
+    @classmethod
+    def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, late: bool) -> "Store":
+        """The store of some windows with a clock; those of which nobody knows all values are left out."""
+        assert windows.clock is not None
+        rows = windows.rows(numbers)
+        known = ~(missed.isnan().any(2).any(1) | windows.values[rows].isnan().any(2).any(1))
+        numbers, rows, missed = numbers[known], rows[known], missed[known]
+        begins = torch.zeros(len(numbers), dtype=torch.long)
+        if isinstance(windows, SeriesWindows):
+            begins = windows.begins[numbers]
+        return cls(
+            rows=windows.values,
+            origins=rows[:, windows.lookback],
+            begins=begins,
+            missed=missed,
+            when=windows.clock[rows[:, windows.lookback]],
+            ends=windows.clock[rows[:, -1], 0],
+            late=torch.full((len(numbers),), late),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `restored` makes it from."""
+        return {f.name: getattr(self, f.name).contiguous() for f in fields(self)}
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor], horizon: int, variates: int) -> "Store":
+        """A store from `tensors`.
+
+        Raises:
+            ArtefactError: if they do not fit each other.
+        """
+        store = cls(**{f.name: tensors[f.name] for f in fields(cls)})
+        count, rows = len(store), len(store.rows)
+        shapes_ = {
+            "rows": (rows, variates),
+            "missed": (count, horizon, variates),
+            "when": (count, 2),
+            **dict.fromkeys(("origins", "begins", "ends", "late"), (count,)),
+        }
+        wrong = [n for n, shape in shapes_.items() if tuple(getattr(store, n).shape) != shape]
+        places = count == 0 or bool(
+            (store.begins >= 0).all()
+            and (store.begins < store.origins).all()
+            and (store.origins < rows).all()
+        )
+        if wrong or not places:
+            raise ArtefactError(f"the memory's {(wrong or ['origins'])[0]} cannot be; damaged.")
+        return store
+
+
+def shapes(windows: Tensor, steps: int) -> Tensor:
+    """The last steps of windows (B, T, C) less the last value, (B, S, C)."""
+    return windows[:, -steps:] - windows[:, -1:]
