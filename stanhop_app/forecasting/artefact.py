@@ -29,6 +29,7 @@ from stanhop_app.forecasting.effects.keeping import (
     restored_known,
 )
 from stanhop_app.forecasting.effects.known import Known
+from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.final import Final
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
@@ -101,6 +102,8 @@ def write(
     if final is not None:
         tensors |= with_prefix("final", final.network.state_dict())
         tensors |= with_prefix("final_effects", effects_tensors(final.effects))
+    if fitted.memory is not None:
+        tensors |= with_prefix("memory", fitted.memory.tensors())
     if fitted.known is not None:
         tensors |= with_prefix("known", known_tensors(fitted.known))
     weights = save_hashed(folder / WEIGHTS, tensors, {"format": RUN})
@@ -133,6 +136,7 @@ def write(
             "steps": final.steps,
             "effects": effects_as_json(final.effects),
         },
+        "memory": None if fitted.memory is None else fitted.memory.as_json(),
         "known": None if fitted.known is None else known_as_json(fitted.known),
         "history": fitted.history,
         "metrics": fitted.metrics,
@@ -188,6 +192,10 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
             effects = restored_effects(effects, own, known.encoder, len(config["columns"]), series)
         weights = without_prefix("final", tensors)
         final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
+    memory = config.get("memory")
+    if memory is not None:
+        own, horizon = without_prefix("memory", tensors), network.config.horizon
+        memory = Memory.restored(memory, own, horizon, len(config["columns"]))
     _check_beside(network, known, final)
     source = config["source"] or {}
     book = None
@@ -216,6 +224,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         linear=config.get("linear"),
         known=known,
         final=final,
+        memory=memory,
         source=source,
         metrics=config["metrics"],
     )

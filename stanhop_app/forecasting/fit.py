@@ -10,19 +10,21 @@ import torch
 
 from stanhop_app.data.book import Book
 from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
 from stanhop_app.forecasting.effects.regression import Effects, fit_effects
+from stanhop_app.forecasting.external.choice import choose, fill
 from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_final
-from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.forecasting.linear.fit import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.layers.names import PARTS
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.training.config import FinalKind, TrainingConfig
+from stanhop_app.training.config import FinalKind, MemoryKind, TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
@@ -110,6 +112,7 @@ def fit(
     resume: bool = False,
     outlier_steps: int | None = None,
     final: FinalKind = "none",
+    memory: MemoryKind = "none",
     progress: bool | None = None,
 ) -> Fitted:
     """Train the deep part, fit the linear part in closed form, and combine them on validation.
@@ -121,6 +124,7 @@ def fit(
         outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
             validation windows; None: none.
         final: what is fitted again on all rows (`fit_final`).
+        memory: what corrects forecasts (`stanhop_app.forecasting.external`).
         progress: whether to draw a bar; None: on a terminal.
     """
     network, training = prepared.network, prepared.training
@@ -143,7 +147,7 @@ def fit(
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation, training.loss)
-    return Fitted(
+    found = Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),
         frequency=panel.frequency,
@@ -173,6 +177,13 @@ def fit(
         ),
         outliers=None if log is None else log.table(),
     )
+    if memory == "none" or linear is None:
+        return found
+    whole = found.predictors()[WHOLE]
+    later = panel.later(lookback, network.config.horizon)
+    store = fill(linear, learn.thinned(SUMMED), validation, later)
+    season = season_length(str(panel.frequency))
+    return replace(found, memory=choose(whole.pairs, store, validation, season))
 
 
 def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:

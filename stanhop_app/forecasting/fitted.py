@@ -3,7 +3,7 @@
 The estimator (`forecaster`) keeps such a record; the artefact writes and reads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,8 +20,13 @@ from stanhop_app.errors import DataError
 from stanhop_app.forecasting import rolling
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.effects.known import Ahead, Known
+from stanhop_app.forecasting.evaluation import Predictor
+from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.final import Final
 from stanhop_app.models.stanhop import STanHopNet
+
+WHOLE, ALONE, DEEP, LINEAR = "STanHop-Net", "without memory", "deep part", "linear part"
+"""Names under which the whole and its parts are scored."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +63,8 @@ class Fitted:
     """What is kept of covariates; None: there were none."""
     final: Final | None = None
     """What forecasts the real future, fitted on all rows; None: the scored network does."""
+    memory: Memory | None = None
+    """What corrects forecasts by what was missed of past windows like theirs; None: nothing does."""
     outliers: pd.DataFrame | None = None
     """A row a measured step and module, if that was asked for; it is not kept in the artefact."""
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -164,6 +171,7 @@ class Fitted:
             horizon=horizon,
             frequency=self.frequency,
             holes=self.network.config.holes,
+            timed=self.memory is not None,
         )
 
     def forecast_series(self, history: SeriesTable, horizon: int) -> pd.DataFrame:
@@ -175,6 +183,7 @@ class Fitted:
             lookback=self.lookback,
             horizon=horizon,
             holes=self.network.config.holes,
+            timed=self.memory is not None,
             ahead=self.ahead(history, horizon),
         )
 
@@ -227,5 +236,43 @@ class Fitted:
         """(B, T, C), and what lies beside by keyword, -> (B, L, C), scaled, by the final model."""
         # In memory of torch's own: how numpy's is aligned would change the last bit.
         known = {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in beside.items()}
-        forecast: np.ndarray = self.forecasting(torch.from_numpy(windows).clone(), **known).numpy()
+        whole = self.predictors(final=True)[WHOLE]
+        forecast: np.ndarray = whole.predict(torch.from_numpy(windows).clone(), **known).numpy()
         return forecast
+
+    def predictors(self, *, final: bool = False) -> dict[str, Predictor]:
+        """The whole and, where there are several, its parts, as scored side by side.
+
+        Args:
+            final: those of what forecasts the real future, which has seen all rows of the training's table.
+        """
+        network, memory = self.forecasting if final else self.network, self.memory
+        holes = network.config.holes
+        common: dict[str, Any] = {"lookback": self.lookback, "holes": holes, "reads_beside": True}
+        named: dict[str, Callable[..., torch.Tensor]] = {WHOLE: network}
+        if memory is not None:
+            named = {WHOLE: _corrected(network, memory, frozen=not final), ALONE: network}
+        if network.config.linear_skip:
+            named |= {DEEP: network.deep, LINEAR: _alone(network.linear)}
+        return {
+            name: Predictor(
+                predict=predict, reads_clock=memory is not None and name == WHOLE, **common
+            )
+            for name, predict in named.items()
+        }
+
+
+def _corrected(network: STanHopNet, memory: Memory, *, frozen: bool) -> Callable[..., torch.Tensor]:
+    """A network and the memory that corrects it, as a predictor that is told when its windows are."""
+
+    def predict(
+        x: torch.Tensor, when: torch.Tensor | None = None, **beside: torch.Tensor
+    ) -> torch.Tensor:
+        return memory.correct(network(x, **beside), x, when, frozen=frozen)
+
+    return predict
+
+
+def _alone(linear: torch.nn.Module) -> Callable[..., torch.Tensor]:
+    """The linear part as a predictor, which reads nothing beside windows."""
+    return lambda x, **_: linear(x)

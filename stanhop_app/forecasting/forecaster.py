@@ -1,13 +1,12 @@
 """`STanHopForecaster`: the scikit-learn estimator around STanHop-Net."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,16 +22,15 @@ from stanhop_app.forecasting import artefact
 from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import Predictor, score_all
 from stanhop_app.forecasting.fit import Prepared, fit, prepare
-from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.forecasting.update import updated
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.options import checked, plain
-from stanhop_app.training.config import FinalKind, Loss, TrainingConfig
+from stanhop_app.training.config import FinalKind, Loss, MemoryKind, TrainingConfig
 
 Table = pd.DataFrame | np.ndarray
 OF_THE_TABLE = {"num_variates", "future_features", "past_features", "static_features"}
-WHOLE, DEEP, LINEAR = "STanHop-Net", "deep part", "linear part"
 
 
 class STanHopForecaster(BaseEstimator):
@@ -58,6 +56,8 @@ class STanHopForecaster(BaseEstimator):
         holidays: country whose public holidays are covariates, such as "AT" or "US-NY".
         final: what ``predict`` uses fitted again on all rows, test rows too: "all", the "linear" part
             alone, or "none" (`stanhop_app.forecasting.final`). Scores are those of the split.
+        memory: "plug": an external memory corrects forecasts, where validation says that it is better
+            (`stanhop_app.forecasting.external`); "none".
         loss: "mse", "mae" or "huber", of the deep part.
         max_epochs: passes over the training windows.
         learning_rate: top of the one-cycle schedule.
@@ -113,6 +113,7 @@ class STanHopForecaster(BaseEstimator):
         calendar_features: bool = False,
         holidays: str | None = None,
         final: FinalKind = "linear",
+        memory: MemoryKind = "none",
         loss: Loss = "mse",
         max_epochs: int = 6,
         learning_rate: float = 3e-3,
@@ -139,6 +140,7 @@ class STanHopForecaster(BaseEstimator):
         self.calendar_features = calendar_features
         self.holidays = holidays
         self.final = final
+        self.memory = memory
         self.loss = loss
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -241,8 +243,15 @@ class STanHopForecaster(BaseEstimator):
     def prepare(self, X: Any) -> Prepared:
         """Raise whatever ``fit`` would raise before it trains; else return what it would train on."""
         training = self.training_config()
-        if self.final not in (kinds := get_args(FinalKind)):
-            raise OptionError(f"final must be one of {', '.join(kinds)}, got {self.final!r}.")
+        for name, kind in (("final", FinalKind), ("memory", MemoryKind)):
+            if (given := getattr(self, name)) not in get_args(kind):
+                raise OptionError(
+                    f"{name} must be one of {', '.join(get_args(kind))}, got {given!r}."
+                )
+        if self.memory != "none" and not self.linear_skip:
+            raise OptionError(
+                f"memory {self.memory!r} needs the linear part; leave linear_skip on."
+            )
         panel = (
             X
             if isinstance(X, Panel)
@@ -269,6 +278,7 @@ class STanHopForecaster(BaseEstimator):
                 resume=resume,
                 outlier_steps=outlier_steps,
                 final=self.final,
+                memory=self.memory,
                 progress=self.progress,
             ),
             named=named,
@@ -423,16 +433,7 @@ class STanHopForecaster(BaseEstimator):
             final: those of what forecasts the real future, which has seen all rows of the training's table.
         """
         check_is_fitted(self)
-        fitted = self.fitted_
-        network, lookback = fitted.forecasting if final else fitted.network, fitted.lookback
-        named: dict[str, Callable[..., torch.Tensor]] = {WHOLE: network}
-        if network.config.linear_skip:
-            named |= {DEEP: network.deep, LINEAR: _alone(network.linear)}
-        holes = network.config.holes
-        return {
-            n: Predictor(predict=p, lookback=lookback, holes=holes, reads_beside=True)
-            for n, p in named.items()
-        }
+        return self.fitted_.predictors(final=final)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the artefact: a folder with ``config.json`` and a file of tensors, no pickle.
@@ -493,8 +494,3 @@ class STanHopForecaster(BaseEstimator):
             ids=() if fitted.series is None else fitted.series.ids,
             hints=self._hints(),
         )
-
-
-def _alone(linear: torch.nn.Module) -> Callable[..., torch.Tensor]:
-    """The linear part as a predictor, which reads nothing beside windows."""
-    return lambda x, **_: linear(x)

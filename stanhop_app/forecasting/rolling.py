@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.calendar import clock
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.frequency import future_index, is_weekly
 from stanhop_app.data.scaler import Scaler
@@ -35,6 +36,7 @@ def forecast_after(
     horizon: int,
     frequency: str | None = None,
     holes: bool = False,
+    timed: bool = False,
 ) -> pd.DataFrame | np.ndarray:
     """Forecast the steps after the last row of a table.
 
@@ -46,6 +48,7 @@ def forecast_after(
         horizon: steps forecast.
         frequency: of a calendar of a week, which time stamps do not know (`future_index`).
         holes: whether the model takes windows with holes.
+        timed: whether it takes when the first step is, by the keyword ``when``.
 
     Returns:
         A frame with future time stamps in original units; an array (horizon, C) if the rows have none.
@@ -59,11 +62,12 @@ def forecast_after(
         raise _too_few(len(context), lookback)
     window = scaler.transform(context.to_numpy(dtype=np.float64)[-lookback:])[None]
     _check_holes(window, holes)
-    values = scaler.inverse(_rolled(window, predict, lookback, horizon)[0])
     index = time_index(context)
-    if index is None:
+    future = None if index is None else future_index(index, horizon, frequency)
+    when = _clocks([future], frequency) if timed and future is not None else None
+    values = scaler.inverse(_rolled(window, predict, lookback, horizon, when=when)[0])
+    if future is None:
         return values
-    future = future_index(index, horizon, frequency)
     return pd.DataFrame(values, index=future, columns=context.columns)
 
 
@@ -75,6 +79,7 @@ def forecast_series(
     lookback: int,
     horizon: int,
     holes: bool = False,
+    timed: bool = False,
     ahead: "Ahead | None" = None,
 ) -> pd.DataFrame:
     """Forecast the steps after the last row of each of many series, or of one wide table with covariates.
@@ -88,6 +93,7 @@ def forecast_series(
         lookback: rows that the model reads.
         horizon: steps forecast.
         holes: whether the model takes windows with holes.
+        timed: whether it takes when the first step is, by the keyword ``when``.
         ahead: covariates, of the future too; None: there are none.
 
     Returns:
@@ -105,21 +111,20 @@ def forecast_series(
         ahead.check()
     values = history.frame.to_numpy(dtype=np.float64)
     spans = history.spans()
+    index, frequency = pd.DatetimeIndex(history.frame.index), history.frequency
+    future = lru_cache(maxsize=4096)(
+        lambda last: future_index(pd.DatetimeIndex([last], freq=frequency), horizon, frequency)
+    )
+    times = [future(index[last - 1]) for _, last in spans]
     forecasts = []
     for first in range(0, len(spans), AT_ONCE):
         some = range(first, min(first + AT_ONCE, len(spans)))
         windows = np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
         _check_holes(windows, holes)
         beside = None if ahead is None else ahead.of(some)
-        scaled = _rolled(windows, predict, lookback, horizon, beside)
+        when = _clocks([times[i] for i in some], frequency) if timed else None
+        scaled = _rolled(windows, predict, lookback, horizon, beside, when)
         forecasts += [scalers[i].inverse(scaled[i - first]) for i in some]
-    index = pd.DatetimeIndex(history.frame.index)
-    future = lru_cache(maxsize=4096)(
-        lambda last: future_index(
-            pd.DatetimeIndex([last], freq=history.frequency), horizon, history.frequency
-        )
-    )
-    times = [future(index[last - 1]) for _, last in spans]
     stamps = times[0].append(times[1:]) if len(times) > 1 else times[0]
     frame = pd.DataFrame(np.concatenate(forecasts), columns=history.frame.columns)
     if not history.id_name:
@@ -142,12 +147,22 @@ def _window(values: np.ndarray, span: tuple[int, int], scaler: Scaler, lookback:
     return np.concatenate([np.repeat(rows[:1], lookback - len(rows), axis=0), rows])
 
 
+def _clocks(futures: Sequence[pd.DatetimeIndex], frequency: str | None) -> np.ndarray:
+    """When every step to be forecast is, (B, H, 2); the same future is looked at once."""
+    made: dict[int, np.ndarray] = {}
+    for future in futures:
+        if id(future) not in made:
+            made[id(future)] = clock(future, frequency)
+    return np.stack([made[id(future)] for future in futures])
+
+
 def _rolled(
     windows: np.ndarray,
     predict: Predict,
     lookback: int,
     horizon: int,
     beside: "Beside | None" = None,
+    when: np.ndarray | None = None,
 ) -> np.ndarray:
     """(B, T, C) -> (B, horizon, C): as many passes as it takes, each on what the ones before forecast."""
     steps: list[np.ndarray] = []
@@ -158,6 +173,8 @@ def _rolled(
         if beside is not None:
             rows = beside.covariates[:, done : done + lookback + beside.step]
             known = {"covariates": rows, "static": beside.static}
+        if when is not None:
+            known["when"] = when[:, done]
         steps.append(predict(windows, **known))
         windows = np.concatenate([windows, steps[-1]], axis=1)[:, -lookback:]
     forecast: np.ndarray = np.concatenate(steps, axis=1)[:, :horizon]

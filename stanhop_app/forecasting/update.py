@@ -2,13 +2,19 @@
 
 from dataclasses import replace
 
+import torch
+
 from stanhop_app.data.book import Book
+from stanhop_app.data.cutting import spans_of
 from stanhop_app.data.joined import Joined, joined
 from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.effects.known import kept_of
+from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.external.reference import missed_by
+from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.final import SUMMED, Final, less_effects
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
@@ -60,9 +66,30 @@ def updated(
         effects = None if known.effects is None else known.effects.with_new(len(came.series))
         known = replace(known, kept=kept_of(panel, len(panel)), effects=effects)
     after = replace(
-        fitted, rows=came.table.frame, series=book, known=known, final=final, num_rows=len(panel)
+        fitted,
+        rows=came.table.frame,
+        series=book,
+        known=known,
+        final=final,
+        memory=_memory(fitted, panel),
+        num_rows=len(panel),
     )
     return after, came
+
+
+def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
+    """The memory with the windows that the new rows make whole."""
+    memory, config = fitted.memory, fitted.network.config
+    if memory is None:
+        return None
+    starts = (0,) if fitted.series is None else fitted.series.starts
+    lengths = [b - a for a, b in spans_of(starts, fitted.num_rows)]
+    known = [*lengths, *[0] * (len(panel.ids) - len(lengths))]
+    windows = panel.later(config.lookback, config.horizon, known)
+    numbers = torch.arange(len(windows))
+    missed = missed_by(fitted.network.linear, windows, numbers)
+    moved = memory.store.moved(starts, panel.starts)
+    return replace(memory, store=moved).with_windows(Store.of(windows, numbers, missed, late=True))
 
 
 def _final(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from stanhop_app.options import check, option
-from stanhop_app.training.config import FinalKind
+from stanhop_app.training.config import FinalKind, MemoryKind
 
 EXPORTS = {"onnx": "model.onnx", "onnx-int8": "model.onnx", "torch-export": "model.pt2"}
 """Kinds of exports, and the file that holds the network."""
@@ -27,6 +27,11 @@ class RunConfig:
         "linear",
         "What is fitted again on all rows after the scores, to forecast the real future.",
         choices=get_args(FinalKind),
+    )
+    memory: MemoryKind = option(
+        "none",
+        "External memory: correct forecasts by what was missed of past windows like theirs.",
+        choices=get_args(MemoryKind),
     )
     calendar_features: bool = option(
         False,

@@ -10,6 +10,7 @@ Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]
 Keep = Literal["best", "last"]
 FinalKind = Literal["all", "linear", "none"]
+MemoryKind = Literal["none", "plug"]
 """Which parts forecast the real future fitted on all rows, after the scores."""
 
 

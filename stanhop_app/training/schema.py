@@ -206,6 +206,17 @@ class _Final(Part):
     effects: _Effects | None = None
 
 
+class _Memory(Part):
+    """How an external memory is read."""
+
+    steps: Steps
+    calendar: bool
+    neighbours: Annotated[int, Field(ge=1, le=2**16)]
+    association: Text
+    sharpness: Annotated[float, Field(gt=0, le=1e6)]
+    gain: Finite
+
+
 class RunFile(_Forecaster):
     """``config.json`` of a run."""
 
@@ -217,6 +228,7 @@ class RunFile(_Forecaster):
     network: STanHopConfig
     combination: _Combination | None
     final: _Final | None = None
+    memory: _Memory | None = None
     series: _Series | None = None
     known: _Known | None = None
     history: list[dict[str, Finite]]

@@ -42,6 +42,7 @@ class _Tried:
         return float(self.gains.mean())
 
 
+@torch.no_grad()
 def fill(
     chosen: LinearFit,
     train: Windows,
@@ -77,6 +78,7 @@ def fill(
     return whole
 
 
+@torch.no_grad()
 def choose(
     whole: Callable[[Windows, Tensor], tuple[Tensor, Tensor]],
     store: Store,

@@ -20,6 +20,8 @@ LARGEST_CHUNK = 2**24
 """Numbers of one matrix of queries by stored windows; more queries are taken in turns."""
 NO_OP = 2.0
 """Squared distance, in typical ones, beyond which softmax1 calls nothing alike."""
+NEAREST = 1e-6
+"""Squared distance, in typical ones, below which two windows are the same."""
 FARTHEST = -1e9
 """Score of what may not be retrieved."""
 
@@ -87,11 +89,13 @@ def weights(distances: Tensor, rule: Rule, typical: Tensor) -> Tensor:
     Args:
         distances: squared, in rising order (G, Q, K).
         rule: how.
-        typical: (G,) squared distance of a stored window to its nearest one.
+        typical: (G,) above 0, squared distance of a stored window to its nearest one.
     """
     association, there = find_association(rule.association), ~distances.isinf()
-    scale = distances[..., :1] if association.shift_invariant else typical[:, None, None]
-    beta = rule.sharpness / scale.clamp_min(torch.finfo(distances.dtype).tiny)
+    scale = typical[:, None, None]
+    if association.shift_invariant:
+        scale = distances[..., :1].clamp_min(NEAREST * scale).clamp_max(1 / NEAREST)
+    beta = rule.sharpness / scale
     scores = torch.where(there, -beta * distances, FARTHEST).clamp_min(FARTHEST)
     if not association.shift_invariant:  # its own no-op has log weight 0
         scores = scores - (math.log(distances.shape[-1]) - rule.sharpness * NO_OP)

@@ -3,7 +3,7 @@
 Shape letters: N rows, C variates, M windows, L horizon, S steps of a key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -56,6 +56,12 @@ class Store:
         names = (f.name for f in fields(self) if f.name != "rows")
         both = {name: torch.cat([getattr(self, name), getattr(other, name)]) for name in names}
         return replace(other, **both)
+
+    def moved(self, before: Sequence[int], after: Sequence[int]) -> "Store":
+        """The same windows where the series begin elsewhere, some rows having come between them."""
+        was, now = torch.tensor(before), torch.tensor(after)
+        begins = now[torch.searchsorted(was, self.begins)]
+        return replace(self, begins=begins, origins=self.origins - self.begins + begins)
 
     def bounded(self, most: int = LARGEST) -> "Store":
         """At most so many bytes of what was missed: the newest windows."""
