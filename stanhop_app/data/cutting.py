@@ -1,6 +1,7 @@
 """Windows of every part of many series, and which of the series are fitted and scored."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -70,6 +71,21 @@ def series_windows(
         )
         for part, pairs in chosen.items()
     }
+
+
+def behind(windows: Windows, rows: Sequence[int], starts: Sequence[int]) -> Windows:
+    """The windows whose first target lies behind so many rows of their series.
+
+    Args:
+        windows: of all rows.
+        rows: of every series, before the targets.
+        starts: first row of every series.
+    """
+    if not isinstance(windows, SeriesWindows):
+        return replace(windows, first=rows[0])
+    number = torch.searchsorted(torch.tensor(starts), windows.begins)
+    kept = windows.origins - windows.begins >= torch.tensor(rows)[number]
+    return replace(windows, origins=windows.origins[kept], begins=windows.begins[kept])
 
 
 def used_series(

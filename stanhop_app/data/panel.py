@@ -274,22 +274,6 @@ class Panel(Rows):
         splits = [Split(train=rows, validation=rows, test=rows) for rows in self.lengths]
         return self._of_series(splits, lookback, horizon)["train"]
 
-    def later(self, lookback: int, horizon: int, known: Sequence[int] | None = None) -> Windows:
-        """Windows whose last target lies behind the validation rows, or behind so many rows of each series.
-
-        Windows whose targets lie partly before them count with the rows that were ``known``: nobody has
-        looked at them yet.
-        """
-        if known is None:
-            firsts = [split.validation for split in self.splits]
-        else:
-            firsts = [max(rows - horizon + 1, 0) for rows in known]
-        if not self.is_many:
-            return replace(self.whole(lookback, horizon), first=firsts[0])
-        pairs = zip(firsts, self.lengths, strict=True)
-        splits = [Split(train=first, validation=max(first, 1), test=rows) for first, rows in pairs]
-        return self._of_series(splits, lookback, horizon)["test"]
-
     def _of_series(
         self, splits: Sequence[Split], lookback: int, horizon: int
     ) -> dict[str, Windows]:

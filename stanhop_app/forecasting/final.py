@@ -15,6 +15,7 @@ from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
+from stanhop_app.forecasting.external.plug import SUMMED
 from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.config import STanHopConfig
@@ -23,9 +24,6 @@ from stanhop_app.training.config import FinalKind, TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import FINAL, is_main_process, is_of_a_run
 from stanhop_app.training.loop import train
-
-SUMMED, JUDGED = 2**18, 2**15
-"""Windows of many series that the linear part is fitted on, and that validate, at most; evenly over all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,16 +10,15 @@ import torch
 
 from stanhop_app.data.book import Book
 from stanhop_app.data.encoder import Encoder
-from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
 from stanhop_app.forecasting.effects.regression import Effects, fit_effects
-from stanhop_app.forecasting.external.choice import choose, fill
-from stanhop_app.forecasting.final import JUDGED, SUMMED, final_folder, fit_final
-from stanhop_app.forecasting.fitted import WHOLE, Fitted
+from stanhop_app.forecasting.external.plug import JUDGED, SUMMED, plugged
+from stanhop_app.forecasting.final import final_folder, fit_final
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.linear.fit import fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.layers.names import PARTS
@@ -147,7 +146,7 @@ def fit(
     if network.config.linear_skip:
         linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
         combination = join(network, [linear, *held_out], validation, training.loss)
-    found = Fitted(
+    fitted = Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),
         frequency=panel.frequency,
@@ -177,13 +176,7 @@ def fit(
         ),
         outliers=None if log is None else log.table(),
     )
-    if memory == "none" or linear is None:
-        return found
-    whole = found.predictors()[WHOLE]
-    later = panel.later(lookback, network.config.horizon)
-    store = fill(linear, learn.thinned(SUMMED), validation, later)
-    season = season_length(str(panel.frequency))
-    return replace(found, memory=choose(whole.pairs, store, validation, season))
+    return fitted if memory == "none" else plugged(fitted, panel, linear)
 
 
 def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from stanhop_app.data.book import Book
-from stanhop_app.data.cutting import spans_of
+from stanhop_app.data.cutting import behind, spans_of
 from stanhop_app.data.joined import Joined, joined
 from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
@@ -13,9 +13,10 @@ from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.effects.known import kept_of
 from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.external.plug import SUMMED
 from stanhop_app.forecasting.external.reference import missed_by
 from stanhop_app.forecasting.external.store import Store
-from stanhop_app.forecasting.final import SUMMED, Final, less_effects
+from stanhop_app.forecasting.final import Final, less_effects
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
@@ -84,8 +85,10 @@ def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
         return None
     starts = (0,) if fitted.series is None else fitted.series.starts
     lengths = [b - a for a, b in spans_of(starts, fitted.num_rows)]
-    known = [*lengths, *[0] * (len(panel.ids) - len(lengths))]
-    windows = panel.later(config.lookback, config.horizon, known)
+    # Nobody has looked at windows whose targets went beyond the rows that there were.
+    seen = [max(rows - config.horizon + 1, 0) for rows in lengths]
+    seen += [0] * (len(panel.ids) - len(seen))
+    windows = behind(panel.whole(config.lookback, config.horizon), seen, panel.starts)
     numbers = torch.arange(len(windows))
     missed = missed_by(fitted.network.linear, windows, numbers)
     moved = memory.store.moved(starts, panel.starts)

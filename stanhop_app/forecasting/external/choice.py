@@ -103,11 +103,11 @@ def choose(
     when, rows = validation.when(numbers), validation.rows(numbers)[:, validation.lookback]
     tried: list[_Tried] = []
     for memory in _ways(store, validation, season):
-        found = [
+        near = [
             memory.nearest(inputs[some], None if when is None else when[some])
             for some in chunks(len(inputs), len(store), len(memory.spread))
         ]
-        values, places = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        values, places = (torch.cat(parts, dim=1) for parts in zip(*near, strict=True))
         for rule in RULES:
             way = replace(memory, rule=rule)
             tried += _judged(way, way.mean(way.weighed(values, places)), left, rows)

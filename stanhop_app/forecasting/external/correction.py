@@ -99,8 +99,8 @@ class Memory:
         """What was missed of windows like these, (B, L, C)."""
         groups, parts = len(self.spread), []
         for some in chunks(len(windows), len(self.store), groups):
-            found = self.find(windows[some], None if when is None else when[some], frozen=frozen)
-            parts.append(self.mean(found))
+            read = self.find(windows[some], None if when is None else when[some], frozen=frozen)
+            parts.append(self.mean(read))
         return torch.cat(parts)
 
     def find(self, windows: Tensor, when: Tensor | None, *, frozen: bool = False) -> Found:
@@ -128,15 +128,15 @@ class Memory:
             allowed = early if allowed is None else allowed & early
         return nearest(distances, allowed, self.rule.neighbours)
 
-    def mean(self, found: Found) -> Tensor:
+    def mean(self, read: Found) -> Tensor:
         """``1/2 sum w_i e_i + 1/2 sum v_ic e_ic``, (B, L, C); of one variate both are the same."""
         missed = self.store.missed
-        together = _sum(found.weights[0], found.numbers[0], missed)
+        together = _sum(read.weights[0], read.numbers[0], missed)
         if missed.shape[2] == 1:
             return together
         each = torch.cat(
             [
-                _sum(found.weights[1 + c], found.numbers[1 + c], missed[:, :, [c]])
+                _sum(read.weights[1 + c], read.numbers[1 + c], missed[:, :, [c]])
                 for c in range(missed.shape[2])
             ],
             dim=2,

@@ -76,8 +76,8 @@ def nearest(distances: Tensor, allowed: Tensor | None, neighbours: int) -> tuple
     """
     if allowed is not None:
         distances = distances.masked_fill(~allowed, math.inf)
-    found = distances.topk(min(neighbours, distances.shape[-1]), dim=-1, largest=False)
-    return found.values, found.indices
+    closest = distances.topk(min(neighbours, distances.shape[-1]), dim=-1, largest=False)
+    return closest.values, closest.indices
 
 
 def weights(distances: Tensor, rule: Rule, typical: Tensor) -> Tensor:
