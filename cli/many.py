@@ -88,3 +88,18 @@ def describe_effects(forecaster: "STanHopForecaster") -> None:
     best = sorted(named, key=lambda pair: -pair[1])[:5]
     words = ", ".join(f"{name} {gain:.0%}" for name, gain in best)
     echo(f"covariates take away of a linear forecast's squared error on validation: {words}")
+
+
+def describe_memory(forecaster: "STanHopForecaster") -> None:
+    """Say what the external memory is worth, by validation."""
+    memory = forecaster.fitted_.memory
+    if forecaster.memory == "none":
+        return
+    if memory is None:
+        echo("external memory: no gain that validation confirms; there is none")
+        return
+    echo(
+        f"external memory: {len(memory.store):,} windows, known by their last {memory.kind.steps} steps"
+        f"{' and the calendar' if memory.kind.calendar else ''}; takes away {memory.gain:.1%} of the squared "
+        "error on validation"
+    )

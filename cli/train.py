@@ -59,7 +59,9 @@ FIRST = (
 @click.argument("data")
 @data_options
 @flags(
-    RunConfig, only=("split", "season", "final", "calendar_features", "holidays"), group="Forecast"
+    RunConfig,
+    only=("split", "season", "final", "memory", "calendar_features", "holidays"),
+    group="Forecast",
 )
 @flags(STanHopConfig, only=FORECAST, group="Forecast")
 @flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
@@ -127,10 +129,11 @@ def command(
     if as_json:
         click.echo(json.dumps({"run": str(output), **report.as_json()}, indent=2))
         return
-    from stanhop_app.cli.many import describe_effects
+    from stanhop_app.cli.many import describe_effects, describe_memory
     from stanhop_app.cli.tables import print_report
 
     describe_effects(forecaster)
+    describe_memory(forecaster)
     for note in forecaster.fitted_.notes:
         echo(note)
     print_report(report)

@@ -4,6 +4,8 @@ What was fitted on some rows is judged on others, and a mistyped value shows the
 is judged by nobody: it must not hang on one value.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,17 +16,25 @@ FARTHER = 5.0
 """How many times as far from the mean of the training rows as all of them a value must lie."""
 
 
-def without_outlying(panel: Panel) -> tuple[Panel, str]:
+def without_outlying(panel: Panel, horizon: int) -> tuple[Panel, str]:
     """A panel whose outlying scaled values are replaced by straight lines between their neighbours.
 
     A value x, in deviations of the training rows, is outlying where |x| is more than `FARTHER` times the
-    largest one of the training rows (of any series, at least 1). In all else the panel stays as it is.
+    largest one of the training rows (of any series, at least 1). In all else the panel stays as it is. So do
+    series that nothing is fitted on.
+
+    Args:
+        panel: of a table.
+        horizon: that is forecast, which says which series are fitted on.
 
     Returns:
         The panel, and a sentence that names the first such value; the same panel and nothing where there is
         none.
     """
-    far = panel.scaled.abs() > FARTHER * _largest(panel)
+    used = panel.used(horizon) if panel.is_many else [True]
+    far = panel.scaled.abs() > FARTHER * _largest(panel, used)
+    for (first, last), fitted in zip(panel.spans, used, strict=True):
+        far[first:last] &= fitted
     if not far.any():
         return panel, ""
     scaled = panel.scaled.clone()
@@ -40,13 +50,13 @@ def _draw_lines(values: np.ndarray, far: np.ndarray) -> None:
     values[far] = np.interp(steps[far], steps[known], values[known]) if known.any() else 0.0
 
 
-def _largest(panel: Panel) -> Tensor:
-    """The largest absolute scaled value of all training rows, a column (C,)."""
+def _largest(panel: Panel, used: Sequence[bool]) -> Tensor:
+    """The largest absolute scaled value of the training rows of the series that are used, a column (C,)."""
     known = panel.scaled.abs().nan_to_num(0.0)
     largest = torch.ones(known.shape[1])
-    for (first, _), split in zip(panel.spans, panel.splits, strict=True):
+    for (first, _), split, fitted in zip(panel.spans, panel.splits, used, strict=True):
         rows = known[first : first + split.train]
-        if len(rows):
+        if len(rows) and fitted:
             largest = torch.maximum(largest, rows.amax(0))
     return largest
 

@@ -15,8 +15,7 @@ from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
-from stanhop_app.forecasting.external.plug import SUMMED
-from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
+from stanhop_app.forecasting.linear.fit import SUMMED, LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
@@ -83,7 +82,7 @@ def fit_final(
     if kind == "none" or (kind == "linear" and linear is None):
         return None
     config = scored.config
-    panel, left_out = without_outlying(panel)
+    panel, left_out = without_outlying(panel, config.horizon)
     panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):

@@ -13,13 +13,13 @@ from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.combination import join
+from stanhop_app.forecasting.combination import Combination, join
 from stanhop_app.forecasting.effects.known import Known, encoder_of, kept_of
 from stanhop_app.forecasting.effects.regression import Effects, fit_effects
-from stanhop_app.forecasting.external.plug import JUDGED, SUMMED, plugged
+from stanhop_app.forecasting.external.plug import plugged
 from stanhop_app.forecasting.final import final_folder, fit_final
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.linear.fit import fit_linear
+from stanhop_app.forecasting.linear.fit import JUDGED, SUMMED, LinearFit, fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.layers.names import PARTS
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
@@ -120,15 +120,14 @@ def fit(
         prepared: what `prepare` made; its network is trained in place.
         run_folder: where checkpoints and history are kept; None writes nothing.
         resume: go on from the checkpoint in ``run_folder``.
-        outlier_steps: optimiser steps between measurements of the deep part's outliers on the first
-            validation windows; None: none.
+        outlier_steps: optimiser steps between measurements of the deep part's outliers; None: none.
         final: what is fitted again on all rows (`fit_final`).
         memory: what corrects forecasts (`stanhop_app.forecasting.external`).
         progress: whether to draw a bar; None: on a terminal.
     """
-    network, training = prepared.network, prepared.training
-    panel, windows = prepared.panel, prepared.windows
-    learn, validation = windows["train"], windows["validation"].thinned(JUDGED)
+    network, panel, training = prepared.network, prepared.panel, prepared.training
+    learn, validation = (prepared.windows[part] for part in PARTS[:2])
+    validation = validation.thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
         network.deep,
@@ -140,12 +139,9 @@ def fit(
         progress=progress,
         watch=log,
     )
-    lookback, combination, linear = network.config.lookback, None, None
-    kept = len(panel) if panel.nbytes <= KEPT else lookback
+    kept = len(panel) if panel.nbytes <= KEPT else network.config.lookback
     book = Book.of(panel, kept) if panel.is_many else None
-    if network.config.linear_skip:
-        linear, *held_out = fit_linear(learn.thinned(SUMMED), validation)
-        combination = join(network, [linear, *held_out], validation, training.loss)
+    linear, combination = _combined(network, learn.thinned(SUMMED), validation, training)
     fitted = Fitted(
         network=network.eval(),
         columns=tuple(panel.columns),
@@ -177,6 +173,16 @@ def fit(
         outliers=None if log is None else log.table(),
     )
     return fitted if memory == "none" else plugged(fitted, panel, linear)
+
+
+def _combined(
+    network: STanHopNet, train: Windows, validation: Windows, training: TrainingConfig
+) -> tuple[LinearFit | None, Combination | None]:
+    """The linear part beside the trained deep one, in place, and their weights; None without one."""
+    if not network.config.linear_skip:
+        return None, None
+    linear, *held_out = fit_linear(train, validation)
+    return linear, join(network, [linear, *held_out], validation, training.loss)
 
 
 def _identity(panel: Panel, prepared: Prepared) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.effects.known import kept_of
 from stanhop_app.forecasting.external.correction import Memory
-from stanhop_app.forecasting.external.plug import SUMMED
 from stanhop_app.forecasting.external.reference import missed_by
 from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.final import Final, less_effects
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
+from stanhop_app.forecasting.linear.fit import SUMMED, LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
@@ -113,7 +112,7 @@ def _final(
     before, config = fitted.forecasting, fitted.network.config
     effects = None if fitted.known is None else fitted.known.effects
     encoder = None if fitted.known is None else fitted.known.encoder
-    panel, left_out = without_outlying(panel)
+    panel, left_out = without_outlying(panel, config.horizon)
     panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):

@@ -10,7 +10,7 @@ from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.evaluation import Predictor, score
-from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.forecasting.fitted import DEEP, WHOLE
 from stanhop_app.layers.occupancy import Occupancy, occupancies, record_buckets
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.outliers import Modules, OutlierReport, record

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.fitted import WHOLE
 from stanhop_app.runs.run import Run
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -20,8 +20,7 @@ from stanhop_app.forecasting.evaluation import (
     score_table,
     variate_table,
 )
-from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.runs.by_series import series_errors
 from stanhop_app.runs.run import Run

@@ -18,7 +18,8 @@ from stanhop_app.data.covariates import firsts, rows_of
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
-from stanhop_app.forecasting.forecaster import WHOLE, STanHopForecaster
+from stanhop_app.forecasting.fitted import WHOLE
+from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.studies.cells import Cell, fill, open_results, trained_cells
 

@@ -15,7 +15,7 @@ from stanhop_app.data.windows import Windows
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.combination import join
 from stanhop_app.forecasting.evaluation import Predictor, score
-from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.forecasting.fitted import DEEP, WHOLE
 from stanhop_app.forecasting.linear.fit import LinearFit, fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.layers.block import CrossBlock, STanHopBlock

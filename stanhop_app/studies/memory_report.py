@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from stanhop_app.figures.curves import error_figure
 from stanhop_app.figures.memory import bucket_figure
-from stanhop_app.forecasting.forecaster import DEEP, WHOLE
+from stanhop_app.forecasting.fitted import DEEP, WHOLE
 from stanhop_app.studies import memory
 from stanhop_app.studies.cells import trained_cells
 

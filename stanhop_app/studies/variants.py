@@ -17,7 +17,7 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.evaluation import Predictor, score
-from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.fitted import WHOLE
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.config import STanHopConfig, default_clip
 from stanhop_app.models.stanhop import STanHopNet

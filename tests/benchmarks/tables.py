@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.forecasting.forecaster import DEEP, LINEAR, WHOLE
+from stanhop_app.forecasting.fitted import DEEP, LINEAR, WHOLE
 from stanhop_app.studies.benchmark import benchmark_table
 from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.memory_report import ablation_table, comparison_table

@@ -20,7 +20,7 @@ from stanhop_app.errors import (
 )
 from stanhop_app.forecasting.effects.known import encoder_of
 from stanhop_app.forecasting.effects.regression import fit_effects, solve, sums
-from stanhop_app.forecasting.forecaster import LINEAR, WHOLE
+from stanhop_app.forecasting.fitted import LINEAR, WHOLE
 from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet

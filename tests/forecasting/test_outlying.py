@@ -17,7 +17,7 @@ def _mistyped(frame, row, deviations=500.0):
 
 def test_without_such_a_value_the_panel_stays_itself(weather):
     panel = Panel.of(weather)
-    same, sentence = without_outlying(panel)
+    same, sentence = without_outlying(panel, 12)
     assert same is panel
     assert sentence == ""
 
@@ -25,7 +25,7 @@ def test_without_such_a_value_the_panel_stays_itself(weather):
 def test_it_is_replaced_by_the_line_between_its_neighbours(weather):
     row = len(weather) - 300
     panel = Panel.of(_mistyped(weather, row))
-    tame, sentence = without_outlying(panel)
+    tame, sentence = without_outlying(panel, 12)
     assert tame.scaled[row, 0] == pytest.approx(
         float((panel.scaled[row - 1, 0] + panel.scaled[row + 1, 0]) / 2), rel=1e-5
     )
@@ -36,7 +36,7 @@ def test_it_is_replaced_by_the_line_between_its_neighbours(weather):
 
 def test_what_lies_within_the_training_rows_is_what_the_others_are_measured_by(weather):
     panel = Panel.of(_mistyped(weather, 100))
-    assert without_outlying(panel)[0] is panel
+    assert without_outlying(panel, 12)[0] is panel
     limit = FARTHER * float(panel.scaled[: panel.borders.train, 0].abs().max())
     assert float(panel.scaled[100, 0]) < limit
 

@@ -8,13 +8,10 @@ from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.external.choice import choose, fill
-from stanhop_app.forecasting.linear.fit import LinearFit, refit_linear
+from stanhop_app.forecasting.linear.fit import JUDGED, SUMMED, LinearFit, refit_linear
 
 if TYPE_CHECKING:  # which reads memories
     from stanhop_app.forecasting.fitted import Fitted
-
-SUMMED, JUDGED = 2**18, 2**15
-"""Windows of many series that the linear part is fitted on, and that validate, at most; evenly over all."""
 
 
 def plugged(fitted: "Fitted", panel: Panel, linear: LinearFit | None = None) -> "Fitted":

@@ -35,6 +35,8 @@ POOLINGS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Weights tried of all variates' mean moments against a variate's own."""
 LOOKBACKS = (96, 336, 512, 720)
 """Lookbacks tried, as far as a window holds them."""
+SUMMED, JUDGED = 2**18, 2**15
+"""Windows of many series that it is fitted on, and that validate, at most; evenly over all."""
 LARGEST_MOMENTS = 2**28
 """Bytes of all variates' moments above which only the pooled map is fitted."""
 

@@ -19,7 +19,7 @@ from stanhop_app.datasets import load
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable, take_any
-from stanhop_app.forecasting.forecaster import WHOLE
+from stanhop_app.forecasting.fitted import WHOLE
 from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.studies.cells import fill, open_results
 
