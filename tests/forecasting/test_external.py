@@ -14,7 +14,8 @@ from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.external.choice import fill
 from stanhop_app.forecasting.external.correction import KeyKind, Memory, measured
 from stanhop_app.forecasting.external.reference import missed_in_training
-from stanhop_app.forecasting.external.retrieval import Rule
+from stanhop_app.forecasting.external.retrieval import Rule, squared
+from stanhop_app.forecasting.external.sliding import Slid
 from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.linear.fit import fit_linear, refit_linear
 
@@ -148,6 +149,20 @@ def test_the_future_of_a_forecast_is_not_read(memory, windows, echoes, frozen):
         other = replace(memory, store=replace(store, missed=other))
         made = other.missed(x[[number]], when[[number]], frozen=frozen)
         torch.testing.assert_close(made, before[[number]])
+
+
+@pytest.mark.parametrize("steps", [1, 5, 24, 400])
+def test_products_by_fourier_transforms_are_those_of_the_keys(memory, windows, steps):
+    """Of two series in one array, whose first windows are longer than the rows before them."""
+    store = memory.store
+    second = 1000
+    begins = torch.where(store.origins > second, second, 0)
+    store = replace(store, begins=begins).only(torch.arange(0, len(store), 3))
+    queries = torch.randn(4, steps, 2, generator=torch.Generator().manual_seed(0))
+    expected = squared(queries, store.shapes(steps))
+    torch.testing.assert_close(
+        Slid.of(store, steps).squared(queries), expected, rtol=1e-3, atol=1e-2
+    )
 
 
 def test_frozen_reads_nothing_behind_the_validation_rows(memory, windows):

@@ -24,10 +24,12 @@ from stanhop_app.forecasting.external.retrieval import (
     Rule,
     chunks,
     circle,
+    compared,
     nearest,
-    squared_distances,
+    squared,
     weights,
 )
+from stanhop_app.forecasting.external.sliding import Slid
 from stanhop_app.forecasting.external.store import Store, shapes
 from stanhop_app.models.holes import between
 
@@ -65,16 +67,21 @@ class Memory:
     strength: Tensor
     """(L, C) float32."""
     spread: Tensor
-    """(1 + C,) of the keys (`retrieval.squared_distances`)."""
+    """(1 + C,) of the keys (`retrieval.compared`)."""
     typical: Tensor
     """(1 + C,) squared distance of a stored window to the nearest one that shares no target with it."""
     gain: float = 0.0
     """Share of the squared error on validation that it took away, out of fold."""
 
     @cached_property
-    def keys(self) -> Tensor:
-        """(M, S, C)."""
-        return self.store.shapes(self.kind.steps)
+    def keys(self) -> Slid:
+        """The keys of the store."""
+        return Slid.of(self.store, self.kind.steps)
+
+    @cached_property
+    def circles(self) -> Tensor:
+        """Where the first targets of the stored windows lie in their cycle (`circle`)."""
+        return circle(self.store.when)
 
     @torch.no_grad()
     def correct(
@@ -118,8 +125,8 @@ class Memory:
         queries = shapes(between(windows), self.kind.steps)
         circles = None
         if self.kind.calendar and when is not None:
-            circles = (circle(when), circle(self.store.when))
-        distances = squared_distances(queries, self.keys, circles, self.spread)
+            circles = (circle(when), self.circles)
+        distances = compared(self.keys.squared(queries), self.spread, circles)
         allowed = None
         if when is not None:
             allowed = self.store.ends[None] < when[:, :1]
@@ -131,17 +138,15 @@ class Memory:
     def mean(self, read: Found) -> Tensor:
         """``1/2 sum w_i e_i + 1/2 sum v_ic e_ic``, (B, L, C); of one variate both are the same."""
         missed = self.store.missed
-        together = _sum(read.weights[0], read.numbers[0], missed)
-        if missed.shape[2] == 1:
-            return together
-        each = torch.cat(
-            [
-                _sum(read.weights[1 + c], read.numbers[1 + c], missed[:, :, [c]])
-                for c in range(missed.shape[2])
-            ],
-            dim=2,
-        )
-        return (together + each) / 2
+        parts = []
+        for weight, number in zip(read.weights.unbind(1), read.numbers.unbind(1), strict=True):
+            together = torch.tensordot(weight[0], missed[number[0]], 1)
+            if missed.shape[2] > 1:
+                each = zip(weight[1:], number[1:], range(missed.shape[2]), strict=True)
+                apart = torch.stack([w @ missed[n, :, c] for w, n, c in each], dim=1)
+                together = (together + apart) / 2
+            parts.append(together)
+        return torch.stack(parts)
 
     def with_windows(self, more: Store) -> "Memory":
         """The memory with further windows, the oldest left out where it would be too large."""
@@ -186,7 +191,7 @@ def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
     circles = None
     if kind.calendar:
         circles = (circle(store.when[numbers]), circle(store.when[numbers]))
-    distances = squared_distances(keys, keys, circles, spread)
+    distances = compared(squared(keys, keys), spread, circles)
     origins = store.origins[numbers]
     near = (origins[:, None] - origins[None]).abs() < store.missed.shape[1]
     distances = distances.masked_fill(near, torch.inf)
@@ -197,10 +202,3 @@ def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
 
 def _median(values: Tensor) -> Tensor:
     return values.median() if len(values) else values.new_tensor(1.0)
-
-
-def _sum(weights_: Tensor, numbers: Tensor, missed: Tensor) -> Tensor:
-    """``sum_k w_bk e_k`` of stored windows by number: (B, K), (B, K), (M, L, c) -> (B, L, c)."""
-    flat = missed.flatten(1)
-    made = torch.stack([w @ flat[n] for w, n in zip(weights_, numbers, strict=True)])
-    return made.view(len(numbers), *missed.shape[1:])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stanhop_app.layers.association import find_association
 
-LARGEST_CHUNK = 2**24
+LARGEST_CHUNK = 2**21
 """Numbers of one matrix of queries by stored windows; more queries are taken in turns."""
 NO_OP = 2.0
 """Squared distance, in typical ones, beyond which softmax1 calls nothing alike."""
@@ -45,25 +45,26 @@ def circle(when: Tensor) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=1).float()
 
 
-def squared_distances(
-    queries: Tensor, keys: Tensor, circles: tuple[Tensor, Tensor] | None, spread: Tensor
-) -> Tensor:
-    """Squared distances of keys over all variates, and over each: (1 + C, Q, M).
+def squared(queries: Tensor, keys: Tensor) -> Tensor:
+    """Squared distances of queries (Q, S, C) to keys (M, S, C), of each variate: (C, Q, M)."""
+    q, k = queries.permute(2, 0, 1), keys.permute(2, 0, 1)
+    squares = k.square().sum(2)[:, None] + q.square().sum(2)[:, :, None]
+    return torch.baddbmm(squares, q, k.transpose(1, 2), alpha=-2).clamp_min_(0.0)
+
+
+def compared(each: Tensor, spread: Tensor, circles: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Squared distances as they are compared, over all variates and over each: (1 + C, Q, M).
 
     Args:
-        queries: (Q, S, C).
-        keys: (M, S, C).
-        circles: of queries and keys (`circle`), which count as much as the steps do; None: they do not count.
+        each: of each variate (C, Q, M).
         spread: (1 + C,) root of the summed variances of the stored keys, over all variates and of each.
+        circles: of queries and keys (`circle`), which count as much as all steps do; None: they do not count.
     """
-    q, k = queries.permute(2, 0, 1), keys.permute(2, 0, 1)
-    each = torch.baddbmm(
-        k.square().sum(2)[:, None] + q.square().sum(2)[:, :, None], q, k.transpose(1, 2), alpha=-2
-    ).clamp_min_(0.0)
-    scaled = torch.cat([each.sum(0, keepdim=True), each]) / spread.square()[:, None, None]
+    distances = torch.cat([each.sum(0, keepdim=True), each])
+    distances /= spread.square()[:, None, None]
     if circles is not None:
-        scaled += torch.cdist(*circles).square()
-    return scaled
+        distances += torch.cdist(*circles).square()
+    return distances
 
 
 def nearest(distances: Tensor, allowed: Tensor | None, neighbours: int) -> tuple[Tensor, Tensor]:
