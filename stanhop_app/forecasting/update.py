@@ -91,7 +91,7 @@ def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
     numbers = torch.arange(len(windows))
     missed = missed_by(fitted.network.linear, windows, numbers)
     moved = memory.store.moved(starts, panel.starts)
-    return replace(memory, store=moved).with_windows(Store.of(windows, numbers, missed, late=True))
+    return replace(memory, store=moved).with_windows(Store.of(windows, numbers, missed, part=2))
 
 
 def _final(

@@ -131,7 +131,7 @@ class Memory:
         if when is not None:
             allowed = self.store.ends[None] < when[:, :1]
         if frozen:
-            early = ~self.store.late[None].expand(len(windows), -1)
+            early = (self.store.part < 2)[None].expand(len(windows), -1)
             allowed = early if allowed is None else allowed & early
         return nearest(distances, allowed, self.rule.neighbours)
 

@@ -32,19 +32,20 @@ class Store:
     """(M, 2) float64, of the first targets (`stanhop_app.data.calendar.clock`)."""
     ends: Tensor
     """(M,) float64, seconds of the last targets."""
-    late: Tensor
-    """(M,) whether a target lies behind the validation rows."""
+    part: Tensor
+    """(M,) int64: 0, of the training rows; 1, of the validation rows; 2, with targets behind them."""
 
     def __len__(self) -> int:
         return len(self.origins)
 
-    def shapes(self, steps: int, numbers: Tensor | None = None) -> Tensor:
-        """The last rows of windows less the very last one, (M, S, C); a short series goes on to the left."""
-        origins, begins = (
-            x if numbers is None else x[numbers] for x in (self.origins, self.begins)
-        )
-        rows = torch.maximum(origins[:, None] + torch.arange(-steps, 0), begins[:, None])
-        return shapes(self.rows[rows], steps)
+    def windows(self, steps: int, numbers: Tensor) -> Tensor:
+        """The last rows of windows by number, (B, S, C); a short series goes on to the left."""
+        origins, begins = self.origins[numbers], self.begins[numbers]
+        return self.rows[torch.maximum(origins[:, None] + torch.arange(-steps, 0), begins[:, None])]
+
+    def shapes(self, steps: int, numbers: Tensor) -> Tensor:
+        """The last rows of windows by number, less the very last one, (B, S, C)."""
+        return shapes(self.windows(steps, numbers), steps)
 
     def only(self, numbers: Tensor) -> "Store":
         """Some of the windows, in rising order."""
@@ -69,7 +70,7 @@ class Store:
         return self if len(self) <= room else self.only(torch.arange(len(self) - room, len(self)))
 
     @classmethod
-    def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, late: bool) -> "Store":
+    def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, part: int) -> "Store":
         """The store of some windows with a clock; those of which nobody knows all values are left out."""
         assert windows.clock is not None
         rows = windows.rows(numbers)
@@ -85,7 +86,7 @@ class Store:
             missed=missed,
             when=windows.clock[rows[:, windows.lookback]],
             ends=windows.clock[rows[:, -1], 0],
-            late=torch.full((len(numbers),), late),
+            part=torch.full((len(numbers),), part),
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -105,7 +106,7 @@ class Store:
             "rows": (rows, variates),
             "missed": (count, horizon, variates),
             "when": (count, 2),
-            **dict.fromkeys(("origins", "begins", "ends", "late"), (count,)),
+            **dict.fromkeys(("origins", "begins", "ends", "part"), (count,)),
         }
         wrong = [n for n, shape in shapes_.items() if tuple(getattr(store, n).shape) != shape]
         places = count == 0 or bool(

@@ -33,7 +33,7 @@ def store_of(rows: torch.Tensor, first: int, last: int) -> Store:
         missed=torch.randn(count, HORIZON, VARIATES, generator=draws),
         when=torch.stack([origins.double() * 3600, (origins % 24).double() / 24], dim=1),
         ends=(origins + HORIZON - 1).double() * 3600,
-        late=torch.zeros(count, dtype=torch.bool),
+        part=torch.zeros(count, dtype=torch.long),
     )
 
 
@@ -69,7 +69,7 @@ def main() -> None:
     )
     more = store_of(rows, end, end + 1000)
     window, when = rows[None, end - LOOKBACK : end], torch.tensor([[end * 3600.0, 0.5]]).double()
-    keys = store.shapes(STEPS).flatten(1)
+    keys = store.shapes(STEPS, torch.arange(len(store))).flatten(1)
     query = keys[:1].T.contiguous()
 
     def grown() -> object:
