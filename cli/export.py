@@ -55,6 +55,8 @@ def command(
     output = output or run.with_name(f"{run.name}-{to}")
     opened = open_run(run, data, options, "export", needed=to == "onnx-int8")
     report = export_run(opened, output, to=to, force=force)
+    if opened.fitted.memory is not None:
+        echo(f"the external memory is not exported: {output} forecasts as {run} would without it")
     if as_json:
         click.echo(to_json({"folder": str(output), **asdict(report)}, indent=2))
         return

@@ -55,7 +55,8 @@ FORMATS = ("csv", "parquet", "json")
     "--explain",
     "explained",
     is_flag=True,
-    help="Say how new the last window is, and which training windows are nearest. Needs train --novelty.",
+    help="Say which past windows the forecast rests on, and how new the last one is. Needs train --memory "
+    "plug or --novelty.",
 )
 @click.option(
     "--trust",
@@ -158,14 +159,20 @@ def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[s
 
 def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:
     """How new the window is, and what it is like."""
+    from stanhop_app.forecasting.external.analogues import analogues
     from stanhop_app.forecasting.forecaster import STanHopForecaster
-    from stanhop_app.runs.novelty import explain, load_store
+    from stanhop_app.runs.novelty import NOVELTY, explain, load_store
     from stanhop_app.runs.run import Run
 
     if not isinstance(forecaster, STanHopForecaster):
         raise click.UsageError(f"{run}: is an exported model, which cannot explain; name the run.")
-    opened = Run(forecaster=forecaster, folder=run)
-    return str(explain(opened, load_store(opened), table))
+    opened, told = Run(forecaster=forecaster, folder=run), []
+    if forecaster.fitted_.memory is not None:
+        columns = forecaster.columns_
+        told.append(str(analogues(opened.fitted, None if table is None else table[columns])))
+    if not told or f"{Path(NOVELTY).stem}_sha256" in opened.source:
+        told.append(str(explain(opened, load_store(opened), table)))
+    return "\n".join(told)
 
 
 def _draw(

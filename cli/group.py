@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a forecaster and score it beside the baselines.",
     "forecast": "Forecast the steps after the last row.",
     "update": "Take in rows that came since a run was trained.",
+    "memory": "Add, tell and bound the external memory of a run.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
     "outliers": "Measure the outliers of a run's activations.",

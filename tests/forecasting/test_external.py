@@ -11,6 +11,7 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.forecasting.evaluation import score
+from stanhop_app.forecasting.external.analogues import analogues
 from stanhop_app.forecasting.external.choice import fill
 from stanhop_app.forecasting.external.correction import KeyKind, Memory, measured
 from stanhop_app.forecasting.external.reference import missed_in_training
@@ -248,3 +249,19 @@ def test_a_bounded_store_keeps_the_newest(memory):
     torch.testing.assert_close(kept.ends, memory.store.ends[-10:])
     assert memory.store.bounded() is memory.store
     assert isinstance(kept, Store)
+
+
+def test_analogues_say_what_a_forecast_rests_on(fitted, echoes):
+    told = analogues(fitted.fitted_)
+    assert told.windows["weight"].is_monotonic_decreasing
+    assert told.windows["weight"].sum() + told.no_op == pytest.approx(1)
+    assert told.windows["first"].max() <= echoes.index[-48 - HORIZON]
+    alone = replace(fitted.fitted_, memory=None).forecast(None, HORIZON)
+    pd.testing.assert_frame_equal(
+        fitted.predict() - alone, told.moved, rtol=1e-3, atol=1e-5, check_names=False
+    )
+    assert str(told.windows["first"][0]) in str(told)
+    again = analogues(fitted.fitted_, echoes[:-48])
+    pd.testing.assert_frame_equal(again.moved, told.moved)
+    with pytest.raises(OptionError, match="has no external memory"):
+        analogues(replace(fitted.fitted_, memory=None))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -66,7 +67,26 @@ def _update(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     old, new = scratch / "old.csv", scratch / "new.csv"
     wide.iloc[:-24].to_csv(old)
     wide.iloc[-24:].to_csv(new)
-    return kills.updates(["train", old, *kills.TRAIN], new, rounds, seed, scratch)
+    training = ["train", old, *kills.TRAIN]
+    return kills.changes(training, lambda run: ["update", run, new], rounds, seed, scratch)
+
+
+def _memory(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """A memory for a run of pulses that a bump follows whatever their sign, which no linear map tells."""
+    table, draws = scratch / "pulses.csv", np.random.default_rng(0)
+    values = 0.1 * draws.normal(size=1500)
+    for start in np.sort(draws.choice(np.arange(20, 1450), 190, replace=False)):
+        values[start] += draws.choice([-3, 3])
+        values[start + 2 : start + 6] += 3
+    hours = pd.date_range("2024-01-01", periods=1500, freq="h", name="hour")
+    pd.DataFrame({"load": values}, index=hours).to_csv(table)
+    return kills.changes(
+        ["train", table, *kills.TRAIN],
+        lambda run: ["memory", "add", run],
+        rounds,
+        seed,
+        scratch,
+    )
 
 
 def _clean(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
@@ -106,6 +126,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill train of many series": (_many, 100),
     "kill train with covariates": (_known, 100),
     "kill update": (_update, 100),
+    "kill memory add": (_memory, 100),
     "kill data clean": (_clean, 100),
     "kill save": (kills.save, 100),
     "kill export": (kills.export, 100),

@@ -171,14 +171,18 @@ def save(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def updates(
-    training: list[object], new: Path, rounds: int, seed: int, scratch: Path
+def changes(
+    training: list[object],
+    change: Callable[[Path], list[object]],
+    rounds: int,
+    seed: int,
+    scratch: Path,
 ) -> dict[str, int]:
-    """Kill updates: what is left is the run before or after, whole, and is updated by the same command.
+    """Kill changes of a run: what is left is the run before or after, whole, and the change can be made again.
 
     Args:
         training: words that make the run, without its folder.
-        new: the rows that came since.
+        change: words that change the run in a folder.
         rounds: number of them.
         seed: of the moments.
         scratch: folder for all of it.
@@ -187,17 +191,17 @@ def updates(
     old, whole, run = scratch / "old", scratch / "whole", scratch / "run"
     timed([*training, "--output", old], scratch)
     shutil.copytree(old, whole)
-    longest = timed(["update", whole, new], scratch)
+    longest = timed(change(whole), scratch)
     before, wanted = files(old), files(whole)
     for _ in range(rounds):
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(old, run)
-        ended = cut(["update", run, new], scratch, longest, chance)
+        ended = cut(change(run), scratch, longest, chance)
         verified = call(["verify", run], scratch).code == 0
         one = {*before} <= {*files(run)} or {*wanted} <= {*files(run)}
         counts["the old or the new one is there"] += verified and one
         counts["ended before the kill" if ended else "killed"] += 1
-        again = call(["update", run, new], scratch)
+        again = call(change(run), scratch)
         there = again.code == 0 or (again.code == 3 and "no new rows" in again.err)
         counts["equal to the bit"] += there and files(run) == wanted
     return dict(counts)

@@ -1,0 +1,111 @@
+"""The external memory of a run: added to one that has none, told, and bounded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.forecasting.artefact import write
+from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.external.plug import plugged
+from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.updating import BESIDE
+from stanhop_app.training.folder import writing
+
+
+def add_memory(folder: Path) -> Memory | None:
+    """Give a run the external memory that validation chooses, from the rows that it keeps, without training.
+
+    Until the new artefact is whole the old one is there. Scores in the folder stay those of the training.
+
+    Returns:
+        The memory; None where validation finds no gain: then the run is as it was.
+
+    Raises:
+        ArtefactError: if the folder holds no whole run.
+        BusyError: if another process writes into it.
+        DataError: if it does not keep all rows.
+        OptionError: if it has no linear part.
+    """
+
+    def remember(fitted: Fitted) -> Fitted:
+        rows = fitted.kept_rows()
+        if len(rows.frame) < fitted.num_rows:
+            raise DataError(
+                f"{folder}: only the last {len(rows.frame):,} of {fitted.num_rows:,} rows are kept; train "
+                "again with --memory plug."
+            )
+        panel = fitted.panel(rows)
+        return plugged(fitted, panel)
+
+    return _changed(folder, remember).memory
+
+
+def prune_memory(folder: Path, keep: int) -> Memory:
+    """Keep the newest so many windows of a run's memory.
+
+    Raises:
+        ArtefactError: if the folder holds no whole run, or one without a memory.
+        BusyError: if another process writes into it.
+    """
+
+    def prune(fitted: Fitted) -> Fitted:
+        memory = memory_of(fitted, folder)
+        store = memory.store
+        if len(store) <= keep:
+            return fitted
+        newest = store.ends.argsort()[-keep:].sort().values
+        return replace(fitted, memory=replace(memory, store=store.only(newest)))
+
+    return memory_of(_changed(folder, prune), folder)
+
+
+def memory_of(fitted: Fitted, folder: Path) -> Memory:
+    """The memory of a run.
+
+    Raises:
+        ArtefactError: if it has none.
+    """
+    if fitted.memory is None:
+        raise ArtefactError(
+            f"{folder}: has no external memory; stanhop memory add {folder} tries one."
+        )
+    return fitted.memory
+
+
+def facts(fitted: Fitted, memory: Memory) -> dict[str, Any]:
+    """What there is to tell of a memory; JSON values."""
+    store = memory.store
+    seconds = store.when[:, 0]
+    timed = fitted.frequency is not None
+    ends = [float(seconds.min()), float(store.ends.max())] if len(store) else []
+    return {
+        "windows": len(store),
+        "series": int(store.begins.unique().numel()),
+        "bytes": sum(tensor.nbytes for tensor in store.tensors().values()),
+        "from_to": [str(pd.Timestamp(end, unit="s")) if timed else int(end) for end in ends],
+        "of_training_validation_later": torch.bincount(store.part, minlength=3).tolist(),
+        **memory.as_json(),
+        "strength": float(memory.strength.mean()),
+    }
+
+
+def _changed(folder: Path, change: Callable[[Fitted], Fitted]) -> Fitted:
+    """Write a run anew with another record, if it is another."""
+    STanHopForecaster.load(folder)  # says what is wrong before anything is written
+    with writing(folder):
+        forecaster = STanHopForecaster.load(folder)  # again, now that nobody else changes it
+        before = forecaster.fitted_
+        after = change(before)
+        if after is before or (after.memory is None and before.memory is None):
+            return before
+        files = {name: before.source.get(f"{Path(name).stem}_sha256") for name in BESIDE}
+        beside = {name: str(digest) for name, digest in files.items() if digest is not None}
+        kept = {**forecaster.kept_params(), "memory": "none" if after.memory is None else "plug"}
+        write(after, kept, folder, beside=beside)
+    return after
