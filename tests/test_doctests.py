@@ -10,6 +10,7 @@ MODULES = (
     "data.reading",
     "data.weekly",
     "errors",
+    "forecasting.external.estimator",
     "forecasting.forecaster",
     "layers.association",
     "layers.retrieval",

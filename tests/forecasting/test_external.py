@@ -56,7 +56,7 @@ def linear(windows):
 
 @pytest.fixture(scope="module")
 def memory(windows, linear):
-    store = fill(linear, *windows.values())
+    store = fill(linear, tuple(windows.values()))
     kind = KeyKind(steps=12, calendar=True)
     spread, typical = measured(store, kind)
     return Memory(

@@ -17,6 +17,8 @@ from stanhop_app.forecasting.external.retrieval import Rule, chunks
 from stanhop_app.forecasting.external.store import LARGEST, Store
 from stanhop_app.forecasting.linear.fit import LinearFit
 
+Pairs = Callable[[Windows, Tensor], tuple[Tensor, Tensor]]
+"""What came and what is forecast of windows by number, (B, L, C) each, as `Predictor.pairs`."""
 RULES = (Rule(), Rule(association="softmax1", sharpness=1.0))
 """Ways of weighing that are tried."""
 SHRINKAGES = (0.3, 1.0, 3.0)
@@ -49,37 +51,50 @@ class _Tried:
 
 
 @torch.no_grad()
-def fill(
-    chosen: LinearFit,
-    train: Windows,
-    validation: Windows,
-    later: Windows,
-    most: int = LARGEST,
-) -> Store:
-    """A store of all windows, evenly thinned to at most so many bytes of what was missed.
+def fill(chosen: LinearFit, parts: Sequence[Windows], most: int = LARGEST) -> Store:
+    """A store of what a linear map missed, evenly thinned to at most so many bytes.
 
     Args:
         chosen: the linear part, fitted on the training windows.
-        train: windows.
-        validation: windows; the linear part has not seen them.
-        later: windows behind them.
+        parts: windows of the training rows, of the validation rows, and with targets behind them.
         most: bytes.
     """
+    train = parts[0]
     linear = chosen.module(train.holes)
     room = max(most // (4 * train.horizon * train.values.shape[1]), 1)
-    parts = (train, validation, later)
+
+    def missed(number: int, numbers: Tensor) -> Tensor:
+        if number == 0:
+            return missed_in_training(chosen, train, numbers)
+        return missed_by(linear, parts[number], numbers)
+
+    return _filled(parts, missed, room)
+
+
+@torch.no_grad()
+def fill_by(pairs: Pairs, parts: Sequence[Windows], most: int) -> Store:
+    """A store of what any forecaster missed, evenly thinned to at most so many windows.
+
+    Args:
+        pairs: what came and what it forecasts of windows by number.
+        parts: as of `fill`.
+        most: windows.
+    """
+
+    def missed(number: int, numbers: Tensor) -> Tensor:
+        came, made = pairs(parts[number], numbers)
+        return came - made
+
+    return _filled(parts, missed, most)
+
+
+def _filled(parts: Sequence[Windows], missed: Callable[[int, Tensor], Tensor], room: int) -> Store:
     step = max(-(-sum(map(len, parts)) // room), 1)
     stores = []
     for number, part in enumerate(parts):
         numbers = torch.arange(0, len(part), step)
-        if not len(numbers):
-            continue
-        missed = (
-            missed_in_training(chosen, part, numbers)
-            if number == 0
-            else missed_by(linear, part, numbers)
-        )
-        stores.append(Store.of(part, numbers, missed, part=number))
+        if len(numbers):
+            stores.append(Store.of(part, numbers, missed(number, numbers), part=number))
     return reduce(Store.joined, stores)
 
 
@@ -107,7 +122,7 @@ class _Jury:
 
 @torch.no_grad()
 def choose(
-    whole: Callable[[Windows, Tensor], tuple[Tensor, Tensor]],
+    whole: Pairs,
     store: Store,
     validation: Windows,
     season: int,
@@ -124,7 +139,7 @@ def choose(
     juries, two standard errors instead of one, and `TEMPERED`.
 
     Args:
-        whole: what came and what is forecast of windows by number, (B, L, C) each (`Predictor.pairs`).
+        whole: what is corrected.
         store: windows of training and validation rows, and later ones, which no window of these reads.
         validation: windows that were not fitted on.
         season: steps.
@@ -150,9 +165,7 @@ def choose(
     return replace(best.memory, strength=TEMPERED * best.memory.strength)
 
 
-def _of_validation(
-    whole: Callable[[Windows, Tensor], tuple[Tensor, Tensor]], validation: Windows
-) -> _Jury:
+def _of_validation(whole: Pairs, validation: Windows) -> _Jury:
     numbers = _spread(len(validation))
     pairs = [whole(validation, batch) for batch in numbers.split(len(validation.batches()[0]))]
     when = validation.when(numbers)

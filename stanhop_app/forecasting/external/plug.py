@@ -35,6 +35,6 @@ def plugged(fitted: "Fitted", panel: Panel, linear: LinearFit | None = None) -> 
     whole = next(iter(alone.predictors().values()))
     borders = [split.validation for split in panel.splits]
     later = behind(panel.whole(fitted.lookback, fitted.horizon), borders, panel.starts)
-    store = fill(linear, train, validation, later)
+    store = fill(linear, (train, validation, later))
     season = season_length(str(panel.frequency))
     return replace(fitted, memory=choose(whole.pairs, store, validation, season))

@@ -178,7 +178,7 @@ def changes(
     seed: int,
     scratch: Path,
 ) -> dict[str, int]:
-    """Kill changes of a run: what is left is the run before or after, whole, and the change can be made again.
+    """Kill changes of a run: it is the one before or after, whole, and the change can be made again.
 
     Args:
         training: words that make the run, without its folder.
