@@ -59,15 +59,15 @@ def info(run: Path, as_json: bool) -> None:
 @command.command("prune")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--keep", type=click.IntRange(1, 10**9), required=True, help="Newest windows that stay."
+    "--windows", type=click.IntRange(1, 10**9), required=True, help="Newest windows that stay."
 )
-def prune(run: Path, keep: int) -> None:
+def prune(run: Path, windows: int) -> None:
     """Keep the newest windows of the external memory of RUN.
 
     \b
-    stanhop memory prune runs/etth1-h24 --keep 5000
+    stanhop memory prune runs/etth1-h24 --windows 5000
     """
     from stanhop_app.runs.remembering import prune_memory
 
-    memory = prune_memory(run, keep)
+    memory = prune_memory(run, windows)
     echo(f"{run}: {len(memory.store):,} windows")

@@ -31,6 +31,7 @@ WIDGETS = (
         (RunConfig, "split", "Split: A/B/C, or etth"),
         (RunConfig, "calendar_features", "Cycles of day, week and year"),
         (RunConfig, "holidays", "Public holidays of, such as AT"),
+        (RunConfig, "memory", "External memory"),
         (TrainingConfig, "seed", "Seed"),
     ),
     (

@@ -353,6 +353,41 @@ def covariates(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def external(content: Mapping[str, Any]) -> str:
+    """Errors without and with a memory that is filled to three dates."""
+    rows = []
+    for cell in content["cells"].values():
+        mse, memory = cell["mse"], cell["memory"]
+        alone, best = mse["alone"], mse["validation"]
+        told = [
+            f"{mse[n]:.4f} ({mse[n] / alone - 1:+.1%})"
+            for n in ("training", "validation", "current")
+        ]
+        how = "" if memory is None else f"{memory['steps']} steps, {memory['association']}"
+        rows.append(
+            [
+                f"{cell['table']} {cell['split']}",
+                str(cell["horizon"]),
+                f"{mse['ridge']:.4f}",
+                f"{alone:.4f}",
+                *(["none"] * 3 if memory is None else told),
+                f"{best / mse['ridge'] - 1:+.1%}",
+                f"{cell['mae']['validation'] / cell['mae']['alone'] - 1:+.1%}",
+                how,
+            ]
+        )
+    head = [
+        "table",
+        "horizon",
+        "ridge",
+        "STanHop-Net",
+        "+ training windows",
+        "+ validation windows",
+    ]
+    head += ["kept current", "beside ridge", "MAE", "read by"]
+    return markdown(head, rows)
+
+
 def m4(content: Mapping[str, Any]) -> str:
     """Ours by what was fitted again on all rows, peers that were run, and what was published."""
     rows = []
@@ -397,6 +432,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "mixes": ("reading/tables.json", mixes),
     "m4": ("m4/m4.json", m4),
     "covariates": ("covariates/covariates.json", covariates),
+    "external": ("external/external.json", external),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
     },
@@ -416,6 +452,7 @@ FILES = (
             "tables",
             "m4",
             "covariates",
+            "external",
         )
     ),
 )

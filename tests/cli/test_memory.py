@@ -78,7 +78,7 @@ def test_it_is_explained_updated_and_pruned(stanhop, folder):
     told = json.loads(out)
     assert told["windows"] == windows + 6
     assert told["from_to"][1] == "2024-03-03 11:00:00"
-    code, _, err = stanhop("memory", "prune", folder / "plug", "--keep", "50")
+    code, _, err = stanhop("memory", "prune", folder / "plug", "--windows", "50")
     assert code == 0, err
     code, out, _ = stanhop("memory", "info", folder / "plug")
     assert "windows                         50" in out
