@@ -194,8 +194,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
     memory = config.get("memory")
     if memory is not None:
-        own, horizon = without_prefix("memory", tensors), network.config.horizon
-        memory = Memory.restored(memory, own, horizon, len(config["columns"]))
+        memory = Memory.restored(memory, without_prefix("memory", tensors), network.config)
     _check_beside(network, known, final)
     source = config["source"] or {}
     book = None

@@ -239,7 +239,10 @@ def test_what_cannot_be(fitted):
         ("ends", tensors["ends"][:-1]),
     ):
         with pytest.raises(ArtefactError, match=f"the memory's {name} cannot be"):
-            Memory.restored(memory.as_json(), {**tensors, name: wrong}, HORIZON, 2)
+            Memory.restored(memory.as_json(), {**tensors, name: wrong}, fitted.network_.config)
+    for name, wrong in (("steps", 25), ("association", "none")):
+        with pytest.raises(ArtefactError, match="the memory reads .*; damaged"):
+            Memory.restored({**memory.as_json(), name: wrong}, tensors, fitted.network_.config)
 
 
 def test_a_bounded_store_keeps_the_newest(memory):

@@ -126,6 +126,7 @@ def choose(
     store: Store,
     validation: Windows,
     season: int,
+    rules: Sequence[Rule] = RULES,
 ) -> Memory | None:
     """The way of reading a store that takes most away of the error; None where none does.
 
@@ -143,6 +144,7 @@ def choose(
         store: windows of training and validation rows, and later ones, which no window of these reads.
         validation: windows that were not fitted on.
         season: steps.
+        rules: ways of weighing that are tried.
     """
     steps = sorted({min(n, validation.lookback) for n in (season, 7 * season)})
     juries = (_of_training(store, steps[-1]), _of_validation(whole, validation))
@@ -151,7 +153,7 @@ def choose(
     tried: list[_Tried] = []
     for memory in _ways(store, steps):
         near = [_nearest(memory, jury) for jury in juries]
-        for rule in RULES:
+        for rule in rules:
             way = replace(memory, rule=rule)
             pairs = zip(near, juries, strict=True)
             added = [way.mean(way.weighed(*read)) / jury.scale for read, jury in pairs]
@@ -207,7 +209,7 @@ def _ways(store: Store, steps: Sequence[int]) -> Iterator[Memory]:
             yield Memory(
                 store=store,
                 kind=kind,
-                rule=RULES[0],
+                rule=Rule(),
                 strength=strength,
                 spread=spread,
                 typical=typical,

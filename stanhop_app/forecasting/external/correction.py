@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.external.retrieval import (
     Rule,
     chunks,
@@ -31,6 +32,8 @@ from stanhop_app.forecasting.external.retrieval import (
 )
 from stanhop_app.forecasting.external.sliding import Slid
 from stanhop_app.forecasting.external.store import Store, shapes
+from stanhop_app.layers.association import ASSOCIATIONS
+from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.holes import between
 
 MEASURED = 512
@@ -163,13 +166,18 @@ class Memory:
 
     @classmethod
     def restored(
-        cls, known: Mapping[str, Any], tensors: Mapping[str, Tensor], horizon: int, variates: int
+        cls, known: Mapping[str, Any], tensors: Mapping[str, Tensor], network: STanHopConfig
     ) -> "Memory":
-        """A memory from `as_json` and `tensors`.
+        """The memory of a network, from `as_json` and `tensors`.
 
         Raises:
-            ArtefactError: if they do not fit each other.
+            ArtefactError: if they do not fit each other, or the network.
         """
+        horizon, variates = network.horizon, network.num_variates
+        if known["steps"] > network.lookback or known["association"] not in ASSOCIATIONS:
+            raise ArtefactError(
+                f"the memory reads {known['steps']} steps by {known['association']!r}; damaged."
+            )
         return cls(
             store=Store.restored(tensors, horizon, variates),
             kind=KeyKind(steps=known["steps"], calendar=known["calendar"]),
