@@ -13,8 +13,11 @@ from pathlib import Path
 
 from kills import TINY, TRAIN
 
-STARTED = 0.06
-"""Seconds after which Python itself has started; before that no line of this package has run."""
+BEGIN = (
+    "import os, runpy, sys; os.write(int(sys.argv.pop(1)), b'.'); "
+    "runpy.run_module('stanhop_app.cli', run_name='__main__', alter_sys=True)"
+)
+"""What Python is told: to say that it has started, then to run the command. What comes before is not ours."""
 
 
 def _commands(csv: Path, scratch: Path) -> list[list[object]]:
@@ -48,26 +51,34 @@ def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     chance, counts = random.Random(seed), Counter[str]()
     environment = {**os.environ, "STANHOP_RUNS": str(scratch)}
 
-    def begin(words: list[object]) -> "subprocess.Popen[bytes]":
+    def begin(words: list[object], said: int) -> "subprocess.Popen[bytes]":
         for results in scratch.glob("*.json*"):  # a finished study would have nothing to do
             results.unlink() if results.is_file() else shutil.rmtree(results)
-        command = [sys.executable, "-m", "stanhop_app.cli", *map(str, words)]
+        command = [sys.executable, "-c", BEGIN, str(said), *map(str, words)]
         return subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=scratch, env=environment
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=scratch,
+            env=environment,
+            pass_fds=(said,),
         )
 
-    assert begin(["train", csv, *TRAIN, "--output", scratch / "run"]).wait() == 0
+    reads, writes = os.pipe()
+    assert begin(["train", csv, *TRAIN, "--output", scratch / "run"], writes).wait() == 0
     commands, longest = _commands(csv, scratch), {}
     for number, words in enumerate(commands):
-        started, process = time.monotonic(), begin(words)
+        started, process = time.monotonic(), begin(words, writes)
         _, said = process.communicate()
         assert process.returncode == 0, (words, said)
         longest[number] = time.monotonic() - started
+    os.read(reads, 4096)  # of all that
     for number in range(rounds):
         words = commands[number % len(commands)]
         sent = chance.choice((signal.SIGINT, signal.SIGTERM))
-        after = chance.uniform(STARTED, longest[number % len(commands)])
-        process = begin(words)
+        after = chance.uniform(0.0, longest[number % len(commands)])
+        process = begin(words, writes)
+        os.read(reads, 1)  # it has started
         time.sleep(after)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(sent)

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "associations.json")
     asked = parser.parse_args()
     fill_cells(
-        open_results(asked.output, "external-associations", 1, {}),
+        open_results(asked.output, "external_associations", 1, {}),
         asked.output,
         [{"association": name, "horizon": horizon} for horizon in (24, 96) for name in SHARPNESS],
         lambda c, folder: cell(c["association"], c["horizon"], asked.runs),
