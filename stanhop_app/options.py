@@ -253,5 +253,10 @@ def checked(
     given: Mapping[str, Any] | None, config: type, own: set[str], name: str
 ) -> dict[str, Any]:
     """Further fields for a config, each known and not an argument of its own."""
-    check_known(given or {}, {f.name for f in fields(config)} - own, name)
+    known = {f.name for f in fields(config)}
+    for key in known & own & set(given or {}):
+        raise OptionError(
+            f"option {key!r} is a parameter of its own; say {key}=... beside {name}, not in it."
+        )
+    check_known(given or {}, known - own, name)
     return dict(given or {})

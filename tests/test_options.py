@@ -85,6 +85,14 @@ def test_single_options_of_the_network_can_be_set():
     assert forecaster.network == {"dim": 16, "num_heads": 2}
     with pytest.raises(ValueError, match="unknown option 'size' in network"):
         forecaster.set_params(network__size=1)
-    with pytest.raises(ValueError, match="unknown option 'horizon' in network"):
+    with pytest.raises(ValueError, match="option 'horizon' is a parameter of its own"):
         forecaster.set_params(network__horizon=1)
     assert forecaster.network == {"dim": 16, "num_heads": 2}
+
+
+def test_a_parameter_of_its_own_is_not_said_in_a_group():
+    from stanhop_app import STanHopForecaster
+
+    told = r"'max_epochs' is a parameter of its own; say max_epochs=\.\.\. beside"
+    with pytest.raises(ValueError, match=told):
+        STanHopForecaster(training={"max_epochs": 1}).training_config()

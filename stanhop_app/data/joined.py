@@ -48,7 +48,9 @@ class _Part:
         return len(self.stamps)
 
 
-def joined(kept: SeriesTable, new: SeriesTable, missing: str = "error") -> Joined:
+def joined(
+    kept: SeriesTable, new: SeriesTable, missing: str = "error", *, complete: bool = False
+) -> Joined:
     """The rows of each series and those that came since; new series come last.
 
     Args:
@@ -56,6 +58,7 @@ def joined(kept: SeriesTable, new: SeriesTable, missing: str = "error") -> Joine
         new: those that came since, or all of them: what is in both is taken from here. Columns, covariates
             and frequency are the same.
         missing: what is done about rows that are missing between the two, and about holes.
+        complete: whether the rows so far are all that there were: what comes before them is left out.
 
     Raises:
         DataError: if rows are missing between the two and are not to be filled, or nothing is new.
@@ -69,7 +72,11 @@ def joined(kept: SeriesTable, new: SeriesTable, missing: str = "error") -> Joine
         if name not in came:
             parts.append(part)
             continue
-        now = _with_gap(kept, part, came[name], name) if rules.allows_rows else came[name]
+        now = _since(came[name], int(part.stamps[0])) if complete else came[name]
+        if not len(now):
+            parts.append(part)
+            continue
+        now = _with_gap(kept, part, now, name) if rules.allows_rows else now
         whole, more, changed = _onto(part, now, _after(kept, part), name, unit)
         parts.append(_filled(kept, whole, name, rules))
         added, revised = added + more, revised + changed
@@ -102,6 +109,12 @@ def _parts(table: SeriesTable, unit: str | None = None) -> dict[str, _Part]:
     }
 
 
+def _since(part: _Part, first: int) -> _Part:
+    """The rows of a series from a stamp on."""
+    start = int(np.searchsorted(part.stamps, first))
+    return _Part(stamps=part.stamps[start:], values=part.values[start:], beside=part.beside[start:])
+
+
 def _after(table: SeriesTable, part: _Part) -> int:
     """The stamp after the last one of a series."""
     unit = pd.DatetimeIndex(table.frame.index).unit
@@ -118,6 +131,12 @@ def _with_gap(table: SeriesTable, old: _Part, new: _Part, name: str) -> _Part:
     while between[-1] < first and count < 2 * len(old):
         count *= 2
         between = _following(table, old.stamps[-1:], count).as_unit(unit).asi8
+    if between[-1] >= first and first not in between:
+        told = f"series {name!r}: " if name else ""
+        raise DataError(
+            f"{told}{pd.Timestamp(first, unit=unit)} is no step after {pd.Timestamp(last, unit=unit)} at "
+            f"frequency {table.frequency}; mend the stamps."
+        )
     between = between[between < first]
     if len(between) > len(old):
         raise DataError(

@@ -52,11 +52,16 @@ def updated(
     Raises:
         DataError: if rows are missing that no rule fills, or nothing is new.
     """
-    came = joined(fitted.kept_rows(), fitted.coded(new), missing)
+    complete = len(fitted.rows) == fitted.num_rows
+    came = joined(fitted.kept_rows(), fitted.coded(new), missing, complete=complete)
     if len(came.table.frame) < fitted.num_rows + came.rows:
         raise DataError(
             f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; update with the whole "
             "table."
+        )
+    if fitted.memory is not None and not complete:
+        raise DataError(
+            "the run keeps only its last rows, and its external memory is of all of them; train again."
         )
     panel = fitted.panel(came.table)
     final = _final(fitted, panel, training, steps=steps, progress=progress)
@@ -87,7 +92,8 @@ def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
     # Nobody has looked at windows whose targets went beyond the rows that there were.
     seen = [max(rows - config.horizon + 1, 0) for rows in lengths]
     seen += [0] * (len(panel.ids) - len(seen))
-    windows = behind(panel.whole(config.lookback, config.horizon), seen, panel.starts)
+    tame, _ = without_outlying(panel, config.horizon)
+    windows = behind(tame.whole(config.lookback, config.horizon), seen, panel.starts)
     numbers = torch.arange(len(windows))
     missed = missed_by(fitted.network.linear, windows, numbers)
     moved = memory.store.moved(starts, panel.starts)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.external.plug import plugged
@@ -30,7 +30,7 @@ def add_memory(folder: Path) -> Memory | None:
         ArtefactError: if the folder holds no whole run.
         BusyError: if another process writes into it.
         DataError: if it does not keep all rows.
-        OptionError: if it has no linear part.
+        OptionError: if it has a memory already, or no linear part.
     """
 
     def remember(fitted: Fitted) -> Fitted:
@@ -40,8 +40,9 @@ def add_memory(folder: Path) -> Memory | None:
                 f"{folder}: only the last {len(rows.frame):,} of {fitted.num_rows:,} rows are kept; train "
                 "again with --memory plug."
             )
-        panel = fitted.panel(rows)
-        return plugged(fitted, panel)
+        if fitted.memory is not None:
+            raise OptionError(f"{folder}: has an external memory already.")
+        return plugged(fitted, fitted.panel(rows))
 
     return _changed(folder, remember).memory
 
@@ -84,11 +85,14 @@ def facts(fitted: Fitted, memory: Memory) -> dict[str, Any]:
     seconds = store.when[:, 0]
     timed = fitted.frequency is not None
     ends = [float(seconds.min()), float(store.ends.max())] if len(store) else []
+    zone = getattr(fitted.rows.index, "tz", None)
+    stamps = [pd.Timestamp(end, unit="s", tz=None if zone is None else "UTC") for end in ends]
+    stamps = stamps if zone is None else [stamp.tz_convert(zone) for stamp in stamps]
     return {
         "windows": len(store),
         "series": int(store.begins.unique().numel()),
         "bytes": sum(tensor.nbytes for tensor in store.tensors().values()),
-        "from_to": [str(pd.Timestamp(end, unit="s")) if timed else int(end) for end in ends],
+        "from_to": list(map(str, stamps)) if timed else [int(end) for end in ends],
         "of_training_validation_later": torch.bincount(store.part, minlength=3).tolist(),
         **memory.as_json(),
         "strength": float(memory.strength.mean()),

@@ -209,7 +209,7 @@ class _Final(Part):
 class _Memory(Part):
     """How an external memory is read."""
 
-    steps: Steps
+    steps: Annotated[int, Field(ge=2, le=LONGEST)]
     calendar: bool
     neighbours: Annotated[int, Field(ge=1, le=2**16)]
     association: Text

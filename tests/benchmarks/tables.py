@@ -388,6 +388,36 @@ def external(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def associations(content: Mapping[str, Any]) -> str:
+    """Associations as retrieval rules."""
+    rows = []
+    for cell in content["cells"].values():
+        head = [cell["association"], str(cell["horizon"]), f"{cell['alone']:.4f}"]
+        if cell["mse"] is None:
+            rows.append([*head, "none", "", "", ""])
+            continue
+        change = cell["mse"] / cell["alone"] - 1
+        rows.append(
+            [
+                *head,
+                f"{cell['mse']:.4f} ({change:+.1%})",
+                f"{cell['gain']:.1%}",
+                f"{cell['no_op']:.0%}",
+                f"{cell['used']:.0f}",
+            ]
+        )
+    head = [
+        "association",
+        "horizon",
+        "without",
+        "with",
+        "gain out of fold",
+        "no-op",
+        "windows used",
+    ]
+    return markdown(head, rows)
+
+
 def m4(content: Mapping[str, Any]) -> str:
     """Ours by what was fitted again on all rows, peers that were run, and what was published."""
     rows = []
@@ -433,6 +463,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "m4": ("m4/m4.json", m4),
     "covariates": ("covariates/covariates.json", covariates),
     "external": ("external/external.json", external),
+    "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
     },

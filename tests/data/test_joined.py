@@ -149,3 +149,20 @@ def test_a_gap_longer_than_what_is_kept_is_refused():
     table = whole()
     with pytest.raises(DataError, match=r"more rows are missing between .* than are kept before"):
         joined(as_one(table[:5]), as_one(table[20:]), "ffill")
+
+
+def test_stamps_that_are_no_steps_behind_a_gap_are_refused():
+    table = whole()
+    late = table[20:].set_axis(table.index[20:] + pd.Timedelta(hours=5), axis=0)
+    new = SeriesTable.of_frame(late.asfreq("D"))
+    with pytest.raises(DataError, match="is no step after 2024-04-03"):
+        joined(as_one(table[:15]), new, "ffill")
+
+
+def test_rows_before_all_that_there_were_are_left_out():
+    table = whole()
+    made = joined(as_one(table[10:20]), as_one(table[5:25]), complete=True)
+    pd.testing.assert_frame_equal(made.table.frame, table[10:25])
+    assert made.rows == 5
+    only = joined(as_one(table[10:20]), as_one(table[:22]), complete=False)
+    assert len(only.table.frame) == 22

@@ -9,7 +9,7 @@ import torch
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
-from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.errors import ArtefactError, OptionError, TableWarning
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.external.analogues import analogues
 from stanhop_app.forecasting.external.choice import fill
@@ -243,6 +243,44 @@ def test_what_cannot_be(fitted):
     for name, wrong in (("steps", 25), ("association", "none")):
         with pytest.raises(ArtefactError, match="the memory reads .*; damaged"):
             Memory.restored({**memory.as_json(), name: wrong}, tensors, fitted.network_.config)
+
+
+@pytest.mark.filterwarnings("ignore:2 values .* are missing")
+@pytest.mark.parametrize("column", ["constant", "holes"])
+def test_columns_that_tell_nothing_do_not_make_it_nothing(echoes, column):
+    """A column that never changes has no typical distance; a hole is in no stored window or product."""
+    table = echoes.assign(c=1.0) if column == "constant" else echoes.copy()
+    if column == "holes":
+        table.iloc[200, 0] = table.iloc[2000, 1] = np.nan
+    missing = "mask" if column == "holes" else "error"
+    made = STanHopForecaster(**SMALL, memory="plug", missing=missing).fit(table)
+    assert made.fitted_.memory.gain > 0.03
+    assert np.isfinite(made.predict().to_numpy()).all()
+
+
+def test_an_array_and_a_table_of_years_have_a_season_of_one(echoes):
+    made = STanHopForecaster(**SMALL, memory="plug").fit(echoes.to_numpy())
+    assert np.isfinite(made.predict()).all()
+
+
+def test_a_mistyped_value_is_not_remembered(echoes):
+    wrong = echoes.copy()
+    wrong.iloc[-60, 0] = 1e6
+    with pytest.warns(TableWarning, match="1e"):
+        made = STanHopForecaster(**SMALL, memory="plug").fit(wrong[:-48])
+    store = made.fitted_.memory.store
+    assert float(store.missed.abs().max()) < 100
+    assert float(store.rows.abs().max()) < 100
+
+
+def test_the_way_of_reading_does_not_hang_on_test_rows(echoes, fitted):
+    other = echoes[:-48].copy()
+    other.iloc[fitted.borders_.validation :] *= 2
+    again = STanHopForecaster(**SMALL, memory="plug").fit(other)
+    for name in ("spread", "typical", "strength"):
+        one, two = (getattr(f.fitted_.memory, name) for f in (fitted, again))
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+    assert again.fitted_.memory.kind == fitted.fitted_.memory.kind
 
 
 def test_a_bounded_store_keeps_the_newest(memory):

@@ -235,7 +235,7 @@ def test_scikit_learns_checks(estimator, check):
     [
         ({"association": "attention"}, "unknown association 'attention'; choose one of: softmax, "),
         ({"network": {"width": 3}}, "unknown option 'width' in network; choose from: bits, coarse"),
-        ({"network": {"horizon": 3}}, "unknown option 'horizon' in network"),
+        ({"network": {"horizon": 3}}, "option 'horizon' is a parameter of its own"),
         ({"training": {"epochs": 3}}, "unknown option 'epochs' in training"),
         ({"split": "most"}, "split must be a ratio"),
         ({"loss": "rmse"}, "loss must be one of"),

@@ -91,7 +91,7 @@ def analogues(fitted: "Fitted", frame: pd.DataFrame | None = None) -> Analogues:
     return Analogues(
         windows=windows,
         moved=pd.DataFrame(added, columns=list(fitted.columns), index=steps),
-        no_op=float(1 - share.sum()),
+        no_op=max(float(1 - share.sum()), 0.0),
     )
 
 

@@ -146,7 +146,8 @@ def choose(
         season: steps.
         rules: ways of weighing that are tried.
     """
-    steps = sorted({min(n, validation.lookback) for n in (season, 7 * season)})
+    # A key of one step, less its last value, would be nothing.
+    steps = sorted({min(max(n, 2), validation.lookback) for n in (season, 7 * season)})
     juries = (_of_training(store, steps[-1]), _of_validation(whole, validation))
     if min(len(jury.rows) for jury in juries) < FOLDS:
         return None
@@ -158,6 +159,7 @@ def choose(
             pairs = zip(near, juries, strict=True)
             added = [way.mean(way.weighed(*read)) / jury.scale for read, jury in pairs]
             tried += _judged(way, added, juries)
+    tried = [way for way in tried if bool(way.gains.isfinite().all())]
     best = max(tried, key=lambda way: way.mean, default=None)
     if best is None:
         return None
@@ -219,7 +221,7 @@ def _ways(store: Store, steps: Sequence[int]) -> Iterator[Memory]:
 def _nearest(memory: Memory, jury: _Jury) -> tuple[Tensor, Tensor]:
     """What `Memory.nearest` returns for all windows of a jury."""
     some = chunks(len(jury.rows), len(memory.store), len(memory.spread))
-    near = [memory.nearest(jury.inputs[part], jury.when[part]) for part in some]
+    near = [memory.nearest(jury.inputs[part], jury.when[part], frozen=True) for part in some]
     values, numbers = (torch.cat(parts, dim=1) for parts in zip(*near, strict=True))
     return values, numbers
 

@@ -36,6 +36,8 @@ from stanhop_app.layers.association import ASSOCIATIONS
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.holes import between
 
+SMALLEST = 1e-6
+"""Typical squared distance of windows that are all alike, as those of a constant column."""
 MEASURED = 512
 """Stored windows by which spread and typical distance are measured."""
 
@@ -94,7 +96,8 @@ class Memory:
 
         Args:
             forecast: of any model. With nothing stored it is returned itself.
-            windows: scaled, less effects, as they were stored.
+            windows: scaled, less effects: those of the scored fit in the store, those of the final one
+                where that forecasts.
             when: of the first targets (`Windows.when`); None: after all that is stored.
             frozen: whether nothing behind the validation rows may be read.
         """
@@ -152,7 +155,7 @@ class Memory:
         return torch.stack(parts)
 
     def with_windows(self, more: Store) -> "Memory":
-        """The memory with further windows, the oldest left out where it would be too large."""
+        """The memory with further windows, the oldest left out where it would be too large; none is moved."""
         return replace(self, store=self.store.joined(more).bounded())
 
     def as_json(self) -> dict[str, Any]:
@@ -174,7 +177,10 @@ class Memory:
             ArtefactError: if they do not fit each other, or the network.
         """
         horizon, variates = network.horizon, network.num_variates
-        if known["steps"] > network.lookback or known["association"] not in ASSOCIATIONS:
+        numbers = [tensors[name] for name in ("missed", "strength", "spread", "typical")]
+        whole = all(bool(tensor.isfinite().all()) for tensor in numbers)
+        fits = known["steps"] <= network.lookback and known["association"] in ASSOCIATIONS
+        if not (fits and whole):
             raise ArtefactError(
                 f"the memory reads {known['steps']} steps by {known['association']!r}; damaged."
             )
@@ -190,9 +196,13 @@ class Memory:
 
 
 def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
-    """Spread and typical squared distance of the keys of a store, (1 + C,) each."""
-    some = torch.linspace(0, len(store) - 1, min(MEASURED, len(store)), dtype=torch.float64)
-    numbers = some.round().long()
+    """Spread and typical squared distance of the keys of a store, (1 + C,) each, above 0.
+
+    Windows with targets behind the validation rows are not looked at: scores must not hang on them.
+    """
+    early = (store.part < 2).nonzero().flatten()
+    some = torch.linspace(0, len(early) - 1, min(MEASURED, len(early)), dtype=torch.float64)
+    numbers = early[some.round().long()]
     keys = store.shapes(kind.steps, numbers)
     each = keys.var(0, correction=0).sum(0)
     spread = torch.cat([each.sum()[None], each]).sqrt().clamp_min(1e-6)
@@ -205,7 +215,7 @@ def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
     distances = distances.masked_fill(near, torch.inf)
     closest = distances.amin(2)
     typical = torch.stack([_median(row[~row.isinf()]) for row in closest])
-    return spread, typical
+    return spread, typical.clamp_min(SMALLEST)
 
 
 def _median(values: Tensor) -> Tensor:

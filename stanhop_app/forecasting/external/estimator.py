@@ -13,7 +13,7 @@ from torch import Tensor
 from stanhop_app.data.calendar import clock
 from stanhop_app.data.cutting import behind
 from stanhop_app.data.frame import to_frame
-from stanhop_app.data.frequency import season_length
+from stanhop_app.data.frequency import future_index, season_length
 from stanhop_app.data.match import match_columns, match_frequency
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
@@ -83,7 +83,7 @@ class ExternalMemory(BaseEstimator):
         later = behind(panel.whole(lookback, horizon), [panel.borders.validation], (0,))
         parts, pairs = (train, validation, later), self._pairs(panel)
         self.frame_, self.scaler_ = frame, panel.scaler
-        season = season_length(str(panel.frequency))
+        season = 1 if panel.frequency is None else season_length(panel.frequency)
         stores = (fill(linear, parts), fill_by(pairs, parts, ASKED))
         tried = [choose(pairs, store, validation, season) for store in stores]
         worth = [memory for memory in tried if memory is not None]
@@ -103,11 +103,11 @@ class ExternalMemory(BaseEstimator):
                 f"too few rows: {len(frame)}, but a forecast needs the last {lookback}."
             )
         made = self._forecast(frame.iloc[-lookback:])
-        index = pd.DatetimeIndex(frame.index)
-        steps = pd.date_range(index[-1], periods=horizon + 1, freq=index.freq)[1:]
+        frequency = Panel.of(frame).frequency
+        steps = future_index(pd.DatetimeIndex(frame.index), horizon, frequency)
         if self.memory_ is not None:
             rows = self.scaler_.transform(frame.to_numpy(dtype=np.float64)[-lookback:])
-            when = torch.from_numpy(clock(steps, index.freqstr)[:1])
+            when = torch.from_numpy(clock(steps, frequency)[:1])
             added = self.memory_.strength * self.memory_.missed(torch.from_numpy(rows)[None], when)
             made = made + added[0].numpy() * np.array(self.scaler_.scale)
         return pd.DataFrame(made, index=steps, columns=frame.columns)

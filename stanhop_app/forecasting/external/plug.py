@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from stanhop_app.data.cutting import behind
 from stanhop_app.data.frequency import season_length
+from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.external.choice import choose, fill
@@ -34,7 +35,8 @@ def plugged(fitted: "Fitted", panel: Panel, linear: LinearFit | None = None) -> 
     alone = replace(fitted, memory=None)
     whole = next(iter(alone.predictors().values()))
     borders = [split.validation for split in panel.splits]
-    later = behind(panel.whole(fitted.lookback, fitted.horizon), borders, panel.starts)
+    tame, _ = without_outlying(panel, fitted.horizon)  # of rows that nobody judges
+    later = behind(tame.whole(fitted.lookback, fitted.horizon), borders, panel.starts)
     store = fill(linear, (train, validation, later))
-    season = season_length(str(panel.frequency))
+    season = 1 if panel.frequency is None else season_length(panel.frequency)
     return replace(fitted, memory=choose(whole.pairs, store, validation, season))

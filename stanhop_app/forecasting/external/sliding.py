@@ -42,7 +42,7 @@ class Slid:
         edges, parts = [*starts.tolist(), len(store.rows)], []
         for first, last in pairwise(edges):
             parts += [store.rows[first : first + 1].expand(steps, -1), store.rows[first:last]]
-        rows = torch.cat(parts).T
+        rows = torch.cat(parts).nan_to_num(0.0).T  # no stored window has a hole
         places = store.origins - edges[0] + steps * number  # the window before the first target
         block = SMALLEST_BLOCK
         while block < 4 * steps:
@@ -70,7 +70,7 @@ class Slid:
         products = torch.fft.irfft(self.spectra[:, None] * spectra[:, :, None], self.block)
         products = products[..., : self.block - self.steps + 1].flatten(2)
         first, count = int(self.places[0]), len(self.places)
-        if int(self.places[-1]) - first == count - 1:  # all of them, one after the other
+        if bool((self.places.diff() == 1).all()):  # all of them, one after the other
             products = products[..., first : first + count].contiguous()
         else:
             products = products[..., self.places]

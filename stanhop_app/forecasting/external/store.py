@@ -23,7 +23,7 @@ class Store:
     rows: Tensor
     """(N, C) float32, scaled, less the effects of covariates: what windows are cut from."""
     origins: Tensor
-    """(M,) row of the first target of each window, rising."""
+    """(M,) row of the first target of each window."""
     begins: Tensor
     """(M,) first row of the series that each is of."""
     missed: Tensor
@@ -67,7 +67,9 @@ class Store:
     def bounded(self, most: int = LARGEST) -> "Store":
         """At most so many bytes of what was missed: the newest windows."""
         room = max(most // max(4 * self.missed[:1].numel(), 1), 1)
-        return self if len(self) <= room else self.only(torch.arange(len(self) - room, len(self)))
+        if len(self) <= room:
+            return self
+        return self.only(self.ends.argsort(stable=True)[-room:].sort().values)
 
     @classmethod
     def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, part: int) -> "Store":
@@ -113,6 +115,8 @@ class Store:
             (store.begins >= 0).all()
             and (store.begins < store.origins).all()
             and (store.origins < rows).all()
+            and (store.part >= 0).all()
+            and (store.part <= 2).all()
         )
         if wrong or not places:
             raise ArtefactError(f"the memory's {(wrong or ['origins'])[0]} cannot be; damaged.")
