@@ -91,6 +91,8 @@ def open_results(
     Raises:
         ArtefactError: if the file is damaged or holds results of another kind, version or identity.
     """
+    if not re.fullmatch(r"\w+", kind):
+        raise OptionError(f"the kind of a results file is one word, got {kind!r}.")
     identity = json.loads(to_json({**_head(kind, version), **identity}))
     if path is None or not path.exists():
         return {**identity, "package_version": __version__, "cells": {}}

@@ -16,7 +16,7 @@ import torch
 from stanhop_app.datasets import load
 
 from stanhop_app import STanHopForecaster
-from stanhop_app.data.panel import Panel
+from stanhop_app.data.frame import to_frame
 from stanhop_app.data.windows import Windows
 from stanhop_app.studies.cells import fill, open_results
 
@@ -45,19 +45,19 @@ def cell(share: float, how: str, missing: str, seed: int) -> dict[str, Any]:
         horizon=HORIZON, missing=missing, seed=seed, final="none", progress=False
     )
     forecaster.fit(rows)
-    panel = Panel.of(forecaster._read(rows, fitted=True))
+    read = to_frame(rows, missing=missing)
     fitted = forecaster.fitted_
     true = torch.from_numpy(fitted.scaler.transform(frame.to_numpy()))
     spans = {"first": fitted.borders.validation, "last": fitted.borders.test,
              "lookback": fitted.lookback, "horizon": HORIZON}  # fmt: skip
-    seen = Windows(values=fitted.panel(panel.frame).scaled, **spans)
+    seen = Windows(values=fitted.panel(read).scaled, **spans)
     wanted = Windows(values=true, **spans)
     errors = dict.fromkeys(forecaster.predictors(), 0.0)
     with torch.no_grad():
         for batch in seen.batches():
-            x, (_, y) = seen.gather(batch)[0], wanted.gather(batch)
+            y = wanted.gather(batch)[1]
             for name, predictor in forecaster.predictors().items():
-                error = (predictor.on(seen, x) - y).square().mean((1, 2)).sum()
+                error = (predictor.pairs(seen, batch)[1] - y).square().mean((1, 2)).sum()
                 errors[name] += float(error) / len(seen)
     return {"mse": errors, "gone": float(rows.isna().to_numpy().mean())}
 

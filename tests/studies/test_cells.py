@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stanhop_app.errors import ArtefactError, CheckpointError, TrainingError
+from stanhop_app.errors import ArtefactError, CheckpointError, OptionError, TrainingError
 from stanhop_app.studies import memory
 from stanhop_app.studies.cells import BEGUN, fill, open_results, read_head, read_results
 from stanhop_app.training.folder import CHECKPOINT
@@ -203,3 +203,8 @@ def test_a_cell_that_was_killed_goes_on_to_the_same_result(
         found.append(cells)
     assert found[0] == found[1]
     assert not list(tmp_path.glob("*.cells"))
+
+
+def test_a_kind_that_could_not_be_read_back_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(OptionError, match="is one word, got 'two-words'"):
+        open_results(tmp_path / "r.json", "two-words", 1, {})
