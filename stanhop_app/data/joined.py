@@ -158,7 +158,8 @@ def _with_gap(table: SeriesTable, old: _Part, new: _Part, name: str) -> _Part:
 def _filled(table: SeriesTable, part: _Part, name: str, rules: Filling) -> _Part:
     """A series without the holes that rules fill, as a table is read (`data.spans.regular_parts`)."""
     known = table.covariates
-    past = [] if known is None else [known.frame.columns.get_loc(c) for c in known.roles.past]
+    names = [] if known is None else list(known.frame.columns)
+    past = [] if known is None else [names.index(column) for column in known.roles.past]
     beside = part.beside.copy()
     beside[len(part) :, past] = 0.0  # of the future, which nobody knows
     if not (np.isnan(part.values).any() or np.isnan(beside).any()):
@@ -250,7 +251,8 @@ def _check_static(kept: SeriesTable, new: SeriesTable) -> None:
     is_ = new.covariates.static.set_axis(list(new.ids))
     both = [name for name in new.ids if name in set(kept.ids)]
     for column in was.columns:
-        for name in [n for n in both if was.at[n, column] != is_.at[n, column]][:1]:
+        before, now = (table[column].astype(float) for table in (was, is_))
+        for name in [n for n in both if before[n] != now[n]][:1]:
             raise DataError(
                 f"static covariate {column!r} of series {name!r} is not what it was at the training; mend "
                 "it, or train again."

@@ -407,7 +407,7 @@ class STanHopForecaster(BaseEstimator):
         """
         check_is_fitted(self)
         new, training = self._trained().later(X, self._reading()), self.training_config()
-        how = {"steps": steps, "missing": self.missing, "progress": self.progress}
+        how: dict[str, Any] = {"steps": steps, "missing": self.missing, "progress": self.progress}
         self.fitted_, _ = updated(self.fitted_, new, training, **how)
         tell(self.fitted_.notes)
         return self
