@@ -191,6 +191,11 @@ class Windows:
         return list(torch.arange(len(self)).split(int(size)))
 
 
+def evenly(count: int, most: int) -> Tensor:
+    """Numbers below ``count``, at most so many, evenly over all."""
+    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long()
+
+
 def split_windows(
     values: Tensor, split: Split, lookback: int, horizon: int, along: Along | None = None
 ) -> tuple[Windows, Windows, Windows]:
@@ -280,5 +285,5 @@ class SeriesWindows(Windows):
         """At most so many of them, evenly over all."""
         if len(self) <= most:
             return self
-        kept = torch.linspace(0, len(self) - 1, most, dtype=torch.float64).round().long()
+        kept = evenly(len(self), most)
         return replace(self, origins=self.origins[kept], begins=self.begins[kept])

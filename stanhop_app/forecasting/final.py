@@ -13,6 +13,7 @@ from pathlib import Path
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.outlying import without_outlying
 from stanhop_app.data.panel import Panel
+from stanhop_app.data.windows import Windows
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
 from stanhop_app.forecasting.linear.fit import SUMMED, LinearFit, refit_linear
@@ -108,8 +109,7 @@ def fit_final(
             progress=progress,
         )
     if linear is not None:
-        network.linear = refit_linear(linear, windows.thinned(SUMMED)).module(config.holes)
-        network.mixture = scored.mixture.clone()
+        put_linear(network, linear, windows, scored)
     return Final(
         network=network.eval(),
         kind=kind,
@@ -118,6 +118,15 @@ def fit_final(
         effects=again,
         left_out=left_out,
     )
+
+
+def put_linear(
+    network: STanHopNet, linear: LinearFit, windows: Windows, scored: STanHopNet
+) -> None:
+    """Put the linear part beside a deep one, in place: the scored one, fitted again on these windows."""
+    refitted = refit_linear(linear, windows.thinned(SUMMED))
+    network.linear = refitted.module(network.config.holes)
+    network.mixture = scored.mixture.clone()
 
 
 def less_effects(

@@ -15,9 +15,9 @@ from stanhop_app.forecasting.effects.known import kept_of
 from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.external.reference import missed_by
 from stanhop_app.forecasting.external.store import Store
-from stanhop_app.forecasting.final import Final, less_effects
+from stanhop_app.forecasting.final import Final, less_effects, put_linear
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.linear.fit import SUMMED, LinearFit, refit_linear
+from stanhop_app.forecasting.linear.fit import LinearFit
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.training.config import FinalKind, TrainingConfig
@@ -64,7 +64,8 @@ def updated(
             "the run keeps only its last rows, and its external memory is of all of them; train again."
         )
     panel = fitted.panel(came.table)
-    final = _final(fitted, panel, training, steps=steps, progress=progress)
+    tame, left_out = without_outlying(panel, fitted.horizon)
+    final = _final(fitted, tame, training, steps=steps, progress=progress)
     book = None if fitted.series is None else Book.of(panel, len(panel))
     known = fitted.known
     if known is not None:
@@ -75,15 +76,15 @@ def updated(
         rows=came.table.frame,
         series=book,
         known=known,
-        final=final,
-        memory=_memory(fitted, panel),
+        final=replace(final, left_out=left_out),
+        memory=_memory(fitted, tame),
         num_rows=len(panel),
     )
     return after, came
 
 
 def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
-    """The memory with the windows that the new rows make whole."""
+    """The memory with the windows that new rows make whole, of a panel without outlying values."""
     memory, config = fitted.memory, fitted.network.config
     if memory is None:
         return None
@@ -92,8 +93,7 @@ def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
     # Nobody has looked at windows whose targets went beyond the rows that there were.
     seen = [max(rows - config.horizon + 1, 0) for rows in lengths]
     seen += [0] * (len(panel.ids) - len(seen))
-    tame, _ = without_outlying(panel, config.horizon)
-    windows = behind(tame.whole(config.lookback, config.horizon), seen, panel.starts)
+    windows = behind(panel.whole(config.lookback, config.horizon), seen, panel.starts)
     numbers = torch.arange(len(windows))
     missed = missed_by(fitted.network.linear, windows, numbers)
     moved = memory.store.moved(starts, panel.starts)
@@ -110,7 +110,7 @@ def _final(
 
     Args:
         fitted: before.
-        panel: all rows, scaled as before.
+        panel: all rows, scaled as before, without outlying values.
         training: how the scored deep part was trained.
         steps: optimiser steps of the deep part.
         progress: whether to draw a bar; None: on a terminal.
@@ -118,7 +118,6 @@ def _final(
     before, config = fitted.forecasting, fitted.network.config
     effects = None if fitted.known is None else fitted.known.effects
     encoder = None if fitted.known is None else fitted.known.encoder
-    panel, left_out = without_outlying(panel, config.horizon)
     panel, again = less_effects(panel, config, effects, encoder)
     windows = panel.whole(config.lookback, config.horizon)
     with drawing(training.seed):
@@ -140,9 +139,7 @@ def _final(
         )
     linear = fitted.linear
     if linear is not None:
-        chosen = LinearFit.of_summary(linear)
-        network.linear = refit_linear(chosen, windows.thinned(SUMMED)).module(config.holes)
-        network.mixture = fitted.network.mixture.clone()
+        put_linear(network, LinearFit.of_summary(linear), windows, fitted.network)
     done = steps + (0 if fitted.final is None else fitted.final.steps)
     kind: FinalKind = "all" if done else "linear"
     return Final(
@@ -151,5 +148,4 @@ def _final(
         rows=len(panel),
         steps=done,
         effects=again,
-        left_out=left_out,
     )

@@ -9,12 +9,11 @@ import pandas as pd
 import torch
 
 from stanhop_app.errors import ArtefactError, DataError, OptionError
-from stanhop_app.forecasting.artefact import write
 from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.external.plug import plugged
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.runs.updating import BESIDE
+from stanhop_app.runs.updating import rewrite
 from stanhop_app.training.folder import writing
 
 
@@ -57,11 +56,7 @@ def prune_memory(folder: Path, keep: int) -> Memory:
 
     def prune(fitted: Fitted) -> Fitted:
         memory = memory_of(fitted, folder)
-        store = memory.store
-        if len(store) <= keep:
-            return fitted
-        newest = store.ends.argsort()[-keep:].sort().values
-        return replace(fitted, memory=replace(memory, store=store.only(newest)))
+        return replace(fitted, memory=replace(memory, store=memory.store.newest(keep)))
 
     return memory_of(_changed(folder, prune), folder)
 
@@ -100,16 +95,11 @@ def facts(fitted: Fitted, memory: Memory) -> dict[str, Any]:
 
 
 def _changed(folder: Path, change: Callable[[Fitted], Fitted]) -> Fitted:
-    """Write a run anew with another record, if it is another."""
+    """Write a run anew with the memory that a change gives it, if it gives one."""
     STanHopForecaster.load(folder)  # says what is wrong before anything is written
     with writing(folder):
         forecaster = STanHopForecaster.load(folder)  # again, now that nobody else changes it
-        before = forecaster.fitted_
-        after = change(before)
-        if after is before or (after.memory is None and before.memory is None):
-            return before
-        files = {name: before.source.get(f"{Path(name).stem}_sha256") for name in BESIDE}
-        beside = {name: str(digest) for name, digest in files.items() if digest is not None}
-        kept = {**forecaster.kept_params(), "memory": "none" if after.memory is None else "plug"}
-        write(after, kept, folder, beside=beside)
+        after = change(forecaster.fitted_)
+        if after.memory is not None:
+            rewrite(after, {**forecaster.kept_params(), "memory": "plug"}, folder)
     return after

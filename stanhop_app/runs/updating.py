@@ -1,11 +1,13 @@
 """A run takes in rows that came since it was trained."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stanhop_app.data.joined import Joined
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.forecasting.artefact import write
+from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.update import updated
 from stanhop_app.runs.novelty import NOVELTY
@@ -57,7 +59,12 @@ def update_run(
         forecaster.fitted_, came = updated(
             fitted, new, training, steps=steps, missing=missing, progress=progress
         )
-        files = {name: fitted.source.get(f"{Path(name).stem}_sha256") for name in BESIDE}
-        beside = {name: str(digest) for name, digest in files.items() if digest is not None}
-        write(forecaster.fitted_, forecaster.kept_params(), folder, beside=beside)
+        rewrite(forecaster.fitted_, forecaster.kept_params(), folder)
     return forecaster, came
+
+
+def rewrite(fitted: Fitted, parameters: Mapping[str, Any], folder: Path) -> None:
+    """Replace the artefact of a run whose other files stay; the caller is the only one who writes there."""
+    files = {name: fitted.source.get(f"{Path(name).stem}_sha256") for name in BESIDE}
+    beside = {name: str(digest) for name, digest in files.items() if digest is not None}
+    write(fitted, parameters, folder, beside=beside)

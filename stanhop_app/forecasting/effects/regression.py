@@ -34,7 +34,7 @@ from stanhop_app.data.calendar import cycles
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.folds import FOLDS
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.windows import BATCH_FLOATS, Windows
+from stanhop_app.data.windows import BATCH_FLOATS, Windows, evenly
 from stanhop_app.forecasting.effects.basis import Basis, Kind, training_rows
 from stanhop_app.forecasting.linear.fit import LARGEST_MOMENTS, fit_pooled
 from stanhop_app.models.holes import between
@@ -248,7 +248,7 @@ def fit_effects(
 def refit_effects(effects: Effects, panel: Panel, encoder: Encoder, windows: Windows) -> Effects:
     """The same choices, fitted on other windows of the values; columns without effect stay so."""
     table = _features(effects.basis, encoder, panel)
-    batches = _batches(windows, table, _spread(windows))
+    batches = _batches(windows, table, evenly(len(windows), FITTED))
     own = sums(windows, table, effects.forecaster, batches, effects.own is not None)
     together, each = solve(own, effects.penalty, effects.pooling)
     weights, each = _kept(together, each, torch.tensor(effects.gains) > 0)
@@ -261,10 +261,10 @@ def _fit(
     """The regression on one basis, with the penalty and pooling that validation chooses."""
     series, count = 1 if train.along is None else len(train.along.starts), table.shape[1]
     split = series > 1 and 8 * (2 + FOLDS) * series * count**2 <= LARGEST_MOMENTS
-    own = sums(train, table, forecaster, _batches(train, table, _spread(train)), split)
+    own = sums(train, table, forecaster, _batches(train, table, evenly(len(train), FITTED)), split)
     folds = [
         sums(validation, table, forecaster, _batches(validation, table, fold), split)
-        for fold in _spread(validation).chunk(FOLDS)
+        for fold in evenly(len(validation), FITTED).chunk(FOLDS)
     ]
     energy = torch.stack([fold.energy.sum(0) for fold in folds]).clamp_min(1e-30)
     fits: list[Effects] = []
@@ -307,12 +307,6 @@ def _features(basis: Basis, encoder: Encoder, panel: Panel) -> Tensor:
     assert panel.along is not None
     rows = panel.along.covariates.numpy()
     return torch.from_numpy(basis.features(encoder, rows, pd.DatetimeIndex(panel.index)))
-
-
-def _spread(windows: Windows) -> Tensor:
-    """Numbers of at most `FITTED` of them, evenly over all."""
-    count = min(len(windows), FITTED)
-    return torch.linspace(0, len(windows) - 1, count, dtype=torch.float64).round().long()
 
 
 def _batches(windows: Windows, table: Tensor, numbers: Tensor) -> list[Tensor]:

@@ -10,7 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from stanhop_app.data.windows import Windows
+from stanhop_app.data.windows import Windows, evenly
 from stanhop_app.forecasting.external.correction import KeyKind, Memory, measured
 from stanhop_app.forecasting.external.reference import missed_by, missed_in_training
 from stanhop_app.forecasting.external.retrieval import Rule, chunks
@@ -170,7 +170,7 @@ def choose(
 
 
 def _of_validation(whole: Pairs, validation: Windows) -> _Jury:
-    numbers = _spread(len(validation))
+    numbers = evenly(len(validation), JUDGED)
     pairs = [whole(validation, batch) for batch in numbers.split(len(validation.batches()[0]))]
     when = validation.when(numbers)
     assert when is not None
@@ -187,18 +187,13 @@ def _of_training(store: Store, steps: int) -> _Jury:
     train = (store.part == 0).nonzero().flatten()
     seconds = store.when[train, 0]
     train = train[seconds > seconds.median()] if len(train) else train
-    numbers = train[_spread(len(train))]
+    numbers = train[evenly(len(train), JUDGED)]
     return _Jury.of(
         store.windows(steps, numbers),
         store.when[numbers],
         store.origins[numbers],
         store.missed[numbers],
     )
-
-
-def _spread(count: int) -> Tensor:
-    """So many numbers or less, evenly over all."""
-    return torch.linspace(0, count - 1, min(count, JUDGED), dtype=torch.float64).round().long()
 
 
 def _ways(store: Store, steps: Sequence[int]) -> Iterator[Memory]:

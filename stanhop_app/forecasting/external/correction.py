@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stanhop_app.data.windows import evenly
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.external.retrieval import (
     Rule,
@@ -201,8 +202,7 @@ def measured(store: Store, kind: KeyKind) -> tuple[Tensor, Tensor]:
     Windows with targets behind the validation rows are not looked at: scores must not hang on them.
     """
     early = (store.part < 2).nonzero().flatten()
-    some = torch.linspace(0, len(early) - 1, min(MEASURED, len(early)), dtype=torch.float64)
-    numbers = early[some.round().long()]
+    numbers = early[evenly(len(early), MEASURED)]
     keys = store.shapes(kind.steps, numbers)
     each = keys.var(0, correction=0).sum(0)
     spread = torch.cat([each.sum()[None], each]).sqrt().clamp_min(1e-6)

@@ -66,10 +66,13 @@ class Store:
 
     def bounded(self, most: int = LARGEST) -> "Store":
         """At most so many bytes of what was missed: the newest windows."""
-        room = max(most // max(4 * self.missed[:1].numel(), 1), 1)
-        if len(self) <= room:
+        return self.newest(max(most // max(4 * self.missed[:1].numel(), 1), 1))
+
+    def newest(self, count: int) -> "Store":
+        """At most so many windows: those that ended last."""
+        if len(self) <= count:
             return self
-        return self.only(self.ends.argsort(stable=True)[-room:].sort().values)
+        return self.only(self.ends.argsort(stable=True)[-count:].sort().values)
 
     @classmethod
     def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, part: int) -> "Store":
