@@ -4,7 +4,12 @@ All have one base, so that whoever calls can tell them from defects: the command
 exit code of a `StanhopError`, and calls every other exception a defect of stanhop.
 """
 
+import contextlib
+import threading
 import unicodedata
+import warnings
+from collections.abc import Iterator
+from typing import Literal
 
 LONGEST = 2000
 """Characters of a message that are shown: a table may have a thousand columns with long names."""
@@ -12,6 +17,28 @@ LONGEST = 2000
 
 class TableWarning(UserWarning):
     """What was done to a table that a user should know, such as values filled; commands and pages say it."""
+
+
+_FILTERS = threading.RLock()
+
+
+@contextlib.contextmanager
+def warnings_as(
+    action: Literal["ignore", "error"], kind: type[Warning] = Warning
+) -> Iterator[None]:
+    """Treat the warnings of one kind so inside the block, in one thread at a time.
+
+    Python keeps the filters once for all threads (before 3.14): two threads that change them at once leave
+    each other's behind, so that a warning that a reader relies on as an error is never raised. Hence one lock
+    for every place of this package that changes them.
+
+    Args:
+        action: what is done with a warning.
+        kind: the class of warnings that it is done with.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter(action, kind)
+        yield
 
 
 class StanhopError(Exception):

@@ -1,12 +1,15 @@
 """Messages that hold names of somebody else's: on a terminal they move nothing and hide nothing."""
 
+import threading
+import time
 import unicodedata
+import warnings
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stanhop_app.errors import LONGEST, DataError, shown
+from stanhop_app.errors import LONGEST, DataError, shown, warnings_as
 
 
 @given(st.text())
@@ -36,3 +39,28 @@ def test_a_column_cannot_clear_the_terminal(stanhop, tmp_path):
     assert code == 3
     assert "\x1b" not in err
     assert "evil" in err
+
+
+def test_threads_do_not_leave_each_others_filters_of_warnings():
+    """Each thread's own is in force inside its block, and what stood before stands after all of them."""
+    before = list(warnings.filters)
+    wrong = []
+
+    def work(action):
+        for _ in range(300):
+            with warnings_as(action, DeprecationWarning):
+                time.sleep(0)  # another thread's turn
+                try:
+                    warnings.warn("of a test", DeprecationWarning, stacklevel=1)
+                    raised = False
+                except DeprecationWarning:
+                    raised = True
+            wrong.extend([action] * (raised != (action == "error")))
+
+    threads = [threading.Thread(target=work, args=(action,)) for action in ("ignore", "error") * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert warnings.filters == before

@@ -154,6 +154,13 @@ def test_rooms_are_not_overfull(project):
     assert count["forecasting"] <= 14
 
 
+def test_the_filters_of_warnings_are_changed_in_one_place(project):
+    changes = {name for name, path in modules(project) if "catch_warnings" in path.read_text()}
+    assert changes == {"stanhop_app.errors"}, (
+        "two threads that change them at once leave each other's: use warnings_as"
+    )
+
+
 def test_nothing_reads_pickles(project):
     for name, path in modules(project):
         text = path.read_text()

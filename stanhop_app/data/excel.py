@@ -3,12 +3,11 @@
 import csv
 import datetime as dt
 import io
-import warnings
 import zipfile
 import zlib
 from typing import Any
 
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import OptionError, warnings_as
 
 ZIP, OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 """How .xlsx files begin, and .xls ones of before 2007."""
@@ -57,8 +56,7 @@ def sheet_as_csv(content: bytes, sheet: str | None, megabytes: int) -> bytes:
         ) from None
     _check_size(content, megabytes)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of styles that it does not know
+        with warnings_as("ignore", UserWarning):  # of styles that it does not know
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             tables = {ws.title: _rows(ws) for ws in book.worksheets if sheet in (None, ws.title)}
     except DAMAGED as error:

@@ -1,13 +1,12 @@
 """Frequencies: inferred, made canonical, continued; the regular grid behind time stamps with gaps."""
 
-import warnings
 from typing import Any
 
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from stanhop_app.data.weekly import Weekly
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, warnings_as
 
 CALENDAR = {
     "B": 1.4, "MS": 30.0, "ME": 30.0, "QS": 91.0, "QE": 91.0, "YS": 365.0, "YE": 365.0,
@@ -98,8 +97,7 @@ def _own(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
 
 def infer(index: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
     """The frequency that fits without a gap, or None."""
-    with warnings.catch_warnings():  # pandas 3.1 announces that it will return an offset
-        warnings.simplefilter("ignore")
+    with warnings_as("ignore"):  # pandas 3.1 announces that it will return an offset
         inferred = pd.infer_freq(index)
     if inferred is None:
         return None

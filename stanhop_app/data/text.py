@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,7 @@ import pandas as pd
 from stanhop_app.data.numbers import check_marks, to_numbers
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.data.source import as_utf8
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import OptionError, warnings_as
 
 SEPARATORS = ",;\t|"
 HEAD_LINES = 1000
@@ -166,9 +165,8 @@ def _parse(content: bytes, dialect: Dialect, config: ReadingConfig) -> pd.DataFr
     }
     if config.header_rows != 1:
         options |= {"header": None, "names": dialect.names, "skiprows": config.header_rows}
-    with warnings.catch_warnings():
-        # More fields than names: an error, unless every row just ends with a separator.
-        warnings.simplefilter("ignore" if dialect.trailing else "error", pd.errors.ParserWarning)
+    # More fields than names: an error, unless every row just ends with a separator.
+    with warnings_as("ignore" if dialect.trailing else "error", pd.errors.ParserWarning):
         try:
             table: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
         except (pd.errors.ParserWarning, pd.errors.ParserError) as error:

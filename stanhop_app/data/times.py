@@ -1,14 +1,13 @@
 """Time stamps from users: which column holds them, and what its text means."""
 
 import re
-import warnings
 
 import numpy as np
 import pandas as pd
 
 from stanhop_app.data.forms import by_form, formatted, numbered, without_24
 from stanhop_app.data.frequency import infer, regular_grid
-from stanhop_app.errors import DataError
+from stanhop_app.errors import DataError, warnings_as
 
 TIME_NAMES = ("time", "date", "datetime", "timestamp", "ds")
 NUMERIC_DATE = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d{2})(?!\d)")
@@ -219,8 +218,7 @@ def _read_text(column: pd.Series) -> pd.DatetimeIndex | None:
             return None  # no year and no name of a month: what Python would guess is not there
     for utc in (False, True):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
+            with warnings_as("ignore", UserWarning):
                 times = _to_times(column, utc)
         except (ValueError, TypeError, OverflowError):
             continue
@@ -248,8 +246,7 @@ def _first_bad_row(column: pd.Series, day_first: bool | None) -> int:
         attempts = [{"format": f} for order in orders for f in _formats(column.iloc[0], order)]
     fewest = np.ones(len(column), dtype=bool)
     for options in attempts:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with warnings_as("ignore", UserWarning):
             parsed = pd.to_datetime(column, errors="coerce", **options)  # type: ignore[call-overload]
         bad = parsed.isna().to_numpy()
         fewest = bad if bad.sum() < fewest.sum() else fewest

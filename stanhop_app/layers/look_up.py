@@ -4,7 +4,6 @@ Shape letters: N tokens, K tables, R rows of all tables, F width of the output.
 """
 
 import functools
-import warnings
 from typing import Any
 
 import torch
@@ -12,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from stanhop_app.errors import warnings_as
 
 
 def look_up(
@@ -54,8 +55,7 @@ def _is_sparse_faster(scores: Tensor, table: Tensor) -> bool:
 def _has_sparse_products() -> bool:
     if not torch.backends.mkl.is_available():
         return False
-    with warnings.catch_warnings():  # PyTorch says once that its sparse formats are in beta
-        warnings.simplefilter("ignore")
+    with warnings_as("ignore"):  # PyTorch says once that its sparse formats are in beta
         zero = torch.zeros(1, 1, dtype=torch.int32, device="cpu")
         _sparse(zero, torch.ones(1, 1, device="cpu"), 1)
     return True

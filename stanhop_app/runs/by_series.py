@@ -5,14 +5,13 @@ References:
     International Journal of Forecasting 36 (2020), sMAPE and MASE as in M4: means over the series.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import torch
 
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import SeriesWindows
+from stanhop_app.errors import warnings_as
 from stanhop_app.forecasting.evaluation import Predictor
 
 
@@ -70,8 +69,7 @@ def naive_errors(panel: Panel, season: int) -> tuple[np.ndarray, np.ndarray]:
         rows = panel.values[first : first + split.train]
         if len(rows) > season:
             steps = rows[season:] - rows[:-season]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of columns that hold no value
+            with warnings_as("ignore", RuntimeWarning):  # of columns that hold no value
                 absolute[number] = np.nanmean(np.abs(steps), axis=0)
                 squared[number] = np.nanmean(steps**2, axis=0)
     return absolute, squared

@@ -7,7 +7,6 @@ Every file takes batches of any size: dimension 0 is free. Parity is the caller'
 import contextlib
 import io
 import logging
-import warnings
 from ast import literal_eval
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stanhop_app.errors import ConversionError, ExportError
+from stanhop_app.errors import ConversionError, ExportError, warnings_as
 from stanhop_app.files import write_atomic
 from stanhop_app.models.config import FLOAT_PARTS, STanHopConfig
 
@@ -175,11 +174,10 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     try:
         with (
-            warnings.catch_warnings(),
+            warnings_as("ignore"),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):
-            warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(level)
