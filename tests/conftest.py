@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHAPES_UNCHECKED = {"studies", "suite", "runs", "ui", "cli"}
+SHAPES_UNCHECKED = {"forecasting", "studies", "suite", "runs", "ui", "cli"}
 """Folders whose tests call layers that the tests of lower floors call with every shape checked: to check
 them again took a fifth of their time (and an exporter's sizes are symbols, which a check would fix)."""
 

@@ -168,13 +168,14 @@ def fit_exponent(content: Mapping[str, Any], *, seed: int = 0) -> Fit:
             "limit."
         )
     generator = np.random.Generator(np.random.PCG64(seed))
-    groups = [group for _, group in table.groupby("dim")]
+    size, learned = (table[name].to_numpy(float) for name in ("parameters", "learned"))
+    groups = list(table.reset_index(drop=True).groupby("dim").indices.values())
     draws = []
     for _ in range(DRAWS):
-        picked = pd.concat([g.iloc[generator.integers(0, len(g), len(g))] for g in groups])
+        picked = np.concatenate([g[generator.integers(0, len(g), len(g))] for g in groups])
         between = GROWTH ** generator.uniform(0, 1, len(picked))
-        draws.append(_slope(picked.assign(learned=picked["learned"] * between))[0])
-    exponent, factor = _slope(table)
+        draws.append(_slope(size[picked], learned[picked] * between)[0])
+    exponent, factor = _slope(size, learned)
     bits = table["learned"] * np.log2(CLASSES) / table["parameters"]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Fit(
@@ -193,12 +194,12 @@ def scaling_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["dim", "seed"], ignore_index=True)
 
 
-def _slope(table: pd.DataFrame) -> tuple[float, float]:
+def _slope(size: np.ndarray, learned: np.ndarray) -> tuple[float, float]:
     """Exponent b and factor a of ``N = a D^b``.
 
     N is known and D is measured, so that log D is fitted to log N, and turned round: the other way the noise
     of D would flatten the slope.
     """
-    n, d = np.log(table["parameters"].to_numpy(float)), np.log(table["learned"].to_numpy(float))
+    n, d = np.log(size), np.log(learned)
     slope, start = np.polyfit(n, d, 1)
     return float(1 / slope), float(np.exp(-start / slope))

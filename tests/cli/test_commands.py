@@ -438,9 +438,12 @@ def test_what_an_older_version_kept_of_reading_decides_doubts_only():
     assert reading_of({}) == ({}, {})
 
 
+def training(csv, folder):
+    return ["train", str(csv), *SMALL[:-2], "--max-epochs", "4", "--output", str(folder)]
+
+
 def train_in_the_background(csv, folder, *more):
-    command = [sys.executable, "-m", "stanhop_app.cli", "train", str(csv), *SMALL[:-2]]
-    command += ["--max-epochs", "4", "--output", str(folder), *more]
+    command = [sys.executable, "-m", "stanhop_app.cli", *training(csv, folder), *more]
     return command, subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
@@ -459,9 +462,7 @@ def wait_for(path, process, seconds=60):
 def whole(csv, tmp_path_factory):
     """A run that nothing stopped."""
     folder = tmp_path_factory.mktemp("undisturbed") / "whole"
-    _, process = train_in_the_background(csv, folder)
-    assert process.communicate() is not None
-    assert process.returncode == 0
+    assert run(training(csv, folder)) == 0
     return folder
 
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from stanhop_app.cli.group import run
 
 from stanhop_app.errors import ArtefactError, DataError
 from stanhop_app.models.variants import PAIRS, parse_variant
@@ -178,10 +179,8 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path, stored):
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "a" / "config.json").exists()
-    subprocess.run(
-        [*command, "-o", str(tmp_path / "a"), "--resume"], check=True, capture_output=True
-    )
-    subprocess.run([*command, "-o", str(tmp_path / "b")], check=True, capture_output=True)
+    for name, more in (("a", ["--resume"]), ("b", [])):
+        assert run([*command[3:], "-o", str(tmp_path / name), *more]) == 0
     one, two = (load_tensors(stored(tmp_path / n, "model.safetensors"))[0] for n in ("a", "b"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 

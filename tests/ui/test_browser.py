@@ -126,77 +126,62 @@ def test_another_variate_is_chosen_and_the_download_is_the_forecast(page, url, r
     ).first.wait_for()
 
 
+TRAINING = {
+    "Horizon (steps)": 12,
+    "Lookback (steps)": 48,
+    "Patch length (steps)": 12,
+    "Width": 16,
+    "Heads": 2,
+}
+VISITORS = {"left": (700, {"Epochs": 20}), "right": (800, {"Steps at most": 3})}
+"""Rows that each brings, and how long it trains."""
+
+
+def upload(visitor, url, name):
+    """Bring a part of the sample to the page Train, and say what is trained."""
+    rows, more = VISITORS[name]
+    visitor.set_default_timeout(WAIT)
+    visitor.goto(f"{url}/train")
+    settled(visitor, "Train")
+    visitor.get_by_label("Data", exact=False).first.click()
+    visitor.get_by_role("option", name="an upload").click()
+    content = datasets.load("sample").iloc[:rows].to_csv().encode()
+    file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": content}
+    visitor.locator("input[type=file]").set_input_files([file])
+    visitor.get_by_text(f"{rows} rows").wait_for()
+    for label, value in {**TRAINING, **more, "Name of the run": f"of-{name}"}.items():
+        fill(visitor, label, value)
+
+
 def test_two_visitors_train_and_forecast_at_once_and_see_their_own_uploads_only(page, url, root):
-    """Two pages of one browser are two sessions of the server."""
-    sample = datasets.load("sample")
-    visitors = {}
-    for name, rows in (("left", 700), ("right", 800)):
-        visitor = page.context.new_page()
-        visitor.set_default_timeout(WAIT)
-        visitors[name] = visitor
-        visitor.goto(f"{url}/train")
-        settled(visitor, "Train")
-        visitor.get_by_label("Data", exact=False).first.click()
-        visitor.get_by_role("option", name="an upload").click()
-        content = sample.iloc[:rows].to_csv().encode()
-        file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": content}
-        visitor.locator("input[type=file]").set_input_files([file])
-        visitor.get_by_text(f"{rows} rows").wait_for()
-        for label, value in (
-            ("Horizon (steps)", 12),
-            ("Lookback (steps)", 48),
-            ("Patch length (steps)", 12),
-            ("Width", 16),
-            ("Heads", 2),
-            ("Steps at most", 3),
-            ("Name of the run", f"of-{name}"),
-        ):
-            fill(visitor, label, value)
+    """Two pages of one browser are two sessions of the server; one is loaded anew while it trains."""
+    visitors = {name: page.context.new_page() for name in VISITORS}
+    for name, visitor in visitors.items():
+        upload(visitor, url, name)
     for name, visitor in visitors.items():
         visitor.get_by_role("button", name="Train", exact=True).click()
         visitor.get_by_text(f"of-{name} is tr").first.wait_for()
+    left = visitors["left"]
+    left.get_by_text("of-left is training").first.wait_for()
+    left.reload()
+    left.get_by_text("of-left is tr").first.wait_for()  # is training, or is trained already
+    sample = datasets.load("sample")
     for name, other in (("left", "right"), ("right", "left")):
         visitor = visitors[name]
         visitor.get_by_text(f"of-{name} is trained.").wait_for()
-        assert f"{name}.csv" in visitor.inner_text("body")
+        if name == "right":  # a page that is loaded anew has no upload
+            assert f"{name}.csv" in visitor.inner_text("body")
         assert f"{other}.csv" not in visitor.inner_text("body")
+        visitor.locator(".js-plotly-plot").first.wait_for()
         visitor.goto(f"{url}/?run=of-{name}")
         visitor.locator(".js-plotly-plot").first.wait_for()
-        last = sample.index[{"left": 699, "right": 799}[name]]
-        assert STanHopForecaster.load(root / f"of-{name}").context_.index[-1] == last
+        last = sample.index[VISITORS[name][0] - 1]
+        forecaster = STanHopForecaster.load(root / f"of-{name}")
+        assert forecaster.context_.index[-1] == last
         visitor.get_by_text(f"12 steps after {last}").wait_for()
-
-
-def test_an_upload_is_trained_on_across_a_reload_and_forecast(page, url, root):
-    frame = datasets.load("sample").iloc[:1500]
-    page.goto(f"{url}/train")
-    settled(page, "Train")
-    page.get_by_label("Data", exact=False).first.click()
-    page.get_by_role("option", name="an upload").click()
-    file = {"name": "mine.csv", "mimeType": "text/csv", "buffer": frame.to_csv().encode()}
-    page.locator("input[type=file]").set_input_files([file])
-    page.get_by_text("1,500 rows").wait_for()
-    for label, value in (
-        ("Horizon (steps)", 12),
-        ("Lookback (steps)", 48),
-        ("Patch length (steps)", 12),
-        ("Width", 16),
-        ("Heads", 2),
-        ("Epochs", 20),
-        ("Name of the run", "mine"),
-    ):
-        fill(page, label, value)
-    page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_text("mine is training").first.wait_for()
-    page.reload()
-    page.get_by_text("mine is tr").first.wait_for()  # is training, or is trained already
-    page.get_by_text("mine is trained.").wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()
-    page.goto(f"{url}/?run=mine")
-    page.locator(".js-plotly-plot").first.wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download the forecast (CSV)").click()
-    found = pd.read_csv(io.BytesIO(download.value.path().read_bytes()), index_col=0)
-    wanted = STanHopForecaster.load(root / "mine").predict()
-    assert wanted.index[0] > frame.index[-1]
-    np.testing.assert_allclose(found.to_numpy(), wanted.to_numpy(), rtol=1e-6)
+        with visitor.expect_download() as download:
+            visitor.get_by_role("button", name="Download the forecast (CSV)").click()
+        found = pd.read_csv(io.BytesIO(download.value.path().read_bytes()), index_col=0)
+        wanted = forecaster.predict()
+        assert wanted.index[0] > last
+        np.testing.assert_allclose(found.to_numpy(), wanted.to_numpy(), rtol=1e-6)
