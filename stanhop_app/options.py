@@ -253,6 +253,8 @@ def checked(
     given: Mapping[str, Any] | None, config: type, own: set[str], name: str
 ) -> dict[str, Any]:
     """Further fields for a config, each known and not an argument of its own."""
+    if given is not None and not isinstance(given, Mapping):
+        raise OptionError(f"{name} is a dictionary of options, got {given!r}.")
     known = {f.name for f in fields(config)}
     for key in known & own & set(given or {}):
         raise OptionError(

@@ -96,3 +96,11 @@ def test_a_parameter_of_its_own_is_not_said_in_a_group():
     told = r"'max_epochs' is a parameter of its own; say max_epochs=\.\.\. beside"
     with pytest.raises(ValueError, match=told):
         STanHopForecaster(training={"max_epochs": 1}).training_config()
+
+
+@pytest.mark.parametrize("group", ["network", "training", "reading"])
+def test_a_group_that_is_no_dictionary_is_said(group):
+    from stanhop_app import STanHopForecaster, datasets
+
+    with pytest.raises(ValueError, match=f"{group} is a dictionary of options, got \\[1\\]"):
+        STanHopForecaster(**{group: [1]}).fit(datasets.load("sample").iloc[:200])

@@ -471,6 +471,7 @@ class STanHopForecaster(BaseEstimator):
     def _of(cls, fitted: Fitted, parameters: Mapping[str, Any], device: str) -> "STanHopForecaster":
         forecaster = cls(**{**parameters, "device": device})
         forecaster._take(fitted, named=fitted.frequency is not None)
+        forecaster._reading()  # an altered one is told here, not where a table is read
         return forecaster
 
     def matched(self, table: Any) -> SeriesTable:

@@ -104,8 +104,12 @@ def test_an_artefact_is_overwritten_only_by_force(fitted, folder):
     assert STanHopForecaster.load(folder).predict().notna().all(axis=None)
 
 
+def read(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
 def edit(folder, **changes):
-    write_config(folder, {**json.loads((folder / "config.json").read_text()), **changes})
+    write_config(folder, {**read(folder), **changes})
 
 
 def weights_of(folder):
@@ -145,6 +149,10 @@ BROKEN = {
     "a huge network": (
         lambda f: edit(f, network={"num_variates": 3, "dim": 2**20, "clip": None}),
         "weights do not fit",
+    ),
+    "a group of options in a list": (
+        lambda f: edit(f, parameters={**read(f)["parameters"], "reading": [{}]}),
+        "damaged .*reading is a dictionary of options, got",
     ),
     "no columns": (lambda f: edit(f, columns=None), "damaged"),
 }

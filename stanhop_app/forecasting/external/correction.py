@@ -129,18 +129,21 @@ class Memory:
         self, windows: Tensor, when: Tensor | None, *, frozen: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The same, as squared distances and numbers, (1 + C, B, K) each."""
-        queries = shapes(between(windows), self.kind.steps)
-        circles = None
-        if self.kind.calendar and when is not None:
-            circles = (circle(when), self.circles)
-        distances = compared(self.keys.squared(queries), self.spread, circles)
         allowed = None
         if when is not None:
             allowed = self.store.ends[None] < when[:, :1]
         if frozen:
             early = (self.store.part < 2)[None].expand(len(windows), -1)
             allowed = early if allowed is None else allowed & early
-        return nearest(distances, allowed, self.rule.neighbours)
+        return nearest(self.distances(windows, when), allowed, self.rule.neighbours)
+
+    def distances(self, windows: Tensor, when: Tensor | None) -> Tensor:
+        """Squared distances of windows to all that are stored, whenever these were, (1 + C, B, M)."""
+        queries = shapes(between(windows), self.kind.steps)
+        circles = None
+        if self.kind.calendar and when is not None:
+            circles = (circle(when), self.circles)
+        return compared(self.keys.squared(queries), self.spread, circles)
 
     def mean(self, read: Found) -> Tensor:
         """``1/2 sum w_i e_i + 1/2 sum v_ic e_ic``, (B, L, C); of one variate both are the same."""

@@ -38,6 +38,15 @@ class Store:
     def __len__(self) -> int:
         return len(self.origins)
 
+    @property
+    def step(self) -> float:
+        """Seconds from one row to the next, the usual ones; 0 of a single window."""
+        horizon = self.missed.shape[1]
+        if horizon > 1:
+            return float((self.ends - self.when[:, 0]).median()) / (horizon - 1)
+        steps = self.when[:, 0].diff()
+        return float(steps[steps > 0].median()) if bool((steps > 0).any()) else 0.0
+
     def windows(self, steps: int, numbers: Tensor) -> Tensor:
         """The last rows of windows by number, (B, S, C); a short series goes on to the left."""
         origins, begins = self.origins[numbers], self.begins[numbers]
