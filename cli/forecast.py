@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stanhop_app.forecasting.external.analogues import Analogues
     from stanhop_app.forecasting.fitted import Fitted
 
 
@@ -117,12 +118,11 @@ def command(
         raise ArtefactError(
             f"{run}: was fitted on an array without time stamps; use it from Python."
         )
-    if explained:
-        echo(_explain(forecaster, run, table))
+    told = _explain(forecaster, run, table) if explained else None
     if plot is not None:
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)
-        shown = rows.iloc[-forecaster.lookback :]
-        _draw(forecaster, shown, prediction, data or forecaster.source_.get("data", ""), plot)
+        shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
+        _draw(forecaster, shown, prediction, name, plot, told)
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)
@@ -157,8 +157,8 @@ def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[s
     return read_source(source, {**options, **FUTURE_LACKS, **named}, hints, read_table)
 
 
-def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:
-    """How new the window is, and what it is like."""
+def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> "Analogues | None":
+    """Say how new the window is, and what it is like; the analogues of a memory, if there is one."""
     from stanhop_app.forecasting.external.analogues import analogues
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.runs.novelty import NOVELTY, explain, load_store
@@ -166,19 +166,26 @@ def _explain(forecaster: Any, run: Path, table: "pd.DataFrame | None") -> str:
 
     if not isinstance(forecaster, STanHopForecaster):
         raise click.UsageError(f"{run}: is an exported model, which cannot explain; name the run.")
-    opened, told = Run(forecaster=forecaster, folder=run), []
+    opened, told = Run(forecaster=forecaster, folder=run), None
     if forecaster.fitted_.memory is not None:
         columns = forecaster.columns_
-        told.append(str(analogues(opened.fitted, None if table is None else table[columns])))
-    if not told or f"{Path(NOVELTY).stem}_sha256" in opened.source:
-        told.append(str(explain(opened, load_store(opened), table)))
-    return "\n".join(told)
+        told = analogues(opened.fitted, None if table is None else table[columns])
+        echo(str(told))
+    if told is None or f"{Path(NOVELTY).stem}_sha256" in opened.source:
+        echo(str(explain(opened, load_store(opened), table)))
+    return told
 
 
 def _draw(
-    forecaster: Any, history: "pd.DataFrame", prediction: "pd.DataFrame", name: str, page: Path
+    forecaster: Any,
+    history: "pd.DataFrame",
+    prediction: "pd.DataFrame",
+    name: str,
+    page: Path,
+    told: "Analogues | None",
 ) -> None:
-    """Write history and forecast as an HTML page."""
+    """Write history and forecast as an HTML page, with the analogues that moved it if they were asked for."""
+    from stanhop_app.figures.analogues import analogues_figure
     from stanhop_app.figures.forecast import forecast_figure
     from stanhop_app.files import write_text
 
@@ -186,5 +193,9 @@ def _draw(
         f"{name}: {len(prediction)} steps by STanHop-Net "
         f"({forecaster.association}, split {forecaster.split})"
     )
-    write_text(page, forecast_figure(history, prediction, title=title).to_html())
+    if told is None:
+        figure = forecast_figure(history, prediction, title=title)
+    else:
+        figure = analogues_figure(told, list(prediction.columns), title=title)
+    write_text(page, figure.to_html())
     echo(f"drawn in {page}")

@@ -117,6 +117,19 @@ def evaluate_run(run: Run) -> Report:
     return score_run(run, baselines, season)
 
 
+def _overlaps(run: Run, index: pd.Index) -> bool:
+    """Whether a table begins before the training rows ended.
+
+    Raises:
+        ArtefactError: if the run does not say when that was in a way that can be read.
+    """
+    told = run.source.get("train_end")
+    try:
+        return told is not None and bool(index.min() <= pd.Timestamp(told))
+    except (ValueError, TypeError) as error:
+        raise ArtefactError(f"{run.folder}: source.train_end is {told!r}; damaged.") from error
+
+
 def _is_later(panel: Panel, fitted: Fitted) -> bool:
     """Whether a table begins after the last row of the training's table."""
     first, last = panel.index.min(), fitted.context.index.max()
@@ -136,11 +149,10 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
     scores = score_all(predictors, whole, borders, fitted.scaler)
     history = panel.values if borders is None else panel.values[: borders.train]
     last_part = list(scores)[-1]
-    trained_until = pd.Timestamp(run.source.get("train_end", pd.NaT))
     return Report(
         split="all rows" if borders is None else fitted.split,
         borders=borders,
-        overlaps=borders is None and bool(panel.index[0] <= trained_until),
+        overlaps=borders is None and _overlaps(run, panel.index),
         model="final" if final else "split",
         scores=scores,
         table=score_table(scores),
@@ -182,11 +194,10 @@ def _score_many(run: Run, baselines: Mapping[str, Predictor], season: int) -> Re
     table = score_table(scores)
     for metric in ("smape", "mase", "rmsse"):
         table[f"{last_part}_{metric}"] = {n: e[metric].mean() for n, e in by_series.items()}
-    trained_until = pd.Timestamp(run.source.get("train_end", pd.NaT))
     return Report(
         split=fitted.split if trained else "all rows",
         borders=fitted.borders if trained else None,
-        overlaps=not trained and bool(panel.index.min() <= trained_until),
+        overlaps=not trained and _overlaps(run, panel.index),
         model="final" if final else "split",
         scores=scores,
         table=table,

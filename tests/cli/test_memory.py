@@ -66,8 +66,12 @@ def test_a_run_is_given_one_later_and_forecasts_as_if_trained_with_it(stanhop, f
 
 
 def test_it_is_explained_updated_and_pruned(stanhop, folder):
-    code, out, err = stanhop("forecast", folder / "plug", "--explain")
+    page = folder / "explained.html"
+    code, out, err = stanhop("forecast", folder / "plug", "--explain", "--plot", page)
     assert code == 0, err
+    assert "the window is newer than" in err
+    for line in ("analogues and what followed", "forecast without the memory"):
+        assert line in page.read_text()
     assert "the external memory moves the forecast" in err
     assert "(weight " in err
     code, out, err = stanhop("memory", "info", folder / "plug", "--json")

@@ -301,8 +301,42 @@ def test_analogues_say_what_a_forecast_rests_on(fitted, echoes):
     pd.testing.assert_frame_equal(
         fitted.predict() - alone, told.moved, rtol=1e-3, atol=1e-5, check_names=False
     )
-    assert str(told.windows["first"][0]) in str(told)
+    assert str(told.windows["first"].iloc[0]) in str(told)
+    pd.testing.assert_frame_equal(told.forecast, fitted.predict(), rtol=1e-4, check_freq=False)
+    pd.testing.assert_frame_equal(told.alone, alone, rtol=1e-4, check_freq=False)
     again = analogues(fitted.fitted_, echoes[:-48])
     pd.testing.assert_frame_equal(again.moved, told.moved)
+
+
+def test_analogues_are_windows_of_the_table_moved_to_where_the_last_one_ends(fitted, echoes):
+    told = analogues(fitted.fitted_)
+    steps = len(told.window)
+    pd.testing.assert_frame_equal(told.window, echoes[-48 - steps : -48], check_freq=False)
+    for number, first in told.windows["first"].head(8).items():
+        origin = echoes.index.get_loc(first)
+        wanted = echoes.to_numpy()[origin - steps : origin + HORIZON]
+        wanted = wanted - echoes.to_numpy()[origin - 1] + told.window.to_numpy()[-1]
+        np.testing.assert_allclose(told.drawn[number], wanted, atol=1e-5)
+    assert list(told.drawn[number].index) == [*told.window.index, *told.forecast.index]
+
+
+def test_an_analogue_that_is_switched_off_is_not_read(fitted):
+    told = analogues(fitted.fitted_)
+    first = told.windows.index[0]
+    other = analogues(fitted.fitted_, without=[first])
+    assert first not in other.windows.index
+    assert set(told.windows.index[1:30]) <= set(other.windows.index)
+    assert not other.forecast.equals(told.forecast)
+    pd.testing.assert_frame_equal(other.alone, told.alone, rtol=1e-5)
+    every = range(len(fitted.fitted_.memory.store))
+    nothing = analogues(fitted.fitted_, without=every)
+    assert (nothing.moved == 0).all(axis=None)
+    assert nothing.no_op == 1
+    assert nothing.windows.empty
+    with pytest.raises(OptionError, match="no stored window has the number -1"):
+        analogues(fitted.fitted_, without=[-1])
+
+
+def test_what_cannot_be_explained_is_said(fitted):
     with pytest.raises(OptionError, match="has no external memory"):
         analogues(replace(fitted.fitted_, memory=None))

@@ -13,6 +13,7 @@ from stanhop_app.runs.making import make_run
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season, evaluate_run
 from stanhop_app.studies.benchmark import benchmark_table, run_benchmark
+from stanhop_app.training.folder import write_config
 
 MODELS = [
     "STanHop-Net",
@@ -119,6 +120,15 @@ def test_a_table_that_begins_within_the_training_rows_is_told(run, weather):
     folder, _ = run
     assert evaluated(folder, weather.iloc[:850] * 1.01).overlaps
     assert not evaluated(folder, weather.iloc[530:] * 1.01).overlaps
+
+
+@pytest.mark.parametrize("told", ["../../etc/passwd", "2013-03-20T00:00Z", "999999999-01-01"])
+def test_an_altered_end_of_the_training_is_one_line(run, weather, told, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    write_config(folder, {**config, "source": {**config["source"], "train_end": told}})
+    with pytest.raises(ArtefactError, match="source.train_end is .*; damaged"):
+        evaluated(folder, weather.iloc[:850] * 1.01)
 
 
 def test_the_season_is_one_where_the_rows_do_not_hold_the_natural_one(small, weather, tmp_path):

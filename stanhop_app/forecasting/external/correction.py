@@ -12,7 +12,7 @@ code was released, and reading the past's *errors* beside a trained forecaster i
 Shape letters: B batch, T lookback, L horizon, C variates, K neighbours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -126,15 +126,21 @@ class Memory:
         return Found(numbers=numbers, weights=weights(distances, self.rule, self.typical))
 
     def nearest(
-        self, windows: Tensor, when: Tensor | None, *, frozen: bool = False
+        self,
+        windows: Tensor,
+        when: Tensor | None,
+        *,
+        frozen: bool = False,
+        without: Collection[int] = (),
     ) -> tuple[Tensor, Tensor]:
-        """The same, as squared distances and numbers, (1 + C, B, K) each."""
-        allowed = None
+        """The same, as squared distances and numbers, (1 + C, B, K) each; some windows can be left out."""
+        kept = self.store.part < 2 if frozen else torch.ones(len(self.store), dtype=torch.bool)
+        if without:
+            kept = kept.clone()
+            kept[list(without)] = False
+        allowed = kept[None].expand(len(windows), -1)
         if when is not None:
-            allowed = self.store.ends[None] < when[:, :1]
-        if frozen:
-            early = (self.store.part < 2)[None].expand(len(windows), -1)
-            allowed = early if allowed is None else allowed & early
+            allowed = allowed & (self.store.ends[None] < when[:, :1])
         return nearest(self.distances(windows, when), allowed, self.rule.neighbours)
 
     def distances(self, windows: Tensor, when: Tensor | None) -> Tensor:
