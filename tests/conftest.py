@@ -94,6 +94,20 @@ def weather() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def echoes() -> pd.DataFrame:
+    """Pulses of either sign, each followed by a bump that is always up: no linear map tells it."""
+    draws = np.random.default_rng(0)
+    rows = 2400
+    values = 0.1 * draws.normal(size=(rows, 2))
+    for start in np.sort(draws.choice(np.arange(20, rows - 40), 300, replace=False)):
+        for column, size in ((0, 3.0), (1, 2.0)):
+            values[start, column] += draws.choice([-size, size])
+            values[start + 2 : start + 6, column] += size
+    index = pd.date_range("2024-01-01", periods=rows, freq="h", name="hour")
+    return pd.DataFrame(values, columns=["a", "b"], index=index)
+
+
+@pytest.fixture(scope="session")
 def small() -> dict[str, object]:
     """Options of a forecaster that fits in a second."""
     return {

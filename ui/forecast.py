@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, series, what_if
+from stanhop_app.ui import analogues, parts, series, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.figures.curves import curves_figure, heat_figure
@@ -69,6 +69,8 @@ def show() -> None:
     )
     with st.expander("Table"):
         st.dataframe(prediction)
+    if run.fitted.memory is not None and run.fitted.known is None:
+        analogues.show(name, run, table, chosen)
     if known is not None:
         _errors(name, run, known, chosen)
     parts.reproduce(
