@@ -196,6 +196,6 @@ def _draw(
     if told is None:
         figure = forecast_figure(history, prediction, title=title)
     else:
-        figure = analogues_figure(told, list(prediction.columns), title=title)
+        figure = analogues_figure(**told.lines(list(prediction.columns)), title=title)
     write_text(page, figure.to_html())
     echo(f"drawn in {page}")

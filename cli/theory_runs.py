@@ -131,4 +131,52 @@ def _opened(run: Path, data: str | None, command: str) -> Any:
     return open_run(run, data, {**dict.fromkeys(READING), "missing": "error"}, command)
 
 
-COMMANDS = (memorization, trace)
+@click.command("memory")
+@click.argument("run", type=click.Path(path_type=Path))
+@config_option
+@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+@page_option()
+@force_option
+@json_option
+def memory(run: Path, seed: int, report: Path | None, force: bool, as_json: bool) -> None:
+    """Say how many windows the external memory of RUN holds before its retrieval blurs.
+
+    On a growing part of the store: the share of the weights that a stored window has of itself, beside the
+    bound of the theory, and whether it is recalled through noise. Below that, energy and errors of later
+    windows by how new they were.
+
+    \b
+    stanhop theory memory runs/etth1-h24 --report blur.html
+    """
+    from stanhop_app.figures.theory import blur_figures
+    from stanhop_app.files import to_json
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.runs.blur import blur
+    from stanhop_app.runs.remembering import memory_of
+
+    check_outputs(report, force=force)
+    told = blur(memory_of(STanHopForecaster.load(run).fitted_, run), seed=seed)
+    tables = {
+        f"By windows stored; beta times the typical squared distance is {told.beta:g}": told.sizes,
+        "Windows behind the training rows, by how new they were": told.novelty,
+    }
+    write_page(
+        report,
+        lambda: blur_figures(told.sizes, told.novelty, title=str(run)),
+        tables,
+        f"Memory of {run}",
+    )
+    if as_json:
+        sizes, novelty = (
+            table.astype(object).where(table.notna(), None).to_dict("index")
+            for table in (told.sizes, told.novelty)
+        )
+        content = {"run": str(run), "beta": told.beta, "sizes": sizes, "novelty": novelty}
+        click.echo(to_json({**content, "verdict": told.verdict}, indent=2))
+        return
+    for title, table in tables.items():
+        click.echo(f"{title}\n{table.to_string(float_format='%.3f')}\n")
+    click.echo(told.verdict)
+
+
+COMMANDS = (memorization, trace, memory)

@@ -44,7 +44,7 @@ def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
     moved = told.moved[variates].abs().mean().mean()
     columns[2].metric("Forecast moved by, on average", f"{moved:.3g}")
     title = f"The past windows that the forecast rests on: {name}, by {_rule(run)}"
-    parts.show(analogues_figure(told, variates, title=title), "analogues")
+    parts.show(analogues_figure(**told.lines(variates), title=title), "analogues")
     with st.expander("Stored windows"):
         st.dataframe(told.windows)
     st.download_button(

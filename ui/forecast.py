@@ -1,5 +1,7 @@
 """Forecast: a run and a table in, history and forecast out, and where the run errs."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 from stanhop_app.ui import analogues, parts, series, what_if
@@ -69,14 +71,20 @@ def show() -> None:
     )
     with st.expander("Table"):
         st.dataframe(prediction)
-    if run.fitted.memory is not None and run.fitted.known is None:
-        analogues.show(name, run, table, chosen)
-    if known is not None:
-        _errors(name, run, known, chosen)
+    _reasons(name, run, table, chosen)
     parts.reproduce(
         f"stanhop forecast {parts.folder(name)} --horizon {int(horizon)} --plot forecast.html",
         f"{parts.opening(name, run)}\nprint(run.forecaster.predict(horizon={int(horizon)}))",
     )
+
+
+def _reasons(name: str, run: Run, table: Any, variates: list[str]) -> None:
+    """Why the forecast is what it is, where the run can say so, and where such forecasts err."""
+    if run.fitted.memory is not None and run.fitted.known is None:
+        analogues.show(name, run, table, variates)
+    known = parts.own_frame(run)
+    if known is not None:
+        _errors(name, run, known, variates)
 
 
 def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> None:

@@ -1,13 +1,12 @@
 """Figure of a forecast and the past windows that its external memory moved it by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from stanhop_app.figures.page import ACTUAL, FORECAST, HISTORY
-from stanhop_app.forecasting.external.analogues import Analogues
 
 PAST = "230, 159, 0"
 """Colour of analogues, by red, green and blue: that of `COLOURS` which no other line of the figure has."""
@@ -16,48 +15,36 @@ FAINTEST = 0.25
 
 
 def analogues_figure(
-    told: Analogues,
-    columns: Sequence[str],
+    window: pd.DataFrame,
+    forecast: pd.DataFrame,
     *,
+    alone: pd.DataFrame,
+    drawn: Mapping[int, pd.DataFrame],
+    windows: pd.DataFrame,
     actual: pd.DataFrame | None = None,
     title: str = "",
 ) -> go.Figure:
     """The window, analogues laid over it, what followed them, and the forecast with and without.
 
     Args:
-        told: of one forecast.
-        columns: variates that are drawn, one row each.
+        window: the steps that are compared.
+        forecast: with the memory; its columns are drawn, one row each.
+        alone: without it.
+        drawn: stored windows and what followed, by number, at the stamps of ``window`` and ``forecast``.
+        windows: by number: first step of what followed (first) and weight; those of most weight first.
         actual: what came, where it is known.
         title: should name model and data.
     """
+    columns = list(forecast.columns)
     figure = make_subplots(
         rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.25 / len(columns)
     )
-    weights = told.windows["weight"]
     for row, column in enumerate(columns, start=1):
-        for number, (place, frame) in enumerate(reversed(told.drawn.items())):
-            share = float(weights[place] / weights.iloc[0])
-            figure.add_trace(
-                go.Scatter(
-                    x=frame.index,
-                    y=frame[column],
-                    name="analogues and what followed",
-                    legendgroup="analogues",
-                    showlegend=row == 1 and number == len(told.drawn) - 1,
-                    hovertemplate=f"before {told.windows['first'][place]}, weight "
-                    f"{weights[place]:.1%}: %{{y:.3g}}<extra></extra>",
-                    line={
-                        "color": f"rgba({PAST}, {FAINTEST + (1 - FAINTEST) * share:.2f})",
-                        "width": 1.2,
-                    },
-                ),
-                row=row,
-                col=1,
-            )
+        _draw_past(figure, row, {n: frame[column] for n, frame in drawn.items()}, windows)
         lines = [
-            ("window", told.window, HISTORY, "solid"),
-            ("forecast without the memory", told.alone, FORECAST, "dot"),
-            ("forecast", told.forecast, FORECAST, "solid"),
+            ("window", window, HISTORY, "solid"),
+            ("forecast without the memory", alone, FORECAST, "dot"),
+            ("forecast", forecast, FORECAST, "solid"),
         ]
         if actual is not None:
             lines.append(("what came", actual, ACTUAL, "solid"))
@@ -72,9 +59,7 @@ def analogues_figure(
             )
             figure.add_trace(trace, row=row, col=1)
         figure.update_yaxes(title_text=column, row=row, col=1)
-        figure.add_vline(
-            x=told.window.index[-1], line={"color": "#888", "dash": "dash"}, row=row, col=1
-        )
+        figure.add_vline(x=window.index[-1], line={"color": "#888", "dash": "dash"}, row=row, col=1)
     figure.update_layout(
         title=title,
         height=220 * len(columns) + 150,
@@ -84,3 +69,24 @@ def analogues_figure(
         margin={"l": 70, "r": 20, "t": 90, "b": 40},
     )
     return figure
+
+
+def _draw_past(
+    figure: go.Figure, row: int, drawn: Mapping[int, pd.Series], windows: pd.DataFrame
+) -> None:
+    """Lines of stored windows of one variate, the weightiest last and darkest."""
+    for left, (place, values) in enumerate(reversed(drawn.items())):
+        weight = float(windows["weight"][place])
+        share = weight / float(windows["weight"].iloc[0])
+        opacity = FAINTEST + (1 - FAINTEST) * share
+        trace = go.Scatter(
+            x=values.index,
+            y=values,
+            name="analogues and what followed",
+            legendgroup="analogues",
+            showlegend=row == 1 and left == len(drawn) - 1,
+            hovertemplate=f"before {windows['first'][place]}, weight {weight:.1%}: %{{y:.3g}}"
+            "<extra></extra>",
+            line={"color": f"rgba({PAST}, {opacity:.2f})", "width": 1.2},
+        )
+        figure.add_trace(trace, row=row, col=1)

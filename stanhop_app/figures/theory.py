@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
+from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.page import COLOURS
 from stanhop_app.theory.exponent import LINEAR, PAPER, Fit
 from stanhop_app.theory.memorization import MemorizationReport
@@ -153,6 +154,34 @@ def trace_figures(trace: Trace, *, title: str = "") -> list[go.Figure]:
             margin={"l": 70, "r": 20, "t": 120, "b": 50},
         )
     return [energies, moves]
+
+
+def blur_figures(sizes: pd.DataFrame, novelty: pd.DataFrame, *, title: str = "") -> list[go.Figure]:
+    """Retrieval by the number of stored windows, and what was missed by novelty.
+
+    Args:
+        sizes: as of `stanhop_app.runs.blur.Blur`.
+        novelty: the same.
+        title: names the run.
+    """
+    names = {"own weight": "own weight", "bound": "at least, by theory", "recalled": "recalled"}
+    curves = {label: (list(sizes.index), sizes[column].tolist()) for column, label in names.items()}
+    retrieval = curves_figure(
+        curves, x="windows stored", y="share", title=f"Retrieval by size of the store: {title}"
+    )
+    retrieval.update_xaxes(type="log")
+    figures = [retrieval]
+    if len(novelty):
+        missed = {"missed": (list(novelty.index), novelty["missed"].tolist())}
+        figures.append(
+            curves_figure(
+                missed,
+                x="newer than so many training windows",
+                y="mean square of what the linear map missed",
+                title=f"Errors by novelty: {title}",
+            )
+        )
+    return figures
 
 
 def scaling_figure(table: pd.DataFrame, fit: Fit) -> go.Figure:

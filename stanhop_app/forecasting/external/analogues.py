@@ -1,8 +1,8 @@
 """Which stored windows a forecast used, and what they changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,16 @@ class Analogues:
     drawn: dict[int, pd.DataFrame]
     """The first of the stored windows and what followed them, by number, at the stamps of ``window`` and
     ``forecast``, raised or lowered to end where the window does; original units."""
+
+    def lines(self, columns: Sequence[str]) -> dict[str, Any]:
+        """What `stanhop_app.figures.analogues.analogues_figure` draws of some variates."""
+        return {
+            "window": self.window,
+            "forecast": self.forecast[list(columns)],
+            "alone": self.alone,
+            "drawn": self.drawn,
+            "windows": self.windows,
+        }
 
     @property
     def alone(self) -> pd.DataFrame:

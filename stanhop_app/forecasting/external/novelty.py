@@ -32,12 +32,12 @@ def energies(memory: Memory, windows: Tensor, when: Tensor | None) -> Tensor:
         at = None if when is None else when[some]
         distances = memory.distances(windows[some], at)[0]
         if at is not None:
-            distances = distances.masked_fill(_sharing(memory, at), torch.inf)
+            distances = distances.masked_fill(sharing(memory, at), torch.inf)
         parts.append(-torch.logsumexp(-beta * distances, 1) / beta)
     return torch.cat(parts)
 
 
-def _sharing(memory: Memory, when: Tensor) -> Tensor:
+def sharing(memory: Memory, when: Tensor) -> Tensor:
     """Stored windows that share a row of key or target with windows of these first targets, (B, M)."""
     begins, ends = memory.store.when[:, 0], memory.store.ends
     # From the first step of a key to the last target; rows are evenly spaced, but for calendars.
@@ -51,10 +51,10 @@ def ordinary(memory: Memory) -> Tensor:
     numbers = (memory.store.part == 0).nonzero().flatten()
     numbers = numbers[evenly(len(numbers), CALIBRATED)]
     windows = memory.store.windows(memory.kind.steps, numbers)
-    found = energies(memory, windows, memory.store.when[numbers])
-    return found[found.isfinite()].sort().values
+    energy = energies(memory, windows, memory.store.when[numbers])
+    return energy[energy.isfinite()].sort().values
 
 
-def percentile(known: Tensor, found: Tensor) -> Tensor:
+def percentile(known: Tensor, energy: Tensor) -> Tensor:
     """Percent of the `ordinary` energies that each energy is above, (B,)."""
-    return 100 * torch.searchsorted(known, found) / max(len(known), 1)
+    return 100 * torch.searchsorted(known, energy) / max(len(known), 1)

@@ -73,7 +73,7 @@ def main() -> None:
             f"{kind}: ETTh1, 24 h after {frame.index[row - 1]}, squared error {error:.2f}, newer than "
             f"{rank:.0f}% of the training windows"
         )
-        figure = analogues_figure(told, SHOWN, actual=actual, title=title)
+        figure = analogues_figure(**told.lines(SHOWN), actual=actual, title=title)
         figure.update_layout(width=SIZE[0] - 20, height=SIZE[1] - 20)
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "page.html"
