@@ -39,7 +39,7 @@ def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
         st.error(str(error))
         return
     columns = st.columns(3)
-    columns[0].metric("Newer than", f"{told.novelty:.0f}% of the training windows")
+    columns[0].metric("Newer than, of training windows", f"{told.novelty:.0f}%")
     columns[1].metric("Weights that found nothing alike", f"{told.no_op:.0%}")
     moved = told.moved[variates].abs().mean().mean()
     columns[2].metric("Forecast moved by, on average", f"{moved:.3g}")

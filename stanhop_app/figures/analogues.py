@@ -64,9 +64,10 @@ def analogues_figure(
         title=title,
         height=220 * len(columns) + 150,
         hovermode="closest",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        # Below, where five long names on a telephone hide nothing.
+        legend={"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
         template="plotly_white",
-        margin={"l": 70, "r": 20, "t": 90, "b": 40},
+        margin={"l": 70, "r": 20, "t": 60, "b": 110},
     )
     return figure
 

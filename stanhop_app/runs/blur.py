@@ -3,8 +3,8 @@
 A stored window is *retrieved* where it has most of the weights of a query that is nearly it. By the theory of
 modern Hopfield networks (Ramsauer et al., arXiv 2008.02217, theorem 5, here for distances) its share is at
 least ``1 / (1 + (M - 1) exp(-b D))``, with M windows stored and D the squared distance to the nearest
-other: the store holds ``exp(b D)`` windows before a mean of them is read instead. Both are measured here, on a
-growing part of the store, at one inverse temperature b for all queries: the memory's own over the typical
+other: the store holds ``exp(b D)`` windows before a mean of them is read instead. Both are measured here, on
+a growing part of the store, at one inverse temperature b for all queries: the memory's own over the typical
 squared distance. Windows that share a row are no others: they are the same situation.
 
 Shape letters: Q queries, M stored windows.
@@ -40,13 +40,13 @@ class Blur:
     """What a store is to its memory."""
 
     sizes: pd.DataFrame
-    """A row a size of the store: squared distance to the nearest other window (median, in typical ones), share
-    of the weights that a window asked for has itself, and by the bound, number of windows that are read (the
+    """A row a size of the store: squared distance to the nearest other window (median, in typical ones),
+    share of the weights that a window has of itself, the bound below it, number of windows that are read (the
     exponential of the weights' entropy), share of queries with noise whose window has the largest weight,
     and the factor on the inverse temperature at which a window has half of the weights."""
     novelty: pd.DataFrame
-    """A row a range of novelty: stored windows behind the training rows in it, their mean energy, and the mean
-    square of what the linear map missed of them."""
+    """A row a range of novelty: stored windows behind the training rows in it, their mean energy, and the
+    mean square of what the linear map missed of them."""
     beta: float
     """Inverse temperature of retrieval, times the typical squared distance."""
 

@@ -23,7 +23,9 @@ PAGES = ("forecast", "train", "theory", "variants", "outliers", "memory", "suite
 async def _visit(port: int, page: str) -> str:
     """Open one page as a browser does, and wait for its end: "finished", or what went wrong."""
     url = f"ws://127.0.0.1:{port}/_stcore/stream"
-    options = {"origin": f"http://127.0.0.1:{port}", "max_size": None, "open_timeout": 120}
+    # Browsers send no pings of their own, and wait while 200 pages are made by two cores.
+    options = {"max_size": None, "open_timeout": 120, "ping_interval": None}
+    options["origin"] = f"http://127.0.0.1:{port}"
     async with connect(url, subprotocols=["streamlit"], **options) as socket_:
         message = BackMsg()
         message.rerun_script.page_name = page
@@ -42,7 +44,7 @@ async def _visit(port: int, page: str) -> str:
 async def _all(port: int, visitors: int) -> Counter[str]:
     pages = [PAGES[number % len(PAGES)] for number in range(visitors)]
     ends = await asyncio.gather(*(_visit(port, page) for page in pages), return_exceptions=True)
-    return Counter(end if isinstance(end, str) else type(end).__name__ for end in ends)
+    return Counter(end if isinstance(end, str) else repr(end)[:200] for end in ends)
 
 
 def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:

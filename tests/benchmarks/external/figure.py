@@ -77,7 +77,7 @@ def main() -> None:
         figure.update_layout(width=SIZE[0] - 20, height=SIZE[1] - 20)
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "page.html"
-            page.write_text(figure.to_html())
+            page.write_text(figure.to_html(config={"displayModeBar": False}))
             draw(page, (asked.output / f"analogues-{kind}.png").resolve(), asked.chromium)
         print(title, told, sep="\n")
 
