@@ -130,6 +130,16 @@ def names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[st
         raise click.BadParameter(str(error)) from None
 
 
+def fractions(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[float] | None:
+    """Callback of options such as 80,95 or 0.1,0.9; None where there is no default and nothing is said."""
+    if value is None or isinstance(value, list):
+        return value
+    try:
+        return [float(part) for part in str(value).split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 80,95.") from None
+
+
 def numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
     """Callback of options such as 24,96; None where there is no default and nothing is said."""
     if value is None:

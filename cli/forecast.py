@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.flags import names
+from stanhop_app.cli.intervals import Spread, spread_options
 from stanhop_app.cli.options import (
     as_trained,
     check_outputs,
@@ -44,6 +45,7 @@ FORMATS = ("csv", "parquet", "json")
     help="File of what is known of the steps to forecast: time stamps, ids, and the covariates known ahead. "
     "Default: the rows of the table after its last value.",
 )
+@spread_options
 @click.option(
     "--format",
     "format_",
@@ -87,6 +89,7 @@ def command(
 
     \b
     stanhop forecast runs/etth1-h24
+    stanhop forecast runs/etth1-h24 --levels 80,95 --plot forecast.html
     stanhop forecast runs/shops --future what-if.csv
     cat new.csv | stanhop forecast runs/etth1-h24 - --format parquet > next.parquet
     """
@@ -96,6 +99,7 @@ def command(
     from stanhop_app.files import write_atomic
     from stanhop_app.runs.exported import load_forecaster
 
+    spread = Spread.taken(options)
     check_outputs(output, plot, force=force)
     ending = output.suffix.lstrip(".") if output is not None else "csv"
     if format_ is None and ending not in FORMATS:
@@ -104,6 +108,7 @@ def command(
     forecaster = load_forecaster(run, trust=trust)
     fitted = getattr(forecaster, "fitted_", None)
     _check_kind(run, fitted, ids=ids, future=future, plot=plot, explained=explained)
+    spread.check(run, forecaster, horizon)
     table = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
@@ -122,7 +127,11 @@ def command(
     if plot is not None:
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)
         shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
-        _draw(forecaster, shown, prediction, name, plot, told)
+        bands = spread.bands(forecaster, table)
+        _draw(forecaster, shown, prediction, name, plot, told, bands)
+    if spread.asked:
+        prediction = spread.predict(forecaster, table)
+        echo(f"intervals by {forecaster.intervals().best.pool.way.name}")
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)
@@ -183,6 +192,7 @@ def _draw(
     name: str,
     page: Path,
     told: "Analogues | None",
+    bands: "dict[str, Any] | None",
 ) -> None:
     """Write history and forecast as an HTML page, with the analogues that moved it if they were asked for."""
     from stanhop_app.figures.analogues import analogues_figure
@@ -194,7 +204,7 @@ def _draw(
         f"({forecaster.association}, split {forecaster.split})"
     )
     if told is None:
-        figure = forecast_figure(history, prediction, title=title)
+        figure = forecast_figure(history, prediction, bands=bands, title=title)
     else:
         figure = analogues_figure(**told.lines(list(prediction.columns)), title=title)
     write_text(page, figure.to_html())

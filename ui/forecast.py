@@ -58,6 +58,7 @@ def show() -> None:
         history[chosen].iloc[-int(shown) :],
         prediction[chosen],
         unchanged=unchanged,
+        bands=_bands(run, table, int(horizon)),
         title=title,
     )
     parts.show(figure, "forecast")
@@ -76,6 +77,21 @@ def show() -> None:
         f"stanhop forecast {parts.folder(name)} --horizon {int(horizon)} --plot forecast.html",
         f"{parts.opening(name, run)}\nprint(run.forecaster.predict(horizon={int(horizon)}))",
     )
+
+
+def _bands(run: Run, table: Any, horizon: int) -> dict[str, Any] | None:
+    """What is drawn around the forecast, where the run tells it: 80 and 95% of what will come."""
+    fitted = run.fitted
+    if fitted.known is not None or fitted.frequency is None or horizon != fitted.horizon:
+        return None
+    if not st.toggle("Bands that hold 80 and 95% of what will come", value=True, key="bands"):
+        return None
+    try:
+        with st.spinner("Reading what was missed of past windows…"):
+            return run.forecaster.bands(table)
+    except parts.ERRORS as error:
+        st.caption(f"No bands: {error}")
+        return None
 
 
 def _reasons(name: str, run: Run, table: Any, variates: list[str]) -> None:

@@ -1,10 +1,15 @@
 """Figures of a history and its forecast."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from stanhop_app.figures.page import ACTUAL, FORECAST, HISTORY
+
+BAND = "rgba(213, 94, 0, 0.18)"
+"""Colour of a band: that of the forecast, so thin that bands within bands are told apart."""
 
 
 def forecast_figure(
@@ -13,6 +18,7 @@ def forecast_figure(
     *,
     actual: pd.DataFrame | None = None,
     unchanged: pd.DataFrame | None = None,
+    bands: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] | None = None,
     title: str = "",
 ) -> go.Figure:
     """History and forecast of every variate, one row each, with a line where the forecast begins.
@@ -22,6 +28,7 @@ def forecast_figure(
         forecast: what `STanHopForecaster.predict` returned; its columns are drawn.
         actual: what came, where it is known.
         unchanged: the forecast with the covariates that the table tells, where some were changed.
+        bands: by name, widest first, where the forecast's values lie at least and at most.
         title: of the figure; should name model and data.
     """
     columns = list(forecast.columns)
@@ -34,6 +41,8 @@ def forecast_figure(
     if unchanged is not None:
         lines.append(("as the table tells", unchanged, ACTUAL, "dot"))
     for row, column in enumerate(columns, start=1):
+        for name, (low, high) in (bands or {}).items():
+            _draw_band(figure, row, name, low[column], high[column])
         for name, frame, colour, dash in lines:
             trace = go.Scatter(
                 x=frame.index,
@@ -57,3 +66,19 @@ def forecast_figure(
         margin={"l": 70, "r": 20, "t": 80, "b": 40},
     )
     return figure
+
+
+def _draw_band(figure: go.Figure, row: int, name: str, low: pd.Series, high: pd.Series) -> None:
+    """A filled band of one variate."""
+    trace = go.Scatter(
+        x=[*low.index, *high.index[::-1]],
+        y=[*low, *high[::-1]],
+        name=name,
+        legendgroup=name,
+        showlegend=row == 1,
+        fill="toself",
+        fillcolor=BAND,
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+    figure.add_trace(trace, row=row, col=1)

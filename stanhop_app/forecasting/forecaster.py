@@ -23,6 +23,7 @@ from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import Predictor, score_all
 from stanhop_app.forecasting.fit import Prepared, fit, prepare
 from stanhop_app.forecasting.fitted import WHOLE, Fitted
+from stanhop_app.forecasting.intervals.predicting import Probabilistic
 from stanhop_app.forecasting.update import updated
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
@@ -33,7 +34,7 @@ Table = pd.DataFrame | np.ndarray
 OF_THE_TABLE = {"num_variates", "future_features", "past_features", "static_features"}
 
 
-class STanHopForecaster(BaseEstimator):
+class STanHopForecaster(Probabilistic, BaseEstimator):
     """Forecast a multivariate series with STanHop-Net.
 
     ``fit`` splits the table in time order, scales by the training rows, trains the deep part with early
@@ -199,6 +200,10 @@ class STanHopForecaster(BaseEstimator):
         """How frames are read."""
         further = checked(self.reading, *self._groups()["reading"], "reading")
         return {**self._own(ReadingConfig), **further}
+
+    def _frame(self, X: Any) -> pd.DataFrame | None:
+        """A table as it is read, its columns in order; None: the rows that are kept."""
+        return None if X is None else self._trained().frame(X, self._reading(), self)
 
     def _own(self, config: type) -> dict[str, Any]:
         """Parameters of the forecaster that are fields of a config."""
@@ -380,11 +385,9 @@ class STanHopForecaster(BaseEstimator):
             raise OptionError("ids choose among many series; this was fitted on one table.")
         if future is not None and fitted.known is None:
             raise OptionError("future holds covariates; the forecaster was fitted without any.")
-        trained, reading = self._trained(), self._reading()
         if fitted.series is None and fitted.known is None:
-            return fitted.forecast(
-                trained.frame(X, reading, self) if X is not None else None, steps
-            )
+            return fitted.forecast(self._frame(X), steps)
+        trained, reading = self._trained(), self._reading()
         history = fitted.kept_series() if X is None else trained.series(X, reading)
         if future is not None:
             named = {k: v for k, v in reading.items() if v is not None}

@@ -5,8 +5,8 @@
 RUN is a run of ETTh1. By the energy of activations (``--novelty``) and by that of the external memory's keys:
 the AUC between test windows and the same windows with a level shift of 4 deviations in their last 24 hours,
 and with a last day that belongs to another window, half of the test part away; and the share of windows of
-purged blocks of the training period that score above the 95th percentile: of each block in turn no window, and
-none that shares a row with one of it, is in the store.
+purged blocks of the training period that score above the 95th percentile: of each block in turn no window,
+and none that shares a row with one of it, is in the store.
 """
 
 import sys

@@ -388,6 +388,38 @@ def external(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def intervals(content: Mapping[str, Any]) -> str:
+    """Every way of reading residuals, the best on validation first."""
+    rows = []
+    for cell in content["cells"].values():
+        names = [f"{cell['table']} {cell['split']}", str(cell["horizon"])]
+        plain = cell["ways"]["residuals of all windows"]["static"]["wql"]
+        for number, (way, told) in enumerate(cell["ways"].items()):
+            static, current = told["static"], told["current"]
+            covered = [
+                " / ".join(f"{100 * kind['coverage'][c]:.1f}" for c in ("80", "95"))
+                for kind in (static, current)
+            ]
+            each = [100 * share for share in static["variates"]["80"]]
+            shown = f"{static['wql']:.4f} ({static['wql'] / plain - 1:+.1%})"
+            rows.append(
+                [
+                    *names,
+                    way if number else f"**{way}**",
+                    f"{told['validation']:.4f}",
+                    shown,
+                    covered[0],
+                    f"{min(each):.0f} to {max(each):.0f}",
+                    f"{static['width']['80']:.3f}",
+                    f"{current['wql']:.4f}",
+                    covered[1],
+                ]
+            )
+    head = ["table", "horizon", "read", "validation", "static (beside all windows)", "80 / 95"]
+    head += ["variates, 80", "width, 80", "current", "80 / 95"]
+    return markdown(head, rows)
+
+
 def associations(content: Mapping[str, Any]) -> str:
     """Associations as retrieval rules."""
     rows = []
@@ -463,6 +495,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "m4": ("m4/m4.json", m4),
     "covariates": ("covariates/covariates.json", covariates),
     "external": ("external/external.json", external),
+    "intervals": ("intervals.json", intervals),
     "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
@@ -484,6 +517,7 @@ FILES = (
             "m4",
             "covariates",
             "external",
+            "intervals",
         )
     ),
 )

@@ -753,3 +753,51 @@ def test_an_error_that_a_library_makes_of_an_interrupt_is_none_of_ours(monkeypat
     monkeypatch.setattr("stanhop_app.cli.group.group.main", lambda *a, **k: 1 / 0)
     assert run(["data", "list"]) == 130
     assert capsys.readouterr().err == "stanhop: interrupted.\n"
+
+
+def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_path):
+    forecaster = STanHopForecaster.load(trained)
+    page = tmp_path / "bands.html"
+    code, out, err = stanhop("forecast", trained, "--levels", "95,80", "--plot", page)
+    assert code == 0, err
+    assert "intervals by residuals of " in err
+    read = pd.read_csv(io.StringIO(out), index_col="time", parse_dates=True)
+    wanted = forecaster.predict_interval(levels=(80, 95))
+    pd.testing.assert_frame_equal(read, wanted, check_freq=False, check_index_type=False, rtol=1e-9)
+    assert list(wanted.columns[:5]) == [
+        f"temperature_f{end}" for end in ("", "-lo-95", "-lo-80", "-hi-80", "-hi-95")
+    ]
+    for name in ("80%", "95%"):
+        assert name in page.read_text()
+    code, out, _ = stanhop("forecast", trained, "--quantiles", "0.1,0.9", "--lower", "40")
+    read = pd.read_csv(io.StringIO(out), index_col="time")
+    assert list(read.columns[:2]) == ["temperature_f-ql0.1", "temperature_f-ql0.9"]
+    assert read.min(axis=None) >= 40
+    code, out, _ = stanhop("forecast", trained, "--samples", "3", "--seed", "5", "--format", "json")
+    rows = json.loads(out)
+    assert len(rows) == 3 * forecaster.horizon
+    paths = forecaster.sample(count=3, seed=5)
+    assert rows[-1]["path"] == 2
+    assert rows[-1]["dew_point_f"] == pytest.approx(paths["dew_point_f"].iloc[-1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--levels", "80", "--samples", "3"], "one of --levels, --quantiles and --samples"),
+        (["--levels", "101"], "levels are above 0 and below 100 percent, got 101"),
+        (["--levels", "high"], "'high' is not a list of numbers such as 80,95"),
+        (["--quantiles", "5"], "quantiles are above 0 and below 1, got 5"),
+        (["--samples", "0"], "samples must be at least 1, got 0"),
+        (["--lower", "0"], "--lower and --upper bound intervals; give --levels"),
+        (
+            ["--levels", "80", "--horizon", "30"],
+            "the trained horizon, 12 steps; leave --horizon out",
+        ),
+    ],
+)
+def test_intervals_that_cannot_be_are_one_line(stanhop, trained, words, message):
+    code, out, err = stanhop("forecast", trained, *words)
+    assert code == 2
+    assert out == ""
+    assert_one_line(err, message)

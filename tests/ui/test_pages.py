@@ -103,12 +103,16 @@ def test_a_run_is_forecast_and_drawn(page, folder):
     (title, traces) = figures(app)[0]
     assert "softmax1" in title
     assert "split 14/5/5" in title
-    assert [trace["name"] for trace in traces] == ["history", "forecast"]
+    assert [trace["name"] for trace in traces] == ["95%", "80%", "history", "forecast"]
     forecaster = STanHopForecaster.load(folder / "softmax1")
     wanted = forecaster.predict()
-    np.testing.assert_allclose(numbers(traces[1]["y"]), wanted.iloc[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(numbers(traces[3]["y"]), wanted.iloc[:, 0], rtol=1e-6)
+    name, ends = wanted.columns[0], forecaster.predict_interval(levels=(80,))
+    band = numbers(traces[1]["y"])
+    np.testing.assert_allclose(band[:12], ends[f"{name}-lo-80"], rtol=1e-6)
+    np.testing.assert_allclose(band[:11:-1], ends[f"{name}-hi-80"], rtol=1e-6)
     np.testing.assert_allclose(
-        numbers(traces[0]["y"])[-5:], datasets.load("sample").iloc[-5:, 0], rtol=1e-6
+        numbers(traces[2]["y"])[-5:], datasets.load("sample").iloc[-5:, 0], rtol=1e-6
     )
 
 

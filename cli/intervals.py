@@ -1,0 +1,97 @@
+"""Options of stanhop forecast for what lies beside points: intervals, quantiles and sample paths."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from stanhop_app.cli.flags import fractions
+from stanhop_app.cli.options import Decorator, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What was asked for beside points; at most one of the first three."""
+
+    levels: list[float] | None
+    quantiles: list[float] | None
+    samples: int | None
+    seed: int
+    lower: float | None
+    upper: float | None
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything was."""
+        return not (self.levels is None and self.quantiles is None and self.samples is None)
+
+    @classmethod
+    def taken(cls, options: dict[str, Any]) -> "Spread":
+        """Take the options of `spread_options` out of others.
+
+        Raises:
+            click.UsageError: if they do not go together.
+        """
+        spread = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
+        kinds = [spread.levels, spread.quantiles, spread.samples]
+        if sum(kind is not None for kind in kinds) > 1:
+            raise click.UsageError("give one of --levels, --quantiles and --samples.")
+        if not spread.asked and (spread.lower is not None or spread.upper is not None):
+            raise click.UsageError("--lower and --upper bound intervals; give --levels, too.")
+        return spread
+
+    def check(self, run: Path, forecaster: Any, horizon: int | None) -> None:
+        """Raise for a model that tells no intervals, or not so far ahead.
+
+        Raises:
+            click.UsageError: if so.
+        """
+        if not self.asked:
+            return
+        if not hasattr(forecaster, "predict_quantiles"):
+            raise click.UsageError(
+                f"{run}: is an exported model, which has no intervals; name the run."
+            )
+        if horizon is not None and horizon != forecaster.horizon:
+            raise click.UsageError(
+                f"intervals are of the trained horizon, {forecaster.horizon} steps; leave --horizon out."
+            )
+
+    def bands(self, forecaster: Any, table: Any) -> "dict[str, Any] | None":
+        """What a plot draws around the forecast."""
+        if self.levels is None:
+            return None
+        return forecaster.bands(table, self.levels, lower=self.lower, upper=self.upper)
+
+    def predict(self, forecaster: Any, table: Any) -> "pd.DataFrame":
+        """The forecast with intervals, as quantiles, or as paths, its columns flat."""
+        bounds = {"lower": self.lower, "upper": self.upper}
+        if self.samples is not None:
+            paths = forecaster.sample(table, self.samples, seed=self.seed, **bounds)
+            return paths.reset_index()
+        if self.levels is not None:
+            return forecaster.predict_interval(table, self.levels, **bounds)
+        made = forecaster.predict_quantiles(table, self.quantiles, **bounds)
+        return made.set_axis([f"{name}-ql{level:.10g}" for name, level in made.columns], axis=1)
+
+
+def spread_options(command: Any) -> Any:
+    """--levels, --quantiles, --samples, --seed, --lower, --upper."""
+    decorators: list[Decorator[Any]] = [
+        listed(
+            "levels",
+            "Also central intervals of these coverages in percent: 80,95. Columns such as OT-lo-80.",
+            kind=fractions,
+        ),
+        listed("quantiles", "Quantiles instead of points: 0.1,0.5,0.9.", kind=fractions),
+        click.option("--samples", type=int, help="Sample paths instead of points: so many."),
+        click.option("--seed", default=0, show_default=True, help="Seed of the sample paths."),
+        click.option("--lower", type=float, help="What no value is below, such as 0 of sales."),
+        click.option("--upper", type=float, help="What no value is above."),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command

@@ -1,0 +1,1 @@
+"""Intervals, quantiles and sample paths of what a forecaster forecasts."""

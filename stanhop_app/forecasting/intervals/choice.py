@@ -1,0 +1,122 @@
+"""How residuals are read is chosen on validation, out of fold, by pinball loss; then levels are corrected.
+
+Shape letters: B queries, V stored residuals, L horizon, C variates, F folds, Q levels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stanhop_app.data.windows import evenly
+from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
+
+LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+"""Quantiles whose pinball losses are averaged."""
+FOLDS = 4
+JUDGED = 256
+"""Validation windows that judge, evenly over all."""
+STEPS = 12
+"""Steps of the horizon that judge, evenly over all."""
+GRID = 200
+"""Places of what came that are kept to correct levels with."""
+LEAST = 8
+"""Validation windows below which there are no intervals."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """A way of reading, and what it came to out of fold."""
+
+    pool: Pool
+    loss: float
+    """Mean weighted quantile loss: pinball losses, twice, over the mean absolute value that was missed."""
+    places: Tensor
+    """(GRID,) rising, where what came lay in the distributions: what a nominal level is in them."""
+
+    def corrected(self, levels: Tensor) -> Tensor:
+        """The levels to be read in the distributions for nominal ones: as many of what came lay below."""
+        grid = torch.linspace(0, 1, len(self.places), dtype=torch.float64)
+        above = torch.searchsorted(grid, levels.double()).clamp(1, len(grid) - 1)
+        low, high = grid[above - 1], grid[above]
+        share = (levels - low) / (high - low)
+        return torch.lerp(self.places[above - 1], self.places[above], share).clamp(0, 1)
+
+
+def ways(season: int, lookback: int) -> Iterator[Way]:
+    """All that are tried."""
+    spans = sorted({min(max(steps, 3), lookback) for steps in (season, 7 * season)})
+    for nearest in (False, True):
+        for steps in (None, *spans):
+            yield Way(steps=steps, nearest=nearest)
+
+
+@torch.no_grad()
+def choose(memory: Memory, season: int, lookback: int) -> list[Judged]:
+    """All ways of reading the residuals of validation windows, the best first; none if these are too few.
+
+    Every fold of the validation windows is read by the others that share no target with it.
+
+    Args:
+        memory: whose store has residuals that are all out of sample.
+        season: steps.
+        lookback: steps that may be looked back.
+    """
+    valid = (memory.store.part == 0).nonzero().flatten()
+    if len(valid) < LEAST:
+        return []
+    judges = evenly(len(valid), JUDGED)
+    return sorted(
+        (_judged(Pool.of(memory, way), judges, lookback) for way in ways(season, lookback)),
+        key=lambda judged: judged.loss,
+    )
+
+
+def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged:
+    store, horizon = pool.store, pool.store.missed.shape[1]
+    steps = evenly(horizon, STEPS)
+    residuals, came = pool.residuals(steps), store.missed[judges][:, steps]
+    windows, when = store.windows(lookback, judges), store.when[judges]
+    scale = pool.scale(windows)
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    loss, places = 0.0, []
+    for fold in torch.arange(len(judges)).chunk(FOLDS):
+        rows = store.origins[judges[fold]]
+        near = (store.origins > rows.min() - horizon) & (store.origins < rows.max() + horizon)
+        off = (near | (store.part > 0))[None].expand(len(fold), -1)
+        shares = pool.weights(windows[fold], when[fold], off, causal=False)
+        even = None if pool.way.nearest else quantiles(residuals, shares[0], levels)
+        for number, share in zip(fold.tolist(), shares, strict=True):
+            if not bool(share.any()):
+                continue
+            truth = came[number] / scale[number]
+            made = quantiles(residuals, share, levels) if even is None else even
+            loss += float((pinball(truth, made, levels) * scale[number]).sum())
+            below = residuals[share > 0] <= truth
+            places.append((below * share[share > 0, None, None]).sum(0))
+    energy = float(came.abs().sum()) or 1.0
+    return Judged(
+        pool=pool,
+        loss=2 * loss / (len(LEVELS) * energy),
+        places=_places(torch.stack(places)) if places else torch.linspace(0, 1, GRID).double(),
+    )
+
+
+def pinball(truth: Tensor, made: Tensor, levels: Tensor) -> Tensor:
+    """Pinball losses of quantiles (Q, ...) of what came (...), (Q, ...)."""
+    left = truth - made
+    shape = (-1, *[1] * truth.ndim)
+    q = levels.reshape(shape).to(left.dtype)
+    return torch.maximum(q * left, (q - 1) * left)
+
+
+def _places(places: Tensor) -> Tensor:
+    """Their quantiles at even levels, the ends widened to 0 and 1."""
+    grid = torch.linspace(0, 1, GRID, dtype=torch.float64)
+    found = places.flatten().double().quantile(grid) if places.numel() < 2**24 else None
+    if found is None:
+        found = places.flatten()[:: places.numel() // 2**23].double().quantile(grid)
+    found[0], found[-1] = 0.0, 1.0
+    return found

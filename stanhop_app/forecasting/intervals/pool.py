@@ -1,0 +1,143 @@
+"""What a forecaster missed, out of sample, as the distribution of what it will miss.
+
+For a window x the stored residuals e_i of past windows have weights w_i(x), and a scale: the spread of the
+last steps of x over that of the windows that they are of::
+
+    P(y <= forecast(x) + z) = sum_i w_i(x) [ e_i s(x) / s_i <= z ]
+
+Weights are even, or those of the nearest windows by an association (`stanhop_app.forecasting.external`), the
+idea of HopCPT (arXiv 2303.12783, where weights are learned by gradient; here nothing is). Residuals are whole
+trajectories: one drawn by its weight is a sample path whose steps and variates belong together.
+
+Shape letters: B queries, V stored residuals, L horizon, C variates, K neighbours, Q levels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.external.retrieval import weights
+from stanhop_app.forecasting.external.store import Store
+from stanhop_app.models.holes import between
+
+SMALLEST_SPREAD = 0.05
+"""Least spread of a window, in mean ones: a sensor that stood still for a day will move again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How stored residuals become a distribution."""
+
+    steps: int | None
+    """Latest steps whose spread scales residuals; None: they are taken as they are."""
+    nearest: bool
+    """Whether the windows most alike count, by their weights; else all count alike."""
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        kind = "of windows alike" if self.nearest else "of all windows"
+        return f"residuals {kind}" + (
+            "" if self.steps is None else f", by the last {self.steps} steps"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """Residuals with the way they are read."""
+
+    memory: Memory
+    """Whose store has the residuals, and which says which windows are alike; nothing is corrected by it."""
+    way: Way
+    spread: Tensor
+    """(V, C) of the stored windows; ones where residuals are not scaled."""
+
+    @classmethod
+    def of(cls, memory: Memory, way: Way) -> "Pool":
+        """The residuals of a store, read in a way."""
+        store = memory.store
+        if way.steps is None:
+            return cls(memory=memory, way=way, spread=torch.ones(len(store), store.rows.shape[1]))
+        parts = torch.arange(len(store)).split(1024)
+        rows = torch.cat([spread_of(store.windows(way.steps, part), way.steps) for part in parts])
+        return cls(memory=memory, way=way, spread=rows)
+
+    @property
+    def store(self) -> Store:
+        """The residuals."""
+        return self.memory.store
+
+    def weights(
+        self,
+        windows: Tensor,
+        when: Tensor | None,
+        off: Tensor | None = None,
+        *,
+        causal: bool = True,
+    ) -> Tensor:
+        """Weights of all stored residuals, (B, V), which sum to 1 where some may be read, else to 0.
+
+        Args:
+            windows: (B, T, C), scaled.
+            when: (B, 2) of their first targets; None: nobody knows, and all is read.
+            off: (B, V), what is not read.
+            causal: whether what had not ended before the first targets is not read, either.
+        """
+        allowed = torch.ones(len(windows), len(self.store), dtype=torch.bool)
+        if causal and when is not None:
+            allowed &= self.store.ends[None] < when[:, :1]
+        if off is not None:
+            allowed &= ~off
+        if not self.way.nearest:
+            even = allowed.float()
+            return even / even.sum(1, keepdim=True).clamp_min(1)
+        distances = self.memory.distances(windows, when)[:1].masked_fill(~allowed, torch.inf)
+        closest = distances.topk(min(self.memory.rule.neighbours, len(self.store)), largest=False)
+        read = weights(closest.values, self.memory.rule, self.memory.typical[:1])[0]
+        total = read.sum(1, keepdim=True)  # below 1 where an association has a no-op
+        return torch.zeros(allowed.shape).scatter(
+            1, closest.indices[0], read / total.clamp_min(1e-12)
+        )
+
+    def scale(self, windows: Tensor) -> Tensor:
+        """Spread of windows, (B, C); ones where residuals are not scaled."""
+        if self.way.steps is None:
+            return torch.ones(len(windows), windows.shape[2])
+        floor = SMALLEST_SPREAD * self.spread.mean(0)
+        return torch.maximum(spread_of(windows, self.way.steps), floor)
+
+    def residuals(self, steps: Tensor | None = None) -> Tensor:
+        """Stored residuals over the spread of their windows, (V, L, C); of some steps only."""
+        missed = self.store.missed if steps is None else self.store.missed[:, steps]
+        floor = SMALLEST_SPREAD * self.spread.mean(0)
+        return missed / torch.maximum(self.spread, floor)[:, None]
+
+
+def spread_of(windows: Tensor, steps: int) -> Tensor:
+    """Root mean square of the differences of the last steps of windows (B, T, C): (B, C)."""
+    return between(windows)[:, -steps:].diff(dim=1).square().mean(1).sqrt()
+
+
+def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
+    """Weighted quantiles, (Q, ...) of values (V, ...), by lines between the middles of the weights' steps.
+
+    Args:
+        values: (V, ...).
+        shares: their weights (V,) of sum 1; those of weight 0 are not read.
+        levels: (Q,) in [0, 1].
+    """
+    kept = shares > 0
+    shape = values.shape[1:]
+    values, order = values[kept].flatten(1).sort(0)
+    w = shares[kept].double()[order]
+    places = w.cumsum(0) - w / 2  # (V', N)
+    at = levels.double()[:, None].expand(-1, places.shape[1]).T.contiguous()
+    above = torch.searchsorted(places.T.contiguous(), at).T.clamp(1, max(len(values) - 1, 1))
+    above = above.clamp_max(len(values) - 1)
+    below = (above - 1).clamp_min(0)
+    low, high = places.gather(0, below), places.gather(0, above)
+    share = ((at.T - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).to(values.dtype)
+    between_ = torch.lerp(values.gather(0, below), values.gather(0, above), share)
+    return between_.reshape(len(levels), *shape)

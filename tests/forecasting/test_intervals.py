@@ -1,0 +1,224 @@
+"""Intervals, quantiles and sample paths: laws of the pool, its choice, and the forecaster with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanhop_app import STanHopForecaster
+from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.intervals.choice import pinball
+from stanhop_app.forecasting.intervals.intervals import levels_of
+from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
+
+LEVELS = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]
+
+
+@pytest.fixture(scope="module")
+def fitted(weather):
+    options = {"horizon": 12, "lookback": 48, "max_epochs": 1, "progress": False}
+    network = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    return STanHopForecaster(**options, network=network).fit(weather)
+
+
+@pytest.fixture(scope="module")
+def known(fitted):
+    return fitted.intervals()
+
+
+@given(st.integers(1, 40), st.integers(0, 10**6), st.booleans())
+def test_quantiles_of_even_weights_are_those_of_numpy(count, seed, twice):
+    draws = np.random.default_rng(seed)
+    values = torch.from_numpy(draws.normal(size=(count, 2, 3)))
+    if twice:
+        values[count // 2] = values[0]
+    share = torch.full((count,), 1 / count)
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    wanted = np.quantile(values.numpy(), LEVELS, axis=0, method="hazen")
+    np.testing.assert_allclose(quantiles(values, share, levels), wanted, atol=1e-6)
+
+
+@given(st.integers(2, 30), st.integers(0, 10**6))
+def test_quantiles_rise_and_what_has_no_weight_is_not_read(count, seed):
+    draws = np.random.default_rng(seed)
+    values = torch.from_numpy(draws.normal(size=(count, 4)))
+    share = torch.from_numpy(draws.random(count)) * torch.from_numpy(draws.random(count) < 0.7)
+    share[0] = 0.5
+    share = share / share.sum()
+    made = quantiles(values, share, torch.tensor(LEVELS))
+    assert (made.diff(dim=0) >= 0).all()
+    other = torch.where(share[:, None] > 0, values, 1e9)
+    assert quantiles(other, share, torch.tensor(LEVELS)).equal(made)
+
+
+def test_a_weight_of_two_is_two_of_the_same():
+    values = torch.tensor([[1.0], [2.0], [5.0]])
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    heavy = quantiles(values, torch.tensor([0.2, 0.6, 0.2]), levels)
+    assert heavy[1] == 2
+    assert heavy[0] < 2 < heavy[2]
+
+
+def test_pinball_is_least_at_the_quantile():
+    came = torch.from_numpy(np.random.default_rng(0).normal(size=5001))
+    levels = torch.tensor([0.1, 0.9], dtype=torch.float64)
+    right = torch.quantile(came, levels)
+    at = pinball(came, right[:, None].expand(-1, 5001), levels).mean(1)
+    for shift in (-0.2, 0.2):
+        off = pinball(came, right[:, None].expand(-1, 5001) + shift, levels).mean(1)
+        assert (off > at).all()
+
+
+def test_levels_are_the_ends_of_central_intervals():
+    assert levels_of([80, 95]) == [0.025, 0.1, 0.9, 0.975]
+    assert levels_of([50]) == [0.25, 0.75]
+
+
+def test_higher_levels_hold_lower_ones_and_ends_do_not_cross(fitted, weather):
+    made = fitted.predict_interval(levels=(50, 80, 99))
+    point = fitted.predict()
+    pd.testing.assert_frame_equal(made[point.columns], point)
+    for name in weather.columns:
+        ends = [f"{name}-lo-99", f"{name}-lo-80", f"{name}-lo-50"]
+        ends += [f"{name}-hi-50", f"{name}-hi-80", f"{name}-hi-99"]
+        assert (made[ends].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    assert (made[ends[-1]] > made[ends[0]]).all()
+
+
+def test_quantiles_are_the_ends_of_intervals(fitted):
+    interval = fitted.predict_interval(levels=(80,))
+    made = fitted.predict_quantiles(quantiles=(0.9, 0.1))
+    assert list(made.columns.levels[1]) == [0.1, 0.9]
+    name = made.columns[0][0]
+    np.testing.assert_array_equal(made[name][0.1], interval[f"{name}-lo-80"])
+    np.testing.assert_array_equal(made[name][0.9], interval[f"{name}-hi-80"])
+
+
+def test_bounds_hold(fitted):
+    point = fitted.predict()
+    bounds = {"lower": float(point.iloc[:, 0].min()), "upper": float(point.max().max())}
+    for made in (
+        fitted.predict_interval(**bounds),
+        fitted.predict_quantiles(**bounds),
+        fitted.sample(count=20, **bounds),
+    ):
+        assert made.min(axis=None) >= bounds["lower"]
+        assert made.max(axis=None) <= bounds["upper"]
+    with pytest.raises(OptionError, match="lower is 2, above upper, 1"):
+        fitted.sample(lower=2, upper=1)
+
+
+def test_paths_are_whole_trajectories_that_were_missed(fitted, known):
+    paths = fitted.sample(count=30, seed=1)
+    assert paths.index.names[0] == "path"
+    pd.testing.assert_frame_equal(paths, fitted.sample(count=30, seed=1))
+    assert not paths.equals(fitted.sample(count=30, seed=2))
+    point, pool = fitted.predict(), known.best.pool
+    scaled = (paths.loc[7] - point).to_numpy() / np.array(fitted.fitted_.scaler.scale)
+    shapes = pool.residuals().double().numpy()
+    ratio = scaled / np.abs(scaled).max(0)
+    every = shapes / np.abs(shapes).max(1, keepdims=True)
+    assert np.abs(every - ratio).max((1, 2)).min() < 1e-5
+
+
+def test_the_future_of_a_forecast_is_not_read(fitted, known, weather):
+    """Of rows that end earlier, what was missed later than that has no weight."""
+    cut = weather.iloc[:700]
+    before = fitted.predict_quantiles(cut)
+    index, store = weather.index[700], known.best.pool.store
+    window = torch.from_numpy(fitted.fitted_.scaler.transform(cut.to_numpy()[-48:]))[None]
+    when = store.when.new_tensor([[index.timestamp(), index.hour / 24]])
+    shares = known.best.pool.weights(window, when)
+    assert (shares[0, store.ends >= when[0, 0]] == 0).all()
+    assert shares.sum() == pytest.approx(1)
+    late = store.ends >= when[0, 0]
+    assert late.any()
+    other = replace(store, missed=torch.where(late[:, None, None], 1e6, store.missed))
+    pool = known.best.pool
+    judged = replace(known.best, pool=replace(pool, memory=replace(pool.memory, store=other)))
+    again = replace(known, judged=(judged,)).quantiles(window, when, [0.1, 0.5, 0.9])
+    wanted = known.quantiles(window, when, [0.1, 0.5, 0.9])
+    assert again.equal(wanted)
+    assert before.notna().all(axis=None)
+
+
+@pytest.mark.parametrize("nearest", [False, True])
+def test_a_window_of_twice_the_spread_has_twice_the_width(known, nearest):
+    pool = Pool.of(known.best.pool.memory, Way(steps=24, nearest=nearest))
+    windows = pool.store.windows(48, torch.tensor([5]))
+    one, two = pool.scale(windows), pool.scale(2 * windows)
+    torch.testing.assert_close(two, 2 * one)
+    flat = windows[:, :1].expand(-1, 48, -1)
+    assert (pool.scale(flat) > 0).all()
+
+
+def test_levels_are_corrected_to_what_validation_covered(known):
+    """Out of fold, as many of what came lay below each corrected level as it says."""
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    for judged in known.judged:
+        at = judged.corrected(levels)
+        assert (at.diff() > 0).all()
+        assert judged.corrected(torch.tensor([0.0, 1.0])).tolist() == [0, 1]
+        below = torch.searchsorted(judged.places, at).double() / len(judged.places)
+        torch.testing.assert_close(below, levels, atol=0.02, rtol=0)
+
+
+def test_coverage_on_exchangeable_days_is_nominal():
+    """Days whose errors have nothing to do with each other: as many as the level says lie within."""
+    draws = np.random.default_rng(0)
+    rows = 24 * 150
+    day = 3 * np.sin(np.arange(rows) * 2 * np.pi / 24)
+    values = np.stack([day + draws.normal(size=rows), draws.normal(size=rows)], 1)
+    index = pd.date_range("2024-01-01", periods=rows, freq="h")
+    frame = pd.DataFrame(values, columns=["a", "b"], index=index)
+    network = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    options = {"horizon": 6, "lookback": 48, "training": {"max_steps": 3}, "progress": False}
+    forecaster = STanHopForecaster(**options, network=network).fit(frame)
+    windows = forecaster.fitted_.panel(frame).windows(48, 6)["test"]
+    numbers = torch.arange(0, len(windows), 3)
+    whole = forecaster.predictors()["STanHop-Net"]
+    came, made = whole.pairs(windows, numbers)
+    ends = forecaster.intervals().quantiles(
+        windows.gather(numbers)[0], windows.when(numbers), levels_of([80, 95]), frozen=True
+    )
+    left = (came - made)[:, None]
+    below = (left > ends).double().mean((0, 2, 3))  # (Q,) above each end
+    assert float(below[1] - below[2]) == pytest.approx(0.8, abs=0.03)
+    assert float(below[0] - below[3]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_loaded_run_tells_the_same_and_an_update_adds_to_what_is_known(fitted, weather, tmp_path):
+    fitted.save(tmp_path / "run")
+    again = STanHopForecaster.load(tmp_path / "run")
+    pd.testing.assert_frame_equal(again.predict_interval(), fitted.predict_interval())
+    more = weather.set_axis(weather.index + pd.Timedelta(hours=len(weather)))
+    stored = len(again.intervals().best.pool.store)
+    again.update(more.iloc[:24])
+    assert len(again.intervals().best.pool.store) == stored + 24
+    assert again.predict_interval().index[0] == more.index[24]
+
+
+def test_what_cannot_be_is_one_line(fitted, weather):
+    for levels in ((), (0,), (100,), (-5,)):
+        with pytest.raises(OptionError, match="levels"):
+            fitted.predict_interval(levels=levels)
+    for chosen in ((), (0.0,), (1.0,)):
+        with pytest.raises(OptionError, match="quantiles"):
+            fitted.predict_quantiles(quantiles=chosen)
+    with pytest.raises(OptionError, match="samples must be at least 1"):
+        fitted.sample(count=0)
+    with pytest.raises(DataError, match="had ended before this one"):
+        fitted.predict_interval(weather.iloc[:60])
+    array = STanHopForecaster(
+        horizon=12,
+        lookback=48,
+        training={"max_steps": 2},
+        network={"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16},
+        progress=False,
+    ).fit(weather.to_numpy())
+    with pytest.raises(OptionError, match="time stamps"):
+        array.predict_interval()
