@@ -22,6 +22,8 @@ STEPS = 12
 """Steps of the horizon that judge, evenly over all."""
 GRID = 200
 """Places of what came that are kept to correct levels with."""
+MOST = 2**22
+"""Places that are looked at for that, evenly over all."""
 LEAST = 8
 """Validation windows below which there are no intervals."""
 
@@ -114,9 +116,9 @@ def pinball(truth: Tensor, made: Tensor, levels: Tensor) -> Tensor:
 
 def _places(places: Tensor) -> Tensor:
     """Their quantiles at even levels, the ends widened to 0 and 1."""
-    grid = torch.linspace(0, 1, GRID, dtype=torch.float64)
-    found = places.flatten().double().quantile(grid) if places.numel() < 2**24 else None
-    if found is None:
-        found = places.flatten()[:: places.numel() // 2**23].double().quantile(grid)
-    found[0], found[-1] = 0.0, 1.0
-    return found
+    flat = places[~places.isnan()].double()
+    flat = flat[evenly(len(flat), MOST)]  # as many as `torch.quantile` takes
+    even = torch.linspace(0, 1, GRID, dtype=torch.float64)
+    made = flat.quantile(even)
+    made[0], made[-1] = 0.0, 1.0
+    return made
