@@ -131,7 +131,6 @@ def command(
         _draw(forecaster, shown, prediction, name, plot, told, bands)
     if spread.asked:
         prediction = spread.predict(forecaster, table)
-        echo(f"intervals by {forecaster.intervals().best.pool.way.name}")
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.flags import fractions
-from stanhop_app.cli.options import Decorator, listed
+from stanhop_app.cli.options import Decorator, echo, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,7 @@ class Spread:
 
     def predict(self, forecaster: Any, table: Any) -> "pd.DataFrame":
         """The forecast with intervals, as quantiles, or as paths, its columns flat."""
+        echo(f"intervals by {forecaster.intervals().best.pool.way.name}")
         bounds = {"lower": self.lower, "upper": self.upper}
         if self.samples is not None:
             paths = forecaster.sample(table, self.samples, seed=self.seed, **bounds)

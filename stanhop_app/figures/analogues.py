@@ -76,7 +76,7 @@ def _draw_past(
     figure: go.Figure, row: int, drawn: Mapping[int, pd.Series], windows: pd.DataFrame
 ) -> None:
     """Lines of stored windows of one variate, the weightiest last and darkest."""
-    for left, (place, values) in enumerate(reversed(drawn.items())):
+    for left, (place, values) in enumerate(reversed(list(drawn.items()))):
         weight = float(windows["weight"][place])
         share = weight / float(windows["weight"].iloc[0])
         opacity = FAINTEST + (1 - FAINTEST) * share

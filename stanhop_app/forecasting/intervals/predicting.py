@@ -156,7 +156,7 @@ class Probabilistic:
         told = {}
         for coverage in sorted(set(levels), reverse=True):
             ends = levels_of([coverage])
-            low, high = (made.xs(end, axis=1, level=1) for end in ends)
+            low, high = (pd.DataFrame(made.xs(end, axis=1, level=1)) for end in ends)
             told[f"{coverage:.10g}%"] = (low, high)
         return told
 
