@@ -39,6 +39,11 @@ FORMATS = ("csv", "parquet", "json")
 @click.argument("data", required=False)
 @config_option
 @click.option("--horizon", type=int, help="Time steps to forecast. Default: the trained horizon.")
+@click.option(
+    "--cutoff",
+    help="Time stamp at which the table is to end, such as 2018-03-01 12:00; the plot shows what came. The "
+    "scored model forecasts, which has not seen test rows.",
+)
 @listed("ids", "Series to forecast, by name, of a run of many: H1,H2. Default: all.", kind=names)
 @click.option(
     "--future",
@@ -72,6 +77,7 @@ def command(
     run: Path,
     data: str | None,
     horizon: int | None,
+    cutoff: str | None,
     ids: list[str] | None,
     future: str | None,
     format_: str | None,
@@ -96,7 +102,6 @@ def command(
     import pandas as pd
 
     from stanhop_app.errors import ArtefactError
-    from stanhop_app.files import write_atomic
     from stanhop_app.runs.exported import load_forecaster
 
     spread = Spread.taken(options)
@@ -112,9 +117,13 @@ def command(
     table = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
-    if table is None:
+    actual = None
+    if cutoff is not None:
+        forecaster, table, actual = _cut(run, forecaster, cutoff, table)
+    elif table is None:
         echo(f"from the rows that the run keeps, which end at {forecaster.context_.index.max()}")
-    echo(f"by a model {forecaster.seen_}")
+    if cutoff is None:
+        echo(f"by a model {forecaster.seen_}")
     more: dict[str, Any] = {} if ids is None else {"ids": ids}
     if future is not None:
         more["future"] = _future(future, fitted, *as_trained(forecaster.source_, options))
@@ -128,15 +137,22 @@ def command(
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)
         shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
         bands = spread.bands(forecaster, table)
-        _draw(forecaster, shown, prediction, name, plot, told, bands)
+        _draw(forecaster, shown, prediction, name, plot, told, bands, actual)
     if spread.asked:
         prediction = spread.predict(forecaster, table)
+    _write(prediction, kind, output)
+
+
+def _write(prediction: "pd.DataFrame", kind: str, output: Path | None) -> None:
+    """Write a forecast to a file or to standard output."""
+    from stanhop_app.files import write_atomic
+
     content = encode(prediction, kind)
     if output is None:
         click.echo(content, nl=False)
         return
     write_atomic(output, lambda file: file.write_bytes(content))
-    echo(f"{len(prediction)} steps written to {output}")
+    echo(f"{len(prediction):,} rows written to {output}")
 
 
 def _check_kind(
@@ -154,6 +170,20 @@ def _check_kind(
     for what, holds in refused.items():
         if holds:
             raise click.UsageError(f"{run}: is a run {what}.")
+
+
+def _cut(
+    run: Path, forecaster: Any, cutoff: str, table: "pd.DataFrame | None"
+) -> "tuple[Any, pd.DataFrame, pd.DataFrame]":
+    """Forecaster, history and what came, of a table that ends earlier."""
+    from stanhop_app.forecasting.forecaster import STanHopForecaster
+    from stanhop_app.runs.cutoff import cut
+
+    if not isinstance(forecaster, STanHopForecaster):
+        raise click.UsageError(f"{run}: is an exported model; name the run for --cutoff.")
+    made = cut(forecaster, cutoff, table)
+    echo(made.note)
+    return made.forecaster, made.history, made.actual
 
 
 def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:
@@ -192,6 +222,7 @@ def _draw(
     page: Path,
     told: "Analogues | None",
     bands: "dict[str, Any] | None",
+    actual: "pd.DataFrame | None",
 ) -> None:
     """Write history and forecast as an HTML page, with the analogues that moved it if they were asked for."""
     from stanhop_app.figures.analogues import analogues_figure
@@ -203,8 +234,10 @@ def _draw(
         f"({forecaster.association}, split {forecaster.split})"
     )
     if told is None:
-        figure = forecast_figure(history, prediction, bands=bands, title=title)
+        figure = forecast_figure(history, prediction, bands=bands, actual=actual, title=title)
     else:
-        figure = analogues_figure(**told.lines(list(prediction.columns)), title=title)
+        figure = analogues_figure(
+            **told.lines(list(prediction.columns)), actual=actual, title=title
+        )
     write_text(page, figure.to_html())
     echo(f"drawn in {page}")

@@ -9,6 +9,8 @@ from stanhop_app.ui import analogues, parts, series, what_if
 from stanhop_app.data.reading import reading_of
 from stanhop_app.figures.curves import curves_figure, heat_figure
 from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.cutoff import cut
 from stanhop_app.runs.residuals import Residuals, residuals
 from stanhop_app.runs.run import Run
 
@@ -27,16 +29,20 @@ def show() -> None:
     table = parts.upload(
         "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
     )
-    left, middle, right = st.columns(3)
-    horizon = left.number_input(
+    first, second, third, right = st.columns(4)
+    horizon = first.number_input(
         "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
     )
-    shown = middle.number_input("History shown (steps)", 1, LONGEST, 14 * 24, key="history")
+    back = _steps_back(second, run, table)
+    shown = third.number_input("History shown (steps)", 1, LONGEST, 14 * 24, key="history")
     variates = right.multiselect(
         "Variates", forecaster.columns_, default=forecaster.columns_[:1], key="variates"
     )
+    actual = None
     try:
-        future = what_if.future(run, table, int(horizon))
+        if back:
+            forecaster, table, actual = _earlier(forecaster, table, back)
+        future = None if back else what_if.future(run, table, int(horizon))
         prediction = forecaster.predict(table, int(horizon), future=future)
         unchanged = None if future is None else forecaster.predict(table, int(horizon))
     except parts.ERRORS as error:
@@ -46,7 +52,7 @@ def show() -> None:
     assert unchanged is None or isinstance(unchanged, pd.DataFrame)
     history = forecaster.context_ if table is None else getattr(table, "frame", table)
     known = parts.own_frame(run)
-    if table is None and known is not None:
+    if table is None and known is not None and not back:
         history = known
     chosen = variates or forecaster.columns_[:1]
     data = run.source.get("data", "an array")
@@ -58,11 +64,33 @@ def show() -> None:
         history[chosen].iloc[-int(shown) :],
         prediction[chosen],
         unchanged=unchanged,
-        bands=_bands(run, table, int(horizon)),
+        actual=None if actual is None else actual[chosen].iloc[: int(horizon)],
+        bands=_bands(forecaster, table, int(horizon)),
         title=title,
     )
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
+    _offer(prediction)
+    _reasons(name, run, table, chosen)
+    _reproduce(name, run, int(horizon), None if not back else str(history.index[-1]))
+
+
+def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
+    """The lines that make the figure of the run's own rows."""
+    command = f"stanhop forecast {parts.folder(name)} --horizon {horizon}"
+    python = f"{parts.opening(name, run)}\n"
+    if cutoff is None:
+        python += f"print(run.forecaster.predict(horizon={horizon}))"
+    else:
+        command += f' --cutoff "{cutoff}"'
+        python += "from stanhop_app.runs.cutoff import cut\n"
+        python += f'made = cut(run.forecaster, "{cutoff}")\n'
+        python += f"print(made.forecaster.predict(made.history, horizon={horizon}), made.actual)"
+    parts.reproduce(f"{command} --plot forecast.html", python)
+
+
+def _offer(prediction: pd.DataFrame) -> None:
+    """The forecast as a file and as a table."""
     st.download_button(
         "Download the forecast (CSV)",
         prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),
@@ -72,23 +100,39 @@ def show() -> None:
     )
     with st.expander("Table"):
         st.dataframe(prediction)
-    _reasons(name, run, table, chosen)
-    parts.reproduce(
-        f"stanhop forecast {parts.folder(name)} --horizon {int(horizon)} --plot forecast.html",
-        f"{parts.opening(name, run)}\nprint(run.forecaster.predict(horizon={int(horizon)}))",
-    )
 
 
-def _bands(run: Run, table: Any, horizon: int) -> dict[str, Any] | None:
-    """What is drawn around the forecast, where the run tells it: 80 and 95% of what will come."""
+def _steps_back(place: Any, run: Run, table: Any) -> int:
+    """A widget: how many rows are taken away, to see the forecast beside what came."""
     fitted = run.fitted
+    rows = len(fitted.rows if table is None else getattr(table, "frame", table))
+    most = rows - fitted.lookback
+    if fitted.known is not None or fitted.frequency is None or most < 1:
+        return 0
+    told = "Forecast as if the table had ended so many steps earlier, by the scored model, beside what came."
+    return int(place.number_input("Steps back", 0, most, 0, key="back", help=told))
+
+
+def _earlier(
+    forecaster: STanHopForecaster, table: Any, back: int
+) -> tuple[STanHopForecaster, pd.DataFrame, pd.DataFrame]:
+    """Forecaster, history and what came, so many steps before the end; what there is to say is said."""
+    rows = forecaster.fitted_.rows if table is None else table
+    made = cut(forecaster, str(rows.index[-1 - back]), table)
+    st.caption(made.note)
+    return made.forecaster, made.history, made.actual
+
+
+def _bands(forecaster: STanHopForecaster, table: Any, horizon: int) -> dict[str, Any] | None:
+    """What is drawn around the forecast, where it is told: 80 and 95% of what will come."""
+    fitted = forecaster.fitted_
     if fitted.known is not None or fitted.frequency is None or horizon != fitted.horizon:
         return None
     if not st.toggle("Bands that hold 80 and 95% of what will come", value=True, key="bands"):
         return None
     try:
         with st.spinner("Reading what was missed of past windows…"):
-            return run.forecaster.bands(table)
+            return forecaster.bands(table)
     except parts.ERRORS as error:
         st.caption(f"No bands: {error}")
         return None

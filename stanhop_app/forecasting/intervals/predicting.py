@@ -40,9 +40,15 @@ class Probabilistic:
             DataError: if not all rows are kept, or validation has too few windows.
             OptionError: if there are many series or covariates, or the rows have no time stamps.
         """
-        if self._kept_intervals is None or self._kept_intervals[0] is not self.fitted_:
-            self._kept_intervals = (self.fitted_, intervals_of(self.fitted_))
-        return self._kept_intervals[1]
+        kept, fitted = self._kept_intervals, self.fitted_
+        same = (
+            "network",
+            "rows",
+            "memory",
+        )  # whatever forecasts the real future, residuals are the same
+        if kept is None or any(getattr(kept[0], n) is not getattr(fitted, n) for n in same):
+            kept = self._kept_intervals = (fitted, intervals_of(fitted))
+        return kept[1]
 
     def predict_interval(
         self,
