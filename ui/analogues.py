@@ -11,7 +11,15 @@ from stanhop_app.forecasting.external.analogues import Analogues, analogues
 from stanhop_app.runs.run import Run
 
 
-def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
+def show(
+    name: str,
+    run: Run,
+    table: Any,
+    variates: list[str],
+    *,
+    cutoff: str | None = None,
+    actual: pd.DataFrame | None = None,
+) -> None:
     """A toggle, and below it the figure, the windows, and a choice of those that are not read.
 
     Args:
@@ -19,6 +27,8 @@ def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
         run: of one table without covariates, with an external memory.
         table: another history than the run's own; None: that one.
         variates: that are drawn.
+        cutoff: where the rows end, if some were taken away.
+        actual: what came behind it.
     """
     if not st.toggle("Why: the past windows behind it", key="why"):
         return
@@ -44,7 +54,7 @@ def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
     moved = told.moved[variates].abs().mean().mean()
     columns[2].metric("Forecast moved by, on average", f"{moved:.3g}")
     title = f"The past windows that the forecast rests on: {name}, by {_rule(run)}"
-    parts.show(analogues_figure(**told.lines(variates), title=title), "analogues")
+    parts.show(analogues_figure(**told.lines(variates), actual=actual, title=title), "analogues")
     with st.expander("Stored windows"):
         st.dataframe(told.windows)
     st.download_button(
@@ -54,13 +64,22 @@ def show(name: str, run: Run, table: Any, variates: list[str]) -> None:
         mime="text/csv",
         key="download-analogues",
     )
+    _reproduce(name, run, cutoff, off)
+
+
+def _reproduce(name: str, run: Run, cutoff: str | None, off: list[int]) -> None:
+    """The lines that tell the same of the run's own rows."""
+    command = f"stanhop forecast {parts.folder(name)} --explain --plot analogues.html"
+    python = f"{parts.opening(name, run)}\n"
+    python += "from stanhop_app.forecasting.external.analogues import analogues\n"
+    arguments = "run.fitted"
+    if cutoff is not None:
+        command += f' --cutoff "{cutoff}"'
+        python += "from stanhop_app.runs.cutoff import cut\n"
+        python += f'made = cut(run.forecaster, "{cutoff}")\n'
+        arguments = "made.forecaster.fitted_, made.history"
     without = f", without={off}" if off else ""
-    parts.reproduce(
-        f"stanhop forecast {parts.folder(name)} --explain --plot analogues.html",
-        f"{parts.opening(name, run)}\n"
-        "from stanhop_app.forecasting.external.analogues import analogues\n"
-        f"print(analogues(run.fitted{without}))",
-    )
+    parts.reproduce(command, f"{python}print(analogues({arguments}{without}))")
 
 
 def _labels(told: Analogues) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """Forecast: a run and a table in, history and forecast out, and where the run errs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -71,8 +72,13 @@ def show() -> None:
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
     _offer(prediction)
-    _reasons(name, run, table, chosen)
-    _reproduce(name, run, int(horizon), None if not back else str(history.index[-1]))
+    cutoff = None if actual is None else str(history.index[-1])
+    if run.fitted.memory is not None and run.fitted.known is None:
+        opened = replace(run, forecaster=forecaster)
+        analogues.show(name, opened, table, chosen, cutoff=cutoff, actual=actual)
+    if known is not None:
+        _errors(name, run, known, chosen)
+    _reproduce(name, run, int(horizon), cutoff)
 
 
 def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
@@ -136,15 +142,6 @@ def _bands(forecaster: STanHopForecaster, table: Any, horizon: int) -> dict[str,
     except parts.ERRORS as error:
         st.caption(f"No bands: {error}")
         return None
-
-
-def _reasons(name: str, run: Run, table: Any, variates: list[str]) -> None:
-    """Why the forecast is what it is, where the run can say so, and where such forecasts err."""
-    if run.fitted.memory is not None and run.fitted.known is None:
-        analogues.show(name, run, table, variates)
-    known = parts.own_frame(run)
-    if known is not None:
-        _errors(name, run, known, variates)
 
 
 def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> None:

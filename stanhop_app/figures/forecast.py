@@ -61,9 +61,10 @@ def forecast_figure(
         title=title,
         height=150 * len(columns) + 150,
         hovermode="x unified",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        # Below, where five names on a telephone hide nothing.
+        legend={"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
         template="plotly_white",
-        margin={"l": 70, "r": 20, "t": 80, "b": 40},
+        margin={"l": 70, "r": 20, "t": 60, "b": 110},
     )
     return figure
 
