@@ -226,3 +226,40 @@ def test_what_cannot_be_is_one_line(fitted, weather):
     ).fit(weather.to_numpy())
     with pytest.raises(OptionError, match="time stamps"):
         array.predict_interval()
+
+
+@pytest.mark.filterwarnings("ignore:18 values .* are missing")
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_columns_that_stand_still_and_holes_have_finite_ends(weather, missing):
+    frame = weather.iloc[:, :2].copy()
+    frame["still"] = 4.0
+    if missing == "mask":
+        frame.iloc[::50, 0] = np.nan
+    options = {"horizon": 6, "lookback": 24, "training": {"max_steps": 2}, "missing": missing}
+    network = {"patch_length": 6, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    forecaster = STanHopForecaster(**options, network=network, progress=False).fit(frame)
+    for judged in forecaster.intervals().judged:
+        assert np.isfinite(judged.loss)
+        assert judged.pool.residuals().isfinite().all()
+    made = forecaster.predict_interval()
+    assert np.isfinite(made.to_numpy()).all()
+    assert (made["still-hi-95"] - made["still-lo-95"]).max() < 1
+
+
+@pytest.mark.parametrize(("horizon", "lookback"), [(1, 2), (1, 24), (3, 6)])
+def test_short_windows_have_intervals(weather, horizon, lookback):
+    network = {"patch_length": 2, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    options = {"horizon": horizon, "lookback": lookback, "training": {"max_steps": 2}}
+    forecaster = STanHopForecaster(**options, network=network, progress=False).fit(weather)
+    assert np.isfinite(forecaster.predict_interval().to_numpy()).all()
+    assert len(forecaster.sample(count=4)) == 4 * horizon
+
+
+def test_a_column_that_is_named_as_an_end_is_said(weather):
+    frame = weather.iloc[:400, :2].set_axis(["a", "a-lo-80"], axis=1)
+    options = {"horizon": 6, "lookback": 24, "training": {"max_steps": 2}, "progress": False}
+    network = {"patch_length": 6, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    forecaster = STanHopForecaster(**options, network=network).fit(frame)
+    with pytest.raises(OptionError, match="is named as the end of an interval"):
+        forecaster.predict_interval(levels=(80,))
+    assert forecaster.predict_interval(levels=(90,)).shape == (6, 6)

@@ -50,6 +50,7 @@ class Judged:
 def ways(season: int, lookback: int) -> Iterator[Way]:
     """All that are tried."""
     spans = sorted({min(max(steps, 3), lookback) for steps in (season, 7 * season)})
+    spans = [steps for steps in spans if steps > 1]  # of one row nothing moves
     for nearest in (False, True):
         for steps in (None, *spans):
             yield Way(steps=steps, nearest=nearest)

@@ -22,6 +22,8 @@ from stanhop_app.forecasting.external.retrieval import weights
 from stanhop_app.forecasting.external.store import Store
 from stanhop_app.models.holes import between
 
+SMALLEST = 1e-6
+"""Least spread, of a column that never moved."""
 SMALLEST_SPREAD = 0.05
 """Least spread of a window, in mean ones: a sensor that stood still for a day will move again."""
 
@@ -105,14 +107,16 @@ class Pool:
         """Spread of windows, (B, C); ones where residuals are not scaled."""
         if self.way.steps is None:
             return torch.ones(len(windows), windows.shape[2])
-        floor = SMALLEST_SPREAD * self.spread.mean(0)
-        return torch.maximum(spread_of(windows, self.way.steps), floor)
+        return torch.maximum(spread_of(windows, self.way.steps), self._floor)
 
     def residuals(self, steps: Tensor | None = None) -> Tensor:
         """Stored residuals over the spread of their windows, (V, L, C); of some steps only."""
         missed = self.store.missed if steps is None else self.store.missed[:, steps]
-        floor = SMALLEST_SPREAD * self.spread.mean(0)
-        return missed / torch.maximum(self.spread, floor)[:, None]
+        return missed / torch.maximum(self.spread, self._floor)[:, None]
+
+    @property
+    def _floor(self) -> Tensor:
+        return (SMALLEST_SPREAD * self.spread.mean(0)).clamp_min(SMALLEST)
 
 
 def spread_of(windows: Tensor, steps: int) -> Tensor:

@@ -80,6 +80,10 @@ class Probabilistic:
             for level in made[name].columns:
                 side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
                 columns[f"{name}-{side}-{100 * coverage:.10g}"] = made[name][level].to_numpy()
+        if len(columns) < len(point.columns) * (1 + len(levels_of(levels))):
+            raise OptionError(
+                "a column is named as the end of an interval of another, such as OT-lo-80; rename it."
+            )
         return pd.DataFrame(columns, index=point.index)
 
     def predict_quantiles(
