@@ -70,12 +70,12 @@ def _stamp(cutoff: str, index: pd.DatetimeIndex) -> pd.Timestamp:
         at = pd.Timestamp(cutoff)
         if index.tz is not None:
             at = at.tz_localize(index.tz) if at.tzinfo is None else at.tz_convert(index.tz)
-        elif at.tzinfo is not None:
-            raise ValueError("the rows have no time zone")
     except (ValueError, TypeError, OverflowError) as error:
         raise OptionError(
             f"cutoff {cutoff!r} is no time stamp of these rows ({error}); give one such as {index[-1]}."
         ) from None
-    if pd.isna(at):
-        raise OptionError(f"cutoff {cutoff!r} is no time stamp; give one such as {index[-1]}.")
+    if pd.isna(at) or (at.tzinfo is None) != (index.tz is None):
+        raise OptionError(
+            f"cutoff {cutoff!r} is no time stamp of these rows; give one such as {index[-1]}."
+        )
     return at
