@@ -8,6 +8,7 @@ import streamlit as st
 from stanhop_app.ui import analogues, parts, series, what_if
 
 from stanhop_app.data.reading import reading_of
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.curves import curves_figure, heat_figure
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.forecasting.forecaster import STanHopForecaster
@@ -113,7 +114,9 @@ def _steps_back(place: Any, run: Run, table: Any) -> int:
     fitted = run.fitted
     rows = len(fitted.rows if table is None else getattr(table, "frame", table))
     most = rows - fitted.lookback
-    if fitted.known is not None or fitted.frequency is None or most < 1:
+    if isinstance(table, SeriesTable) or fitted.known is not None or most < 1:
+        return 0
+    if fitted.frequency is None:
         return 0
     told = "Forecast as if the table had ended so many steps earlier, by the scored model, beside what came."
     return int(place.number_input("Steps back", 0, most, 0, key="back", help=told))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.match import match_columns
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 
@@ -25,7 +26,9 @@ class Cut:
     """What there is to say of it."""
 
 
-def cut(forecaster: STanHopForecaster, cutoff: str, table: pd.DataFrame | None = None) -> Cut:
+def cut(
+    forecaster: STanHopForecaster, cutoff: str, table: pd.DataFrame | SeriesTable | None = None
+) -> Cut:
     """Let a table end at a time stamp.
 
     Args:
@@ -39,7 +42,7 @@ def cut(forecaster: STanHopForecaster, cutoff: str, table: pd.DataFrame | None =
         OptionError: if it is no time stamp, or there are many series, covariates or no time stamps.
     """
     fitted = forecaster.fitted_
-    if fitted.series is not None or fitted.known is not None:
+    if isinstance(table, SeriesTable) or fitted.series is not None or fitted.known is not None:
         raise OptionError("a cutoff is taken for one table without covariates, so far.")
     rows = fitted.rows if table is None else match_columns(table, list(fitted.columns))
     index = time_index(rows)

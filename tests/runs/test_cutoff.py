@@ -65,6 +65,18 @@ def test_what_cannot_be_is_one_line(forecaster, weather):
             cut(forecaster, told)
 
 
+def test_a_long_table_is_refused_in_one_line(stanhop, forecaster, weather, tmp_path):
+    forecaster.save(tmp_path / "run")
+    parts = [weather.iloc[:100].assign(station=name) for name in "ab"]
+    pd.concat(parts).to_csv(tmp_path / "long.csv")
+    for words in (["--cutoff", str(weather.index[90])], ["--levels", "80"], ["--samples", "3"]):
+        more = [tmp_path / "long.csv", "--id-column", "station", *words]
+        code, out, err = stanhop("forecast", tmp_path / "run", *more)
+        assert code in (2, 3), err
+        assert "defect" not in err
+        assert out == ""
+
+
 def test_a_zone_is_that_of_the_rows(weather):
     zoned = weather.tz_localize("Europe/Vienna", nonexistent="shift_forward", ambiguous="NaT")
     zoned = weather.set_axis(weather.index.tz_localize("UTC").tz_convert("Europe/Vienna"))
