@@ -21,6 +21,7 @@ COMMANDS = {
     "forecast": "Forecast the steps after the last row.",
     "update": "Take in rows that came since a run was trained.",
     "memory": "Add, tell and bound the external memory of a run.",
+    "backtest": "Forecast at many past cut-offs, beside what came.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
     "outliers": "Measure the outliers of a run's activations.",

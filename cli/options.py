@@ -163,7 +163,7 @@ def read_source(
         raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
         return reader(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
-    if source in DATASETS and not Path(source).exists():
+    if source in DATASETS and not Path(source).is_file():
         return reader(DATASETS[source].locate(), hints=hints, **options)
     return reader(source, hints=hints, **options)
 

@@ -25,6 +25,7 @@ PAGES = (
     *(f"stanhop_app/{name}/README.md" for name in FOLDERS),
     "stanhop_app/forecasting/external/README.md",
     "stanhop_app/forecasting/intervals/README.md",
+    "stanhop_app/runs/backtest/README.md",
     *(f"{name}/README.md" for name in ("cli", "ui", "datasets", "tests", "tests/benchmarks")),
     *(
         f"tests/benchmarks/{name}.md"
@@ -53,7 +54,7 @@ def test_the_first_page_is_short(project):
     assert (project / "README.md").read_text().count("<!-- table ") == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES[2:14]])
+@pytest.mark.parametrize("page", ["README.md", *PAGES[2:15]])
 def test_python_runs(project, page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for block in blocks(project, page, "python"):

@@ -77,13 +77,13 @@ def updated(
         series=book,
         known=known,
         final=replace(final, left_out=left_out),
-        memory=_memory(fitted, tame),
+        memory=grown(fitted, tame),
         num_rows=len(panel),
     )
     return after, came
 
 
-def _memory(fitted: Fitted, panel: Panel) -> Memory | None:
+def grown(fitted: Fitted, panel: Panel) -> Memory | None:
     """The memory with the windows that new rows make whole, of a panel without outlying values."""
     memory, config = fitted.memory, fitted.network.config
     if memory is None:

@@ -107,14 +107,22 @@ def evaluate_run(run: Run) -> Report:
         ArtefactError: if the folder is no whole run.
         DataError: if there is no table, or its rows are too few.
     """
+    return score_run(run, baselines_of(run), run.source["season"])
+
+
+def baselines_of(run: Run) -> dict[str, Predictor]:
+    """The baselines that a run folder keeps.
+
+    Raises:
+        ArtefactError: if it keeps none, or they are damaged.
+    """
     folder = run.folder
     digest = run.source.get("baselines_sha256")
     if folder is None or "season" not in run.source or digest is None:
         raise ArtefactError(f"{folder}: saved without baselines; make a run with `stanhop train`.")
     season = run.source["season"]
     path = belonging(folder, BASELINES, digest)
-    baselines = load_baselines(path, horizon=run.fitted.horizon, season=season)
-    return score_run(run, baselines, season)
+    return load_baselines(path, horizon=run.fitted.horizon, season=season)
 
 
 def _overlaps(run: Run, index: pd.Index) -> bool:
@@ -130,7 +138,7 @@ def _overlaps(run: Run, index: pd.Index) -> bool:
         raise ArtefactError(f"{run.folder}: source.train_end is {told!r}; damaged.") from error
 
 
-def _is_later(panel: Panel, fitted: Fitted) -> bool:
+def is_later(panel: Panel, fitted: Fitted) -> bool:
     """Whether a table begins after the last row of the training's table."""
     first, last = panel.index.min(), fitted.context.index.max()
     return isinstance(last, pd.Timestamp) and bool(first > last)
@@ -142,7 +150,7 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
     if panel.is_many:
         return _score_many(run, baselines, season)
     borders = fitted.borders if run.is_trained_table else None
-    final = borders is None and fitted.final is not None and _is_later(panel, fitted)
+    final = borders is None and fitted.final is not None and is_later(panel, fitted)
     panel = fitted.beside(panel, final=True) if final else panel
     predictors = {**run.forecaster.predictors(final=final), **baselines}
     whole = panel.whole(fitted.lookback, fitted.horizon)
@@ -170,7 +178,7 @@ def _score_many(run: Run, baselines: Mapping[str, Predictor], season: int) -> Re
     fitted, panel = run.fitted, run.table
     trained = run.is_trained_table
     parts: Mapping[str, Windows]
-    final = not trained and fitted.final is not None and _is_later(panel, fitted)
+    final = not trained and fitted.final is not None and is_later(panel, fitted)
     panel = fitted.beside(panel, final=True) if final else panel
     if trained:
         parts = {name: w for name, w in run.parts.items() if name != "train" and len(w)}

@@ -4,7 +4,7 @@ Shape letters: B queries, L horizon, C variates, Q levels, N paths.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stanhop_app.data.cutting import behind
 from stanhop_app.data.frequency import season_length
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.evaluation import Predictor
@@ -47,7 +48,12 @@ class Intervals:
 
     @torch.no_grad()
     def quantiles(
-        self, windows: Tensor, when: Tensor | None, levels: Sequence[float], *, frozen: bool = False
+        self,
+        windows: Tensor,
+        when: Tensor | None,
+        levels: Sequence[float] | Tensor,
+        *,
+        frozen: bool = False,
     ) -> Tensor:
         """Quantiles of what will be missed after windows (B, T, C), (B, Q, L, C); scaled units.
 
@@ -56,10 +62,10 @@ class Intervals:
         Args:
             windows: scaled.
             when: (B, 2) of the first targets, as of `Windows.when`; None: after all that is stored.
-            levels: above 0 and below 1.
+            levels: above 0 and below 1; or (Q, C), of every variate its own, in [0, 1].
             frozen: whether nothing behind the validation rows may be read.
         """
-        pool, at = self.best.pool, self.best.corrected(torch.tensor(levels, dtype=torch.float64))
+        pool, at = self.best.pool, self.best.corrected(torch.as_tensor(levels, dtype=torch.float64))
         shares = pool.weights(windows, when, self._later(len(windows)) if frozen else None)
         residuals, scale = pool.residuals(), pool.scale(windows)
         made = [quantiles(residuals, self._told(share), at) for share in shares]
@@ -131,6 +137,11 @@ def intervals_of(fitted: "Fitted") -> Intervals:
             f"intervals need {LEAST} validation windows without holes; bring more rows, or another split."
         )
     return Intervals(judged=tuple(judged))
+
+
+def grown_intervals(fitted: "Fitted", panel: Panel) -> Intervals:
+    """The intervals of a fit with what was missed of further rows, of a panel that begins with its own."""
+    return intervals_of(replace(fitted, rows=panel.frame, num_rows=len(panel)))
 
 
 @dataclass(frozen=True)

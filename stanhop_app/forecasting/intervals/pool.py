@@ -130,18 +130,22 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
     Args:
         values: (V, ...).
         shares: their weights (V,) of sum 1; those of weight 0 are not read.
-        levels: (Q,) in [0, 1].
+        levels: (Q,) in [0, 1]; or (Q, C), of every last place of the values its own.
     """
     kept = shares > 0
     shape = values.shape[1:]
     values, order = values[kept].flatten(1).sort(0)
     w = shares[kept].double()[order]
     places = w.cumsum(0) - w / 2  # (V', N)
-    at = levels.double()[:, None].expand(-1, places.shape[1]).T.contiguous()
+    if levels.ndim == 1:
+        levels = levels[:, None].expand(-1, places.shape[1])
+    else:
+        levels = levels.expand(*shape[:-1], *levels.shape).movedim(-2, 0).flatten(1)
+    at = levels.double().T.contiguous()
     above = torch.searchsorted(places.T.contiguous(), at).T.clamp(1, max(len(values) - 1, 1))
     above = above.clamp_max(len(values) - 1)
     below = (above - 1).clamp_min(0)
     low, high = places.gather(0, below), places.gather(0, above)
     share = ((at.T - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).to(values.dtype)
     between_ = torch.lerp(values.gather(0, below), values.gather(0, above), share)
-    return between_.reshape(len(levels), *shape)
+    return between_.reshape(-1, *shape)

@@ -39,7 +39,7 @@ def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
         if not pooled:
             parts.append(part)
         else:
-            parts = [_added(parts[0], part.pooled())] if parts else [part.pooled()]
+            parts = [added(parts[0], part.pooled())] if parts else [part.pooled()]
     return Moments(
         gram=torch.cat([part.gram for part in parts]),
         cross=torch.cat([part.cross for part in parts]),
@@ -48,7 +48,7 @@ def whole_moments(windows: Windows, *, pooled: bool = False) -> Moments:
     )
 
 
-def _added(a: Moments, b: Moments) -> Moments:
+def added(a: Moments, b: Moments) -> Moments:
     """Moments of the windows of both."""
     return Moments(
         gram=a.gram + b.gram,

@@ -1,0 +1,120 @@
+"""Whether one model is better than another, or was luckier: paired tests over blocks of time.
+
+Losses of windows that follow each other are alike, so that windows are not so many witnesses. Two ways count
+the ones that there are:
+
+- a circular block bootstrap of the paired losses, whose blocks are longer than windows overlap, gives the
+  interval of the gain ``1 - mean(a) / mean(b)``;
+- the test of Diebold and Mariano, whose variance of the mean difference takes in the covariances of as many
+  windows as overlap, by Bartlett's weights, with the correction of Harvey, Leybourne and Newbold for few.
+
+References:
+    Diebold and Mariano, Journal of Business & Economic Statistics 13 (1995); Harvey, Leybourne and Newbold,
+    International Journal of Forecasting 13 (1997); Politis and Romano, "A circular block-resampling procedure
+    for stationary data", 1992.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from stanhop_app.errors import DataError
+
+DRAWS = 2000
+CONFIDENCE = 0.95
+LEAST_BLOCKS = 5
+"""Blocks below which nothing is said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """How much lower the loss of one model is than that of another."""
+
+    gain: float
+    """``1 - mean(a) / mean(b)``; above 0: a is better."""
+    low: float
+    """Where 2.5% of the bootstrap's gains lie below."""
+    high: float
+    """Where 2.5% lie above."""
+    p: float
+    """How likely so large a difference is if there is none: the two-sided test of Diebold and Mariano."""
+
+    def __str__(self) -> str:
+        word = "better" if self.gain >= 0 else "worse"
+        ends = sorted([self.low, self.high] if self.gain >= 0 else [-self.low, -self.high])
+        low, high = (f"{100 * end:.1f}" for end in ends)
+        return f"{word} by {100 * abs(self.gain):.1f}% [{low}, {high}]"
+
+
+def paired(a: np.ndarray, b: np.ndarray, overlap: int, seed: int = 0) -> Gain:
+    """Compare the losses (N,) of two models on the same windows, in order of time.
+
+    Args:
+        a: of the one that is asked about.
+        b: of the other.
+        overlap: windows after one that share a target with it; 0 where none does.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: if the windows make fewer than `LEAST_BLOCKS` blocks.
+    """
+    known = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[known], b[known]
+    block = block_length(len(a), overlap)
+    if len(a) < LEAST_BLOCKS * block:
+        raise DataError(
+            f"{len(a):,} windows are {len(a) // block} blocks of {block}, too few to tell luck from gain; at "
+            f"least {LEAST_BLOCKS} are needed."
+        )
+    gains = _bootstrap(a, b, block, seed)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(gains, [tail, 1 - tail])
+    return Gain(
+        gain=_gain(a.mean(), b.mean()),
+        low=float(low),
+        high=float(high),
+        p=diebold_mariano(a, b, overlap),
+    )
+
+
+def block_length(count: int, overlap: int) -> int:
+    """Windows of a block: the cube root of all, and twice as many as overlap at least."""
+    return max(round(count ** (1 / 3)), 2 * overlap, 1)
+
+
+def _gain(a: float, b: float) -> float:
+    return float(1 - a / b) if b > 0 else 0.0
+
+
+def _bootstrap(a: np.ndarray, b: np.ndarray, block: int, seed: int) -> np.ndarray:
+    """Gains of means over blocks that were drawn with replacement, (DRAWS,)."""
+    draws, blocks = np.random.default_rng(seed), -(-len(a) // block)
+    # Sums of the block that begins at every window, the last ones going on at the first.
+    sums = [_circular_sums(values, block) for values in (a, b)]
+    starts = draws.integers(0, len(a), size=(DRAWS, blocks))
+    of_a, of_b = (total[starts].sum(1) for total in sums)
+    return 1 - np.divide(of_a, of_b, out=np.ones_like(of_a), where=of_b > 0)
+
+
+def _circular_sums(values: np.ndarray, block: int) -> np.ndarray:
+    around = np.concatenate([values, values[:block]]).cumsum()
+    sums: np.ndarray = np.concatenate([[0.0], around])[block : block + len(values)]
+    return sums - np.concatenate([[0.0], around])[: len(values)]
+
+
+def diebold_mariano(a: np.ndarray, b: np.ndarray, overlap: int) -> float:
+    """Two-sided p of the difference of mean losses; 1 where all differences are the same 0."""
+    d = a - b
+    n, mean = len(d), float(d.mean())
+    centred = d - mean
+    variance = float(centred @ centred) / n
+    for lag in range(1, min(overlap, n - 1) + 1):
+        weight = 1 - lag / (overlap + 1)
+        variance += 2 * weight * float(centred[lag:] @ centred[:-lag]) / n
+    if variance <= 0:
+        return 1.0 if mean == 0 else 0.0
+    h = overlap + 1
+    corrected = max((n + 1 - 2 * h + h * (h - 1) / n) / n, 1 / n)
+    statistic = np.sqrt(corrected) * mean / np.sqrt(variance / n)
+    return float(2 * stats.t.sf(abs(statistic), n - 1))
