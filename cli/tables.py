@@ -92,6 +92,11 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
     for name, row in table.iterrows():
         label = f"  {name}" if str(name).endswith(" part") else str(name)
         click.echo(f"{label:16}" + "".join(f"{value:16.4f}" for value in row))
+    for name, gain in report.gains.items():
+        if not name.endswith(" part"):
+            click.echo(
+                f"STanHop-Net against {name}, squared error, {list(report.scores)[-1]}: {gain}"
+            )
     if variates:
         part = list(report.scores)[-1]
         what = "variate" if report.variates.index.name == "variate" else "series"

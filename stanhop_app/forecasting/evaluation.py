@@ -60,6 +60,8 @@ class Scores:
     errors: Mapping[Pointwise, np.ndarray]
     """Mean of every pointwise error of `METRICS` over the values that are known, (L, C)."""
     windows: int
+    over_time: np.ndarray
+    """(M,) mean squared error of the windows of every first target, scaled units, in order of time."""
 
     def overall(self, metric: str) -> float:
         """Mean of a metric's pointwise error over steps and variates."""
@@ -90,15 +92,30 @@ def score(
         scale=torch.tensor(scaler.scale, dtype=torch.float64),
     )
     known = torch.zeros(shape, dtype=torch.float64)
+    losses, moments = [], []
     for batch in windows.batches(batch_size):
         truth, forecast = (values.double() for values in predictor.pairs(windows, batch))
         known += (~truth.isnan()).sum(0)
         for error, total in sums.items():
             total += error(truth, forecast, units).nansum(0)
+        losses.append((truth - forecast).square().nanmean((1, 2)))
+        when = windows.when(batch)
+        moments.append(batch.double() if when is None else when[:, 0])
     return Scores(
         errors={error: (total / known).numpy() for error, total in sums.items()},
         windows=len(windows),
+        over_time=_over_time(torch.cat(losses), torch.cat(moments)),
     )
+
+
+def _over_time(losses: Tensor, moments: Tensor) -> np.ndarray:
+    """Means of losses (N,) at each moment, those that are not known left out."""
+    known = ~losses.isnan()
+    _, places = moments[known].unique(return_inverse=True)
+    count = int(places.max()) + 1 if len(places) else 0
+    sums = losses.new_zeros(count).index_add_(0, places, losses[known])
+    means: np.ndarray = (sums / places.bincount(minlength=count).clamp_min(1)).numpy()
+    return means
 
 
 def parts(whole: Windows, split: Split | None) -> dict[str, Windows]:

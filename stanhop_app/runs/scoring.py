@@ -1,7 +1,7 @@
 """Scores of a run beside the baselines, by part of its split or over another table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.forecasting.metrics import seasonal_error
 from stanhop_app.runs.by_series import series_errors
 from stanhop_app.runs.run import Run
+from stanhop_app.runs.significance import Gain, paired
 from stanhop_app.training.folder import belonging
 
 BASELINES = "baselines.safetensors"
@@ -49,6 +50,9 @@ class Report:
     """One row a model: validation and test MSE and MAE in scaled units."""
     variates: pd.DataFrame
     """One row a variate, or one of many series: errors of the whole in original units, on the last part."""
+    gains: Mapping[str, Gain]
+    """How much lower the squared error of the whole is than that of each other model, on the last part, with
+    what luck may do (`stanhop_app.runs.significance`); empty where there are too few windows to tell."""
     warning: str | None = None
     """What a fresh fit should be warned of (`stanhop_app.runs.memorization`)."""
 
@@ -59,6 +63,7 @@ class Report:
             "model": self.model,
             "scores": _plain(self.table),
             "variates": _plain(self.variates),
+            "gains": {name: asdict(gain) for name, gain in self.gains.items()},
             "warning": self.warning,
         }
 
@@ -69,6 +74,19 @@ def _plain(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
         str(name): {str(k): None if np.isnan(v) else v for k, v in row.items()}
         for name, row in table.iterrows()
     }
+
+
+def _gains(scores: Mapping[str, Scores], horizon: int) -> dict[str, Gain]:
+    """How much lower the error of the whole is than that of every other, on the same windows."""
+    own = scores[WHOLE].over_time
+    try:
+        return {
+            name: paired(own, other.over_time, horizon - 1)
+            for name, other in scores.items()
+            if name != WHOLE
+        }
+    except DataError:  # too few to tell
+        return {}
 
 
 def choose_season(panel: Panel, season: int | None = None) -> int:
@@ -163,6 +181,7 @@ def score_run(run: Run, baselines: Mapping[str, Predictor], season: int) -> Repo
         overlaps=borders is None and _overlaps(run, panel.index),
         model="final" if final else "split",
         scores=scores,
+        gains=_gains(scores[last_part], fitted.horizon),
         table=score_table(scores),
         variates=variate_table(
             scores[last_part][WHOLE],
@@ -208,6 +227,7 @@ def _score_many(run: Run, baselines: Mapping[str, Predictor], season: int) -> Re
         overlaps=not trained and _overlaps(run, panel.index),
         model="final" if final else "split",
         scores=scores,
+        gains=_gains(scores[last_part], fitted.horizon),
         table=table,
         variates=by_series[WHOLE],
     )

@@ -9,6 +9,7 @@ import pytest
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.forecasting.fitted import WHOLE
 from stanhop_app.runs.making import make_run
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season, evaluate_run
@@ -221,3 +222,17 @@ def test_a_panel_brings_its_own_split(weather, small):
     fitted = forecaster.fit(panel).fitted_
     assert (fitted.split, fitted.borders) == ("4/1/1", panel.borders)
     assert Run(forecaster=forecaster).on(weather).table.split == "4/1/1"
+
+
+def test_a_report_says_how_sure_a_gain_is(weather, small, tmp_path):
+    """Windows are paired, in the order of time, whatever the lookback of each model."""
+    forecaster = STanHopForecaster(**small)
+    report = make_run(forecaster, Panel.of(weather, "14/5/5"), tmp_path / "run")
+    test = report.scores["test"]
+    for name, scores in test.items():
+        assert len(scores.over_time) == scores.windows
+        assert scores.over_time.mean() == pytest.approx(scores.mse, rel=1e-6)
+        if name != WHOLE:
+            assert report.gains[name].gain == pytest.approx(1 - test[WHOLE].mse / scores.mse)
+            assert report.gains[name].low <= report.gains[name].gain <= report.gains[name].high
+    assert report.as_json()["gains"]["ridge"]["low"] == report.gains["ridge"].low

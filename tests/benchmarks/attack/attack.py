@@ -99,6 +99,20 @@ def _clean(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     )
 
 
+def _backtest(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """A backtest with trainings in it goes on in its parts, and comes to the same bytes."""
+    run = scratch / "run"
+    kills.timed(["train", csv, *kills.TRAIN, "--output", run], scratch)
+    words = ["backtest", run, csv, "--stride", "1", "--origins", "80", "--refit", "27", "--quiet"]
+    return kills.again(
+        lambda path: [*words, "--force", "--output", path],
+        lambda path: path.read_bytes(),
+        rounds,
+        seed,
+        scratch,
+    )
+
+
 def _suite(how: str) -> Attack:
     words = ["suite", "train", "vit", *kills.TINY[6:], "--num-layers", "1", "--hidden-dim", "16"]
     words += ["--max-steps", "40", "--quiet"]
@@ -128,6 +142,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill update": (_update, 100),
     "kill memory add": (_memory, 100),
     "kill data clean": (_clean, 100),
+    "kill backtest": (_backtest, 100),
     "kill save": (kills.save, 100),
     "kill export": (kills.export, 100),
     "kill suite train": (_suite("plain"), 100),
