@@ -136,10 +136,10 @@ def command(
     if plot is not None:
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)
         shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
-        bands = spread.bands(forecaster, table)
+        bands = spread.bands(forecaster, table, **more)
         _draw(forecaster, shown, prediction, name, plot, told, bands, actual)
     if spread.asked:
-        prediction = spread.predict(forecaster, table)
+        prediction = spread.predict(forecaster, table, **more)
     _write(prediction, kind, output)
 
 

@@ -124,13 +124,15 @@ def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
 
 
 def _encode_long(prediction: "pd.DataFrame", kind: str) -> bytes:
-    """A long forecast, whose second column holds the time stamps."""
+    """A long forecast, whose time stamps are a column, or sums without any."""
     if kind == "parquet":
         buffer = io.BytesIO()
         prediction.to_parquet(buffer, index=False)
         return buffer.getvalue()
     if kind == "csv":
         return prediction.to_csv(index=False, lineterminator="\n").encode()
-    time = prediction.columns[1]
-    table = prediction.assign(**{time: [stamp.isoformat() for stamp in prediction[time]]})
+    times = [name for name in prediction if prediction[name].dtype.kind == "M"]
+    table = prediction.assign(
+        **{name: [stamp.isoformat() for stamp in prediction[name]] for name in times}
+    )
     return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from stanhop_app.data.given import Trained, table_of, tell, with_future
+from stanhop_app.data.given import Trained, table_of, tell
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.reading import ReadingConfig, masks, reading_of
@@ -387,13 +387,7 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
             raise OptionError("future holds covariates; the forecaster was fitted without any.")
         if fitted.series is None and fitted.known is None:
             return fitted.forecast(self._frame(X), steps)
-        trained, reading = self._trained(), self._reading()
-        history = fitted.kept_series() if X is None else trained.series(X, reading)
-        if future is not None:
-            named = {k: v for k, v in reading.items() if v is not None}
-            told = {**reading_of(self.source_)[0], **named}
-            history = with_future(fitted.coded(history), future, told, self._hints())
-        return fitted.forecast_series(history if ids is None else history.chosen(ids), steps)
+        return fitted.forecast_series(self._history(X, ids, future), steps)
 
     def update(self, X: Any, *, steps: int = 0) -> Self:
         """Take in rows that came since: what forecasts the real future is fitted again on all rows.

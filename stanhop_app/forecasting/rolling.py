@@ -119,7 +119,7 @@ def forecast_series(
     forecasts = []
     for first in range(0, len(spans), AT_ONCE):
         some = range(first, min(first + AT_ONCE, len(spans)))
-        windows = np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
+        windows = _windows(values, spans, scalers, lookback, some)
         _check_holes(windows, holes)
         beside = None if ahead is None else ahead.of(some)
         when = _clocks([times[i] for i in some], frequency) if timed else None
@@ -139,6 +139,29 @@ def forecast_series(
 
 def _too_few(rows: int, lookback: int) -> DataError:
     return DataError(f"too few rows: {rows}, but a forecast needs the last {lookback} (lookback).")
+
+
+def last_windows(
+    history: SeriesTable, scalers: Sequence[Scaler], lookback: int, ahead: "Ahead | None" = None
+) -> np.ndarray:
+    """What each series is forecast from, (S, T, C) float32, scaled, less the effects of covariates."""
+    spans, values = history.spans(), history.frame.to_numpy(dtype=np.float64)
+    parts = []
+    for first in range(0, len(spans), AT_ONCE):
+        some = range(first, min(first + AT_ONCE, len(spans)))
+        windows = _windows(values, spans, scalers, lookback, some)
+        parts.append(windows if ahead is None else windows - ahead.of(some).effect[:, :lookback])
+    return np.concatenate(parts)
+
+
+def _windows(
+    values: np.ndarray,
+    spans: Sequence[tuple[int, int]],
+    scalers: Sequence[Scaler],
+    lookback: int,
+    some: Sequence[int],
+) -> np.ndarray:
+    return np.stack([_window(values, spans[i], scalers[i], lookback) for i in some])
 
 
 def _window(values: np.ndarray, span: tuple[int, int], scaler: Scaler, lookback: int) -> np.ndarray:

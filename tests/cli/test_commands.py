@@ -776,6 +776,13 @@ def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_pat
     code, out, _ = stanhop("forecast", trained, "--samples", "3", "--seed", "5", "--format", "json")
     rows = json.loads(out)
     assert len(rows) == 3 * forecaster.horizon
+    code, out, err = stanhop("forecast", trained, "--aggregate", "steps,variates")
+    total = pd.read_csv(io.StringIO(out))
+    ends = [f"total-{end}" for end in ("lo-95", "lo-80", "hi-80", "hi-95")]
+    assert list(total) == ["steps", "total", *ends]
+    assert total["steps"].item() == forecaster.horizon
+    code, out, err = stanhop("forecast", trained, "--aggregate", "D", "--format", "json")
+    assert json.loads(out)[0]["time"] == "2013-04-11T00:00:00", err
     paths = forecaster.sample(count=3, seed=5)
     assert rows[-1]["path"] == 2
     assert rows[-1]["dew_point_f"] == pytest.approx(paths["dew_point_f"].iloc[-1])
@@ -788,6 +795,8 @@ def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_pat
         (["--levels", "101"], "levels are above 0 and below 100 percent, got 101"),
         (["--levels", "high"], "'high' is not a list of numbers such as 80,95"),
         (["--quantiles", "5"], "quantiles are above 0 and below 1, got 5"),
+        (["--aggregate", "colour"], "no span of time to sum over"),
+        (["--aggregate", "D", "--samples", "5"], "--aggregate goes with --levels"),
         (["--samples", "0"], "samples must be at least 1, got 0"),
         (["--lower", "0"], "--lower and --upper bound intervals; give --levels"),
         (

@@ -163,3 +163,26 @@ def test_calendar_features_are_asked_for(stanhop, folder, tmp_path):
     code, out, err = stanhop("forecast", tmp_path / "run", "--horizon", "30")
     assert code == 0, err
     assert len(out.splitlines()) == 31
+
+
+def test_intervals_paths_and_sums_of_many_series(stanhop, folder):
+    """Every shop has its own, in the ids that it was read by; a what-if has them too."""
+    code, out, err = stanhop("forecast", folder / "run-shops", "--levels", "80")
+    assert code == 0, err
+    made = pd.read_csv(io.StringIO(out), dtype={"shop": str})
+    assert list(made) == ["shop", "day", "sold", "sold-lo-80", "sold-hi-80"]
+    assert (made["sold-lo-80"] < made["sold-hi-80"]).all()
+    _, out, _ = stanhop("forecast", folder / "run-shops", "--quantiles", "0.1,0.9", "--ids", "01")
+    one = pd.read_csv(io.StringIO(out), dtype={"shop": str})
+    assert set(one["shop"]) == {"01"}
+    wanted = made.loc[made["shop"] == "01", "sold-lo-80"].to_numpy()
+    assert np.allclose(one["sold-ql0.1"], wanted, rtol=1e-5)
+    _, out, _ = stanhop("forecast", folder / "run-shops", "--samples", "2", "--format", "json")
+    assert "2024-" in out
+    _, out, _ = stanhop("forecast", folder / "run-shops", "--aggregate", "steps", "--lower", "0")
+    sums = pd.read_csv(io.StringIO(out), dtype={"shop": str})
+    assert sums["shop"].tolist() == ["00", "01", "02"]
+    page = folder / "bands.html"
+    code, out, err = stanhop("forecast", folder / "run-one", "--levels", "80,95", "--plot", page)
+    assert code == 0, err
+    assert "95%" in page.read_text()

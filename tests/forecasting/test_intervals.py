@@ -263,3 +263,103 @@ def test_a_column_that_is_named_as_an_end_is_said(weather):
     with pytest.raises(OptionError, match="is named as the end of an interval"):
         forecaster.predict_interval(levels=(80,))
     assert forecaster.predict_interval(levels=(90,)).shape == (6, 6)
+
+
+@pytest.fixture(scope="module")
+def shops(weather, small):
+    """Three series of one column, of other lengths, with a covariate that is known ahead."""
+    rows = weather.rename_axis("time").reset_index().melt("time", var_name="id", value_name="y")
+    rows["promo"] = (rows["time"].dt.hour == 9).astype(float)
+    rows.loc[rows["promo"] > 0, "y"] += 20
+    last = rows["time"].max()
+    rows.loc[rows["time"] > last - pd.Timedelta(hours=12), "y"] = np.nan
+    rows = rows[
+        (rows["id"] != "humidity_pct")
+        | (rows["time"] > rows["time"].min() + pd.Timedelta(hours=300))
+    ]
+    forecaster = STanHopForecaster(
+        **small, future_covariates=["promo"], reading={"id_column": "id"}
+    )
+    return forecaster.fit(rows)
+
+
+def test_many_series_with_covariates_have_intervals(shops):
+    """Each in its own units, around what `predict` says, whichever are asked for."""
+    point, made = shops.predict(), shops.predict_interval(levels=(80, 95))
+    assert list(made) == ["id", "time", "y", "y-lo-95", "y-lo-80", "y-hi-80", "y-hi-95"]
+    pd.testing.assert_frame_equal(made[["id", "time", "y"]], point)
+    ends = made[["y-lo-95", "y-lo-80", "y-hi-80", "y-hi-95"]].to_numpy()
+    assert (np.diff(ends, axis=1) > 0).all()
+    widths = (made["y-hi-80"] - made["y-lo-80"]).groupby(made["id"]).mean()
+    scales = dict(
+        zip(shops.fitted_.series.ids, shops.fitted_.scalers(shops.fitted_.kept_rows()), strict=True)
+    )
+    relative = {name: width / scales[name].scale[0] for name, width in widths.items()}
+    assert max(relative.values()) < 6 * min(relative.values())
+    one = shops.predict_interval(levels=(80, 95), ids=["dew_point_f"])
+    wanted = made[made["id"] == "dew_point_f"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(one, wanted, rtol=1e-5)
+    quantiles = shops.predict_quantiles(quantiles=(0.1, 0.9))
+    assert quantiles.index.names == ["id", "time"]
+    assert np.allclose(quantiles[("y", 0.1)], made["y-lo-80"])
+
+
+def test_paths_of_many_series(shops):
+    paths = shops.sample(count=5, seed=1)
+    assert paths.index.names == ["path", "id", "time"]
+    assert len(paths) == 5 * len(shops.predict())
+    pd.testing.assert_frame_equal(paths, shops.sample(count=5, seed=1))
+    first = paths.loc[0].index.to_frame(index=False)
+    pd.testing.assert_frame_equal(first, shops.predict()[["id", "time"]])
+    low = shops.predict_quantiles(quantiles=(0.025, 0.975))
+    many = shops.sample(count=400, seed=0)["y"].groupby(["id", "time"], sort=False).mean()
+    inside = (many > low[("y", 0.025)]) & (many < low[("y", 0.975)])
+    assert inside.all()
+
+
+def test_sums_are_those_of_paths(fitted):
+    """Over all steps, by days, over variates: what is summed of each path, and its quantiles."""
+    point, paths = fitted.predict(), fitted.sample(count=1000, seed=0)
+    made = fitted.predict_total(over=["steps"], levels=(80,))
+    name = point.columns[0]
+    assert made["steps"].tolist() == [12]
+    assert made[name].iloc[0] == pytest.approx(point[name].sum())
+    whole = paths[name].groupby("path").sum()
+    assert made[f"{name}-lo-80"].iloc[0] == pytest.approx(np.quantile(whole, 0.1))
+    days = fitted.predict_total(over=["D", "variates"], levels=(80, 95))
+    assert days["steps"].sum() == 12
+    assert list(days) == [
+        "time",
+        "steps",
+        "total",
+        "total-lo-95",
+        "total-lo-80",
+        "total-hi-80",
+        "total-hi-95",
+    ]
+    assert days["total"].sum() == pytest.approx(point.to_numpy().sum())
+    by_step = fitted.predict_total(over=["variates"], levels=(80,))
+    assert len(by_step) == 12
+    bounds = fitted.predict_total(over=["steps"], lower=40.0)
+    assert (bounds.filter(like="-lo-95").to_numpy() >= 12 * 40).all()
+
+
+def test_sums_of_many_series(shops):
+    point = shops.predict()
+    made = shops.predict_total(over=["steps"])
+    assert made["id"].tolist() == list(shops.fitted_.series.ids)
+    assert np.allclose(made["y"], point.groupby("id", sort=False)["y"].sum())
+    whole = shops.predict_total(over=["steps", "series"])
+    assert whole["y"].iloc[0] == pytest.approx(point["y"].sum())
+    by_time = shops.predict_total(over=["series"])
+    assert len(by_time) == point["time"].nunique()
+    for over in ([], ["steps", "D"], ["colour"]):
+        with pytest.raises(OptionError, match=r"sums are taken over|no span of time"):
+            shops.predict_total(over=over)
+
+
+def test_a_sum_over_series_is_of_many_only(fitted):
+    with pytest.raises(
+        OptionError, match="sums are taken over steps, variates, or steps of a span"
+    ):
+        fitted.predict_total(over=["series"])

@@ -68,7 +68,10 @@ class Intervals:
         pool, at = self.best.pool, self.best.corrected(torch.as_tensor(levels, dtype=torch.float64))
         shares = pool.weights(windows, when, self._later(len(windows)) if frozen else None)
         residuals, scale = pool.residuals(), pool.scale(windows)
-        made = [quantiles(residuals, self._told(share), at) for share in shares]
+        made: list[Tensor] = []
+        for number, share in enumerate(shares):
+            same = number > 0 and torch.equal(share, shares[number - 1])
+            made.append(made[-1] if same else quantiles(residuals, self._told(share), at))
         return torch.stack(made) * scale[:, None, None]
 
     @torch.no_grad()
@@ -100,16 +103,14 @@ def intervals_of(fitted: "Fitted") -> Intervals:
 
     Raises:
         DataError: if not all rows are kept, or validation has too few windows.
-        OptionError: if there are many series or covariates.
     """
-    if fitted.series is not None or fitted.known is not None:
-        raise OptionError("intervals are told for one table without covariates, so far.")
     if len(fitted.rows) < fitted.num_rows:
         raise DataError(
             f"intervals need all rows, of which the last {len(fitted.rows):,} of {fitted.num_rows:,} are "
             "kept."
         )
-    panel = fitted.panel(fitted.rows)
+    wide = fitted.series is None and fitted.known is None
+    panel = fitted.panel(fitted.rows if wide else fitted.kept_rows())
     windows, whole = panel.windows(fitted.lookback, fitted.horizon), fitted.predictors()
     borders = [split.validation for split in panel.splits]
     later = behind(panel.whole(fitted.lookback, fitted.horizon), borders, panel.starts)

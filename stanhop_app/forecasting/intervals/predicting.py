@@ -1,17 +1,15 @@
 """What an estimator forecasts beside points: intervals, quantiles and sample paths."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from stanhop_app.data.calendar import clock
-from stanhop_app.data.frame import time_index
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.intervals.aggregate import check_over, summed, with_ends
+from stanhop_app.forecasting.intervals.asked import Asked, Asking
 from stanhop_app.forecasting.intervals.intervals import (
     Intervals,
     bounded,
@@ -21,16 +19,13 @@ from stanhop_app.forecasting.intervals.intervals import (
 )
 
 
-class Probabilistic:
-    """Methods of an estimator with ``fitted_`` and ``history_of``, whose ``predict`` forecasts points.
+class Probabilistic(Asking):
+    """Methods of an estimator with ``fitted_``, whose ``predict`` forecasts points.
 
     Intervals are made of residuals out of sample, which are read from the rows that the fit keeps when the
     first quantile is asked for (seconds), and kept with the estimator.
     """
 
-    fitted_: Fitted
-    predict: Callable[..., Any]
-    _frame: Callable[[Any], pd.DataFrame | None]
     _kept_intervals: tuple[Fitted, Intervals] | None = None
 
     def intervals(self) -> Intervals:
@@ -38,14 +33,11 @@ class Probabilistic:
 
         Raises:
             DataError: if not all rows are kept, or validation has too few windows.
-            OptionError: if there are many series or covariates, or the rows have no time stamps.
+            OptionError: if the rows have no time stamps.
         """
         kept, fitted = self._kept_intervals, self.fitted_
-        same = (
-            "network",
-            "rows",
-            "memory",
-        )  # whatever forecasts the real future, residuals are the same
+        # Whatever forecasts the real future, residuals are the same.
+        same = ("network", "rows", "memory", "known")
         if kept is None or any(getattr(kept[0], n) is not getattr(fitted, n) for n in same):
             kept = self._kept_intervals = (fitted, intervals_of(fitted))
         return kept[1]
@@ -57,6 +49,7 @@ class Probabilistic:
         *,
         lower: float | None = None,
         upper: float | None = None,
+        **which: Any,
     ) -> pd.DataFrame:
         """Forecast the next ``horizon`` steps with central intervals.
 
@@ -65,26 +58,30 @@ class Probabilistic:
             levels: coverages in percent.
             lower: what no value is below, such as 0 of sales.
             upper: what no value is above.
+            **which: ``ids`` and ``future``, as of ``predict``.
 
         Returns:
-            A frame with a column a variate, and OT-lo-95, OT-lo-80, OT-hi-80, OT-hi-95 for a variate OT.
+            What ``predict`` returns, with columns OT-lo-95, OT-lo-80, OT-hi-80, OT-hi-95 after a variate OT.
 
         Raises:
             OptionError: for levels that cannot be, and where `intervals` refuses.
         """
-        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper)
-        point = self._points(X)
-        columns = {}
-        for name in point.columns:
-            columns[str(name)] = bounded(point[name].to_numpy(), lower, upper)
-            for level in made[name].columns:
+        ends = levels_of(levels)
+        asked, made = self._quantiles(X, ends, which)
+        values = bounded(asked.values[:, None] + made, lower, upper)
+        columns = {} if not asked.is_long else dict(asked.points.iloc[:, :2].items())
+        for number, name in enumerate(asked.variates):
+            columns[name] = bounded(asked.points[name].to_numpy(), lower, upper)
+            for place, level in enumerate(ends):
                 side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
-                columns[f"{name}-{side}-{100 * coverage:.10g}"] = made[name][level].to_numpy()
-        if len(columns) < len(point.columns) * (1 + len(levels_of(levels))):
+                columns[f"{name}-{side}-{100 * coverage:.10g}"] = values[
+                    :, place, :, number
+                ].ravel()
+        if len(columns) < 2 * asked.is_long + len(asked.variates) * (1 + len(ends)):
             raise OptionError(
                 "a column is named as the end of an interval of another, such as OT-lo-80; rename it."
             )
-        return pd.DataFrame(columns, index=point.index)
+        return pd.DataFrame(columns, index=asked.points.index)
 
     def predict_quantiles(
         self,
@@ -93,6 +90,7 @@ class Probabilistic:
         *,
         lower: float | None = None,
         upper: float | None = None,
+        **which: Any,
     ) -> pd.DataFrame:
         """Forecast quantiles of the next ``horizon`` steps.
 
@@ -101,20 +99,22 @@ class Probabilistic:
             quantiles: above 0 and below 1.
             lower: what no value is below.
             upper: what no value is above.
+            **which: ``ids`` and ``future``, as of ``predict``.
 
         Returns:
-            A frame with columns (variate, quantile), as of sktime; quantiles rise.
+            A frame with columns (variate, quantile), as of sktime; quantiles rise. Of many series its rows
+            are (id, time).
 
         Raises:
             OptionError: for quantiles that cannot be, and where `intervals` refuses.
         """
         check_quantiles(quantiles)
-        known, point = self.intervals(), self._points(X)
-        made = known.quantiles(*self._window(X, point), sorted(set(quantiles)))[0].double().numpy()
-        values = self._units(made) + point.to_numpy()
-        columns = pd.MultiIndex.from_product([point.columns, sorted(set(quantiles))])
-        flat = bounded(values, lower, upper).transpose(1, 2, 0).reshape(len(point), -1)
-        return pd.DataFrame(flat, index=point.index, columns=columns)
+        ends = sorted(set(quantiles))
+        asked, made = self._quantiles(X, ends, which)
+        values = bounded(asked.values[:, None] + made, lower, upper)
+        flat = values.transpose(0, 2, 3, 1).reshape(len(asked.points), -1)
+        columns = pd.MultiIndex.from_product([asked.variates, ends])
+        return pd.DataFrame(flat, index=asked.index, columns=columns)
 
     def sample(
         self,
@@ -124,11 +124,13 @@ class Probabilistic:
         seed: int = 0,
         lower: float | None = None,
         upper: float | None = None,
+        **which: Any,
     ) -> pd.DataFrame:
         """Draw trajectories of the next ``horizon`` steps: steps and variates belong together.
 
         What is drawn is what was missed of a past window, whole; sums over steps or variates of paths are
-        therefore distributed as sums are. A seed gives the same paths.
+        therefore distributed as sums are (`aggregate`). Paths of several series are drawn apart. A seed gives
+        the same paths.
 
         Args:
             X: history, as of ``predict``.
@@ -136,22 +138,70 @@ class Probabilistic:
             seed: of the draws.
             lower: what no value is below.
             upper: what no value is above.
+            **which: ``ids`` and ``future``, as of ``predict``.
 
         Returns:
-            A frame of rows (path, time), a column a variate.
+            A frame of rows (path, time), or (path, id, time), a column a variate.
 
         Raises:
             OptionError: for a count below 1, and where `intervals` refuses.
         """
         if count < 1:
             raise OptionError(f"samples must be at least 1, got {count}.")
-        known, point = self.intervals(), self._points(X)
-        drawn = known.paths(*self._window(X, point), count, seed=seed)[0].double().numpy()
-        values = bounded(self._units(drawn) + point.to_numpy(), lower, upper)
-        rows = pd.MultiIndex.from_product(
-            [range(count), point.index], names=["path", point.index.name]
-        )
-        return pd.DataFrame(values.reshape(-1, values.shape[2]), index=rows, columns=point.columns)
+        known, asked = self.intervals(), self._asked(X, **which)
+        drawn = known.paths(asked.windows, asked.when, count, seed=seed).double().numpy()
+        values = asked.values[:, None] + drawn * asked.scale[:, None]
+        flat = bounded(values, lower, upper).transpose(1, 0, 2, 3).reshape(-1, len(asked.variates))
+        paths = np.repeat(np.arange(count), len(asked.points))
+        rows = pd.DataFrame({"path": paths})
+        labels = asked.index.to_frame(index=False)
+        if not asked.is_long:
+            labels.columns = pd.Index([asked.index.name])
+        labels = pd.concat([labels] * count, ignore_index=True)
+        index = pd.MultiIndex.from_frame(pd.concat([rows, labels], axis=1))
+        return pd.DataFrame(flat, index=index, columns=pd.Index(asked.variates))
+
+    def predict_total(
+        self,
+        X: Any = None,
+        over: Sequence[str] = ("steps",),
+        levels: Sequence[float] = (80, 95),
+        *,
+        paths: int = 1000,
+        seed: int = 0,
+        lower: float | None = None,
+        upper: float | None = None,
+        **which: Any,
+    ) -> pd.DataFrame:
+        """Forecast sums of the next ``horizon`` steps with central intervals, from sample paths.
+
+        Args:
+            X: history, as of ``predict``.
+            over: what is summed over: "steps", or a span of time such as "D" or "W"; "variates"; "series".
+            levels: coverages in percent.
+            paths: how many are drawn.
+            seed: of the draws.
+            lower: what no single value is below.
+            upper: what no single value is above.
+            **which: ``ids`` and ``future``, as of ``predict``.
+
+        Returns:
+            A row a sum: its id and the begin of its span where there are several; "steps", how many time
+            steps it is of; and the sum of the forecast with its ends, a variate or "total" each.
+
+        Raises:
+            OptionError: for sums that cannot be, and where `intervals` refuses.
+        """
+        check_over(over, many=self.fitted_.series is not None)
+        ends = levels_of(levels)
+        point = self._asked(X, **which)
+        values = bounded(point.points[point.variates].to_numpy(), lower, upper)
+        table = pd.DataFrame(values, index=point.index, columns=pd.Index(point.variates))
+        time = str(point.index.names[-1] or "time")
+        drawn = self.sample(X, paths, seed=seed, lower=lower, upper=upper, **which)
+        table.index.names = [*table.index.names[:-1], time]
+        drawn.index.names = [*drawn.index.names[:-1], time]
+        return with_ends(summed(table, over, time), summed(drawn, over, time), ends)
 
     def bands(
         self,
@@ -160,9 +210,10 @@ class Probabilistic:
         *,
         lower: float | None = None,
         upper: float | None = None,
+        **which: Any,
     ) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
         """Lower and upper ends of central intervals by name, the widest first, as figures draw them."""
-        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper)
+        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper, **which)
         told = {}
         for coverage in sorted(set(levels), reverse=True):
             ends = levels_of([coverage])
@@ -170,25 +221,10 @@ class Probabilistic:
             told[f"{coverage:.10g}%"] = (low, high)
         return told
 
-    def _points(self, X: Any) -> pd.DataFrame:
-        point = self.predict(X)
-        if not isinstance(point, pd.DataFrame):
-            raise OptionError(
-                "intervals need rows with time stamps; the fit or the table has none."
-            )
-        return point
-
-    def _window(self, X: Any, point: pd.DataFrame) -> tuple[Tensor, Tensor]:
-        """The window that is forecast from, scaled (1, T, C), and when its first target is (1, 2)."""
-        fitted, frame = self.fitted_, self._frame(X)
-        rows = fitted.context if frame is None else frame.iloc[-fitted.lookback :]
-        scaled = fitted.scaler.transform(rows.to_numpy(dtype=np.float64))
-        index = time_index(point)
-        assert index is not None
-        when = torch.from_numpy(clock(index, fitted.frequency)[:1])
-        return torch.from_numpy(scaled)[None], when
-
-    def _units(self, residuals: np.ndarray) -> np.ndarray:
-        """Scaled residuals (..., C) in the units of the table."""
-        scaled: np.ndarray = residuals * np.array(self.fitted_.scaler.scale)
-        return scaled
+    def _quantiles(
+        self, X: Any, levels: Sequence[float], which: dict[str, Any]
+    ) -> tuple[Asked, np.ndarray]:
+        """Quantiles of what will be missed, (S, Q, L, C), in the units of the table."""
+        known, asked = self.intervals(), self._asked(X, **which)
+        made = known.quantiles(asked.windows, asked.when, levels).double().numpy()
+        return asked, made * asked.scale[:, None]

@@ -97,8 +97,7 @@ class Team:
     def walkers(self, origins: Origins) -> dict[str, Walker]:
         """All but the one that is fitted anew."""
         run, fitted, panel = self.run, self.run.fitted, self.run.table
-        known, alone = self._validation(), not (fitted.series or fitted.known)
-        intervals = intervals_of(fitted) if alone else None
+        known, intervals = self._validation(), intervals_of(fitted)
         stand = dict(self.standing)
         stand[WHOLE] = run.forecaster.predictors(final=origins.final)[WHOLE]
         validation = known.windows(self.lookback, fitted.horizon)["validation"]
@@ -112,17 +111,16 @@ class Team:
             elif name != REFITTED:
                 own = self.standing[name]  # residuals of what was not fitted on them
                 windows = replace(validation, lookback=own.lookback)
-                if name == WHOLE and intervals is not None:
-                    spread = reading(intervals, LEVELS)
-                else:
+                spread = reading(intervals, LEVELS)
+                if name != WHOLE:
                     spread = constant(conformal(own, windows, LEVELS))
                 walkers[name] = Standing(predictor=stand[name], spread=spread)
         return walkers
 
-    def _grown(self, intervals: Intervals | None) -> Intervals:
+    def _grown(self, intervals: Intervals) -> Intervals:
         """The intervals with what was missed of all rows of the table."""
         fitted, panel = self.run.fitted, self.run.table
-        if intervals is not None and len(panel) == len(fitted.rows):
+        if len(panel) == len(fitted.rows):
             return intervals
         return grown_intervals(fitted, panel)
 

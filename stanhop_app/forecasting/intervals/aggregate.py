@@ -1,0 +1,93 @@
+"""Sums of forecasts: a week's total, all variates, all shops, with intervals.
+
+The quantile of a sum is not the sum of quantiles: steps that follow each other miss to the same side. Sums
+are therefore taken of sample paths, whose steps and variates belong together. Paths of several series are
+drawn apart, as if what is missed of one said nothing of the others; where it does, intervals of a sum over
+series are too narrow.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.errors import OptionError
+
+OVER = ("steps", "variates", "series")
+TOTAL = "total"
+"""Name of the column of a sum over variates."""
+
+
+def check_over(over: Sequence[str], *, many: bool) -> None:
+    """Raise an `OptionError` for what no sum is taken over.
+
+    Args:
+        over: names.
+        many: whether there are many series.
+    """
+    spans = [name for name in over if name not in OVER[1:]]
+    if not over or len(spans) > 1 or ("series" in over and not many):
+        known = ", ".join(OVER if many else OVER[:2])
+        raise OptionError(
+            f"sums are taken over {known}, or steps of a span of time such as D or W; got "
+            f"{', '.join(map(repr, over)) or 'nothing'}."
+        )
+    for name in spans:
+        if name != "steps":
+            try:
+                pd.tseries.frequencies.to_offset(name)
+            except ValueError as error:
+                raise OptionError(
+                    f"{name!r} is no span of time to sum over ({error}); give steps, D, W or ME."
+                ) from None
+
+
+def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> pd.DataFrame:
+    """Sums of a table whose rows are labelled by levels of which one is the time.
+
+    Args:
+        table: a column a variate; of sample paths, the first level numbers the path.
+        over: some of `OVER`; or, instead of steps, a span of time such as D, of which a row is left each.
+        time: name of the level of time stamps.
+
+    Returns:
+        The sums, with a column ``steps``: how many time steps each is of.
+    """
+    names = [str(name) for name in table.index.names]
+    flat = table.copy()
+    if "variates" in over:
+        flat = flat.sum(axis=1).to_frame(TOTAL)
+    span = next((name for name in over if name not in OVER), None)
+    keys: list[object] = []
+    for name in names:
+        if name == time:
+            if "steps" not in over:
+                freq = pd.Grouper(level=name) if span is None else pd.Grouper(level=name, freq=span)
+                keys.append(freq)
+        elif name == "path" or "series" not in over:
+            keys.append(pd.Grouper(level=name))
+    stamps = flat.index.get_level_values(time)
+    if not keys:
+        made = flat.sum().to_frame().T
+        return made.assign(steps=stamps.nunique())
+    groups = flat.groupby(keys, sort=False)
+    counted = pd.Series(stamps, index=flat.index).groupby(keys, sort=False).nunique()
+    made = groups.sum().assign(steps=counted)
+    return made[made["steps"] > 0]
+
+
+def with_ends(point: pd.DataFrame, paths: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
+    """Summed points with the quantiles of summed paths, as columns OT-lo-80 and OT-hi-80 after OT."""
+    columns = {}
+    rows = [name for name in paths.index.names if name != "path"]
+    for name in point.columns:
+        if name == "steps":
+            continue
+        columns[name] = point[name].to_numpy()
+        values = paths[name].to_numpy().reshape(-1, len(point))
+        for level in levels:
+            side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
+            columns[f"{name}-{side}-{100 * coverage:.10g}"] = np.quantile(values, level, axis=0)
+    made = pd.DataFrame({"steps": point["steps"].to_numpy(), **columns})
+    labels = point.index.to_frame(index=False) if rows else pd.DataFrame(index=made.index)
+    return pd.concat([labels, made], axis=1)
