@@ -124,7 +124,7 @@ def main() -> None:
     else:
         sizes = {"validation": asked.horizon, "test": asked.horizon}
         known = table.groupby("unique_id").apply(
-            lambda rows: rows.iloc[: -2 * asked.horizon], include_groups=False
+            lambda rows: rows.iloc[: -3 * asked.horizon], include_groups=False
         )
         known = known.reset_index(level=0)
     table["ds"] = pd.to_datetime(table["ds"])

@@ -57,9 +57,9 @@ class Adaptive:
 class Followed:
     """Levels that follow the coverage of forecasts whose truth is known."""
 
-    def __init__(self, levels: Sequence[float], variates: int):
+    def __init__(self, levels: Sequence[float], variates: int, rate: float = RATE):
         """Begin with the nominal levels."""
-        self._adaptive = Adaptive.of(levels, variates)
+        self._adaptive = Adaptive.of(levels, variates, rate)
         self._waiting: deque[tuple[int, Tensor, Tensor]] = deque()
 
     def at(self, row: int) -> Tensor:

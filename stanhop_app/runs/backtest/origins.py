@@ -43,7 +43,7 @@ def origins_of(run: Run, config: BacktestConfig, lookback: int) -> Origins:
     """The cut-offs of a table.
 
     Those of the table of the training, or of one that begins with its rows, lie in and behind its test part;
-    of any other table they lie anywhere.
+    of any other table they lie anywhere. Those of many series are counted from the end of each.
 
     Args:
         run: on its table.
@@ -78,8 +78,7 @@ def origins_of(run: Run, config: BacktestConfig, lookback: int) -> Origins:
             f"no cut-off has {lookback:,} rows before it and {horizon:,} after it that were not trained on; "
             "bring more rows."
         )
-    chosen = _spaced(panel, seconds, config.stride or horizon, config.origins)
-    picked = torch.isin(seconds, chosen)
+    picked = _spaced(panel, rows[kept], config.stride or horizon, config.origins)
     numbers, seconds = numbers[picked], seconds[picked]
     order = seconds.argsort(stable=True)
     note = ""
@@ -90,22 +89,27 @@ def origins_of(run: Run, config: BacktestConfig, lookback: int) -> Origins:
     )
 
 
-def _spaced(panel: Panel, seconds: Tensor, stride: int, most: int | None) -> Tensor:
-    """Moments of cut-offs, ``stride`` rows apart, the last one included; at most so many, rising."""
-    clock = panel.clock[:, 0].unique()  # rows of all series
-    there = torch.isin(clock, seconds)
-    places = there.nonzero().flatten()
-    last = int(places[-1])
-    chosen = torch.arange(last, int(places[0]) - 1, -stride)
-    chosen = chosen[there[chosen]]
-    if most is not None:
-        if most > len(chosen):
-            raise OptionError(
-                f"origins is {most:,}, but the rows have {len(chosen):,} cut-offs {stride} rows apart; take "
-                "fewer, or a smaller stride."
-            )
-        chosen = chosen[:most]
-    return clock[chosen.flip(0)]
+def _spaced(panel: Panel, rows: Tensor, stride: int, most: int | None) -> Tensor:
+    """Which windows, by the rows of their first targets, are ``stride`` rows apart: of each series the last.
+
+    Args:
+        panel: that the windows are of.
+        rows: (B,), those of each series rising.
+        stride: rows from one to the next.
+        most: windows of a series; None: all.
+    """
+    series = torch.searchsorted(torch.tensor(panel.starts), rows, right=True) - 1
+    last = torch.zeros(len(panel.starts), dtype=rows.dtype).scatter_reduce(
+        0, series, rows, "amax", include_self=True
+    )
+    steps = last[series] - rows
+    place = steps // stride
+    if most is not None and most > int(place.max()) + 1:
+        raise OptionError(
+            f"origins is {most:,}, but the rows have {int(place.max()) + 1:,} cut-offs {stride} rows apart; "
+            "take fewer, or a smaller stride."
+        )
+    return (steps % stride == 0) & (place < (most or len(rows)))
 
 
 def begins_alike(fitted: Fitted, panel: Panel) -> bool:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import altered
 import bits
 import full
+import hostile
 import kills
 import messy
 import signals
@@ -155,6 +156,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "full disk": (full.attack, 200),
     "flipped bits": (bits.flip, 1000),
     "altered JSON": (altered.attack, 4000),
+    "hostile folders": (hostile.attack, 100),
     "random tables": (messy.attack, 10_000),
 }
 
