@@ -132,17 +132,23 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @contextlib.contextmanager
-def open_plain(path: Path) -> Iterator[IO[bytes]]:
+def open_plain(path: Path, most: int | None = None) -> Iterator[IO[bytes]]:
     """Open a file of a folder that somebody else may have filled: no pipe, no device, which never end.
 
+    Args:
+        path: of the file.
+        most: bytes that it may say it has; a file of holes says so without having them. None: any.
+
     Raises:
-        OSError: if it is none, or cannot be opened.
+        OSError: if it is none, is larger, or cannot be opened.
     """
     # Without O_NONBLOCK to open a pipe is to wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
+        if most is not None and os.fstat(descriptor).st_size > most:
+            raise OSError(errno.EFBIG, f"has more than {most // 2**20:,} MB", str(path))
         yield file
 
 
@@ -152,9 +158,9 @@ def read_plain(path: Path, most: int = LARGEST) -> bytes:
     Raises:
         OSError: if it is no plain file, or larger.
     """
-    with open_plain(path) as file:
+    with open_plain(path, most) as file:
         content = read_up_to(file, most)
-    if len(content) > most:
+    if len(content) > most:  # it grew meanwhile
         raise OSError(errno.EFBIG, f"has more than {most // 2**20:,} MB", str(path))
     return content
 
@@ -205,6 +211,10 @@ def read_up_to(file: Readable, most: int, *, seconds: float = math.inf) -> bytes
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open_plain(path) as file:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: if it is no plain file, or larger than any that is read.
+    """
+    with open_plain(path, LARGEST) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ def show() -> None:
         prediction[chosen],
         unchanged=unchanged,
         actual=None if actual is None else actual[chosen].iloc[: int(horizon)],
-        bands=_bands(forecaster, table, int(horizon)),
+        bands=_bands(forecaster, table, int(horizon), future),
         title=title,
     )
     parts.show(figure, "forecast")
@@ -132,16 +132,18 @@ def _earlier(
     return made.forecaster, made.history, made.actual
 
 
-def _bands(forecaster: STanHopForecaster, table: Any, horizon: int) -> dict[str, Any] | None:
+def _bands(
+    forecaster: STanHopForecaster, table: Any, horizon: int, future: Any
+) -> dict[str, Any] | None:
     """What is drawn around the forecast, where it is told: 80 and 95% of what will come."""
     fitted = forecaster.fitted_
-    if fitted.known is not None or fitted.frequency is None or horizon != fitted.horizon:
+    if fitted.frequency is None or horizon != fitted.horizon:
         return None
     if not st.toggle("Bands that hold 80 and 95% of what will come", value=True, key="bands"):
         return None
     try:
         with st.spinner("Reading what was missed of past windows…"):
-            return forecaster.bands(table)
+            return forecaster.bands(table, future=future)
     except parts.ERRORS as error:
         st.caption(f"No bands: {error}")
         return None

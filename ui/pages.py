@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stanhop_app.ui import forecast, memory, outliers, suite, theory, train, variants
+from stanhop_app.ui import (
+    backtest,
+    forecast,
+    intervals,
+    memory,
+    outliers,
+    suite,
+    theory,
+    train,
+    variants,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +29,13 @@ class Page:
 
 PAGES = (
     Page(title="Forecast", path="", icon=":material/show_chart:", show=forecast.show),
+    Page(
+        title="Intervals",
+        path="intervals",
+        icon=":material/stacked_line_chart:",
+        show=intervals.show,
+    ),
+    Page(title="Backtest", path="backtest", icon=":material/history:", show=backtest.show),
     Page(title="Train", path="train", icon=":material/model_training:", show=train.show),
     Page(
         title="Attention variants", path="variants", icon=":material/compare:", show=variants.show

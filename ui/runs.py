@@ -6,6 +6,7 @@ from typing import Any
 
 from stanhop_app.errors import ArtefactError, shown
 from stanhop_app.files import read_mapping
+from stanhop_app.runs.backtest.record import is_backtest
 from stanhop_app.studies.cells import read_head
 
 
@@ -63,6 +64,11 @@ def result_names(*kinds: str) -> list[str]:
         if head is not None and head[0] in kinds:
             files.append(path)
     return _latest(files, lambda path: path.name)
+
+
+def backtest_names() -> list[str]:
+    """Backtests (`stanhop_app.runs.backtest.record`), the latest first; footers are read."""
+    return _latest([p for p in root().glob("*.parquet") if is_backtest(p)], lambda path: path.name)
 
 
 def _latest(paths: Any, name: Any) -> list[str]:

@@ -4,8 +4,8 @@
         [--output adaptive.json]
 
 Windows a horizon apart are forecast by the scored model, one after the other; intervals read what had ended,
-and levels follow with each rate. The rate is chosen on the later half of the validation windows, which the first
-half lies before; test windows are told beside it. Fits are kept under ``--runs``.
+and levels follow with each rate. The rate is chosen on the later half of the validation windows, before which
+the first half lies; test windows are told beside it. Fits are kept under ``--runs``.
 """
 
 import argparse

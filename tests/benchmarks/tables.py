@@ -420,6 +420,25 @@ def intervals(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def adaptive(content: Mapping[str, Any]) -> str:
+    """Rates at which levels follow the coverage, on validation and on test windows."""
+    rows = []
+    for cell in content["cells"].values():
+        for rate in cell["test"]:
+            shown = []
+            for part in ("validation", "test"):
+                told = cell[part][rate]
+                each = [100 * share for share in told["variates_80"]]
+                covered = " / ".join(f"{100 * told[f'coverage_{c}']:.1f}" for c in (80, 95))
+                shown += [f"{told['wql']:.4f}", covered, f"{min(each):.0f} to {max(each):.0f}"]
+            name = f"{cell['table']} {cell['split']}"
+            rows.append([name, str(cell["horizon"]), rate, *shown])
+    head = ["table", "horizon", "rate"]
+    for part in ("validation", "test"):
+        head += [f"{part}: loss", "80 / 95", "variates, 80"]
+    return markdown(head, rows)
+
+
 def associations(content: Mapping[str, Any]) -> str:
     """Associations as retrieval rules."""
     rows = []
@@ -496,6 +515,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "covariates": ("covariates/covariates.json", covariates),
     "external": ("external/external.json", external),
     "intervals": ("intervals.json", intervals),
+    "adaptive": ("adaptive.json", adaptive),
     "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")

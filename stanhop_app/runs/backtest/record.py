@@ -19,11 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stanhop_app.data.panel import Panel
-from stanhop_app.errors import ArtefactError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import open_plain, to_json, write_atomic
 from stanhop_app.forecasting.intervals.choice import LEVELS
 
 KIND, VERSION = "backtest", 1
+MOST_VALUES, MOST_COLUMNS = 2**26, 64
+"""Rows and columns of a file at most."""
 ABOUT = b"stanhop"
 """Key of the file's metadata under which `Backtest.about` stands."""
 NAMED = ("variate", "model")
@@ -66,6 +68,11 @@ class Backtest:
         try:
             with open_plain(path) as file:
                 whole = pq.ParquetFile(file)
+                if (
+                    whole.metadata.num_rows > MOST_VALUES
+                    or whole.metadata.num_columns > MOST_COLUMNS
+                ):
+                    raise OptionError("it is larger than any that is written")
                 raw = (whole.schema_arrow.metadata or {}).get(ABOUT)
                 about = {} if raw is None else json.loads(raw)
                 table = whole.read().to_pandas()
@@ -76,6 +83,15 @@ class Backtest:
         _check(path, table, about)
         about.pop("kind"), about.pop("version")
         return cls(table=table, about=about)
+
+
+def is_backtest(path: Path) -> bool:
+    """Whether a file says that it is one; the forecasts are not read."""
+    try:
+        with open_plain(path) as file:
+            return ABOUT in (pq.ParquetFile(file).schema_arrow.metadata or {})
+    except (OSError, ValueError, pa.ArrowException):
+        return False
 
 
 def _check(path: Path, table: pd.DataFrame, about: Any) -> None:

@@ -129,7 +129,7 @@ def figures(made: Backtest) -> list[go.Figure]:
     first = leader(made)
     ours = [name for name in models(made) if name.startswith("STanHop-Net")]
     return [
-        *beside(made, first),
+        beside(made, first),
         lines_figure(
             by(made, "step", "mae"), x="step of the horizon", y="MAE, scaled", title="Error by step"
         ),
@@ -153,16 +153,20 @@ def figures(made: Backtest) -> list[go.Figure]:
     ]
 
 
-def beside(made: Backtest, model: str, variate: str | None = None) -> list[go.Figure]:
-    """The latest forecasts of a model beside what came, of one variate of the first series."""
+def beside(
+    made: Backtest, model: str, variate: str | None = None, series: str | None = None
+) -> go.Figure:
+    """The latest forecasts of a model beside what came, of one variate of one series; None: the first."""
     table = made.table[made.table["model"] == model]
+    where = ""
     if "series" in table:
-        table = table[table["series"] == table["series"].iloc[0]]
-    name = variate or str(table["variate"].iloc[-1])
-    own = table[table["variate"] == name]
+        name = series or str(table["series"].iloc[0])
+        table, where = table[table["series"] == name], f"{name}, "
+    chosen = variate or str(table["variate"].iloc[-1])
+    own = table[table["variate"] == chosen]
     latest = own["cutoff"].drop_duplicates().iloc[-DRAWN:]
     parts = [own[own["cutoff"] == cutoff].set_index("time") for cutoff in latest]
     actual = pd.concat([part["actual"] for part in parts])
     actual = actual[~actual.index.duplicated()].sort_index()
-    title = f"{name}: the last {len(parts)} forecasts by {model}"
-    return [beside_figure(actual, [part["forecast"] for part in parts], title=title, unit=name)]
+    title = f"{where}{chosen}: the last {len(parts)} forecasts by {model}"
+    return beside_figure(actual, [part["forecast"] for part in parts], title=title, unit=chosen)

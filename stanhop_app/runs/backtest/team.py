@@ -17,14 +17,13 @@ from stanhop_app.forecasting.intervals.conformal import conformal
 from stanhop_app.forecasting.intervals.intervals import Intervals, grown_intervals, intervals_of
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.origins import Origins, begins_alike
+from stanhop_app.runs.backtest.record import MOST_VALUES
 from stanhop_app.runs.backtest.walking import Standing, Updated, Walker, constant, reading
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import baselines_of
 
 UPDATED, REFITTED = f"{WHOLE}, updated", f"{WHOLE}, refitted"
 """Names of the models that take in what came since."""
-MOST_VALUES = 2**26
-"""Values of all forecasts that are kept at most."""
 Say = Callable[[str], None]
 
 

@@ -1,0 +1,94 @@
+"""The pages Backtest and Intervals."""
+
+import shutil
+
+import pytest
+from pages import errors, figures, open_page
+
+from stanhop_app.runs.backtest.backtest import backtest
+from stanhop_app.runs.backtest.config import BacktestConfig
+from stanhop_app.runs.run import Run
+
+
+def backtest_page():
+    from stanhop_app.ui import backtest
+
+    backtest.show()
+
+
+def intervals_page():
+    from stanhop_app.ui import intervals
+
+    intervals.show()
+
+
+@pytest.fixture(scope="module")
+def root(trained, weather, tmp_path_factory):
+    """A folder with a run and a backtest of it."""
+    folder = tmp_path_factory.mktemp("backtests") / "runs"
+    folder.mkdir()
+    shutil.copytree(trained, folder / "weather")
+    run = Run.open(folder / "weather").on(weather)
+    backtest(run, BacktestConfig(stride=4), output=folder / "weather.parquet")
+    (folder / "junk.parquet").write_bytes(b"PAR1" * 100)
+    damaged = (folder / "weather.parquet").read_bytes()
+    (folder / "damaged.parquet").write_bytes(damaged[:200] + b"\0" * 2000 + damaged[2200:])
+    return folder
+
+
+def test_a_backtest_is_shown_by_model_variate_and_group(root, monkeypatch):
+    monkeypatch.setenv("STANHOP_RUNS", str(root))
+    app = open_page(backtest_page)
+    assert set(app.selectbox(key="results").options) == {"weather.parquet", "damaged.parquet"}
+    app.selectbox(key="results").set_value("weather.parquet").run()
+    assert errors(app) == []
+    told = [text.value for text in app.markdown]
+    assert any(text.startswith("**STanHop-Net, updated** against ridge: ") for text in told)
+    titles = [title for title, _ in figures(app)]
+    assert titles[0].startswith("temperature_f: the last ")
+    app.selectbox(key="variate").set_value("humidity_pct")
+    app.selectbox(key="model").set_value("ridge")
+    app.selectbox(key="group").set_value("hour")
+    app.toggle(key="calibration").set_value(True).run()
+    assert errors(app) == []
+    titles = [title for title, _ in figures(app)]
+    assert titles[0].startswith("humidity_pct: the last ")
+    assert titles[0].endswith("forecasts by ridge")
+    assert titles[1:3] == ["MAE, scaled by hour", "Truths below each quantile"]
+    app.selectbox(key="group").set_value("variate").run()
+    assert errors(app) == []
+    app.selectbox(key="results").set_value("damaged.parquet").run()
+    (error,) = errors(app)
+    assert "damaged" in error
+
+
+def test_without_any_the_page_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("STANHOP_RUNS", str(tmp_path / "runs"))
+    app = open_page(backtest_page)
+    assert errors(app) == []
+    assert "No backtests in" in app.info[0].value
+
+
+def test_intervals_paths_and_totals_of_a_run(root, monkeypatch):
+    monkeypatch.setenv("STANHOP_RUNS", str(root))
+    app = open_page(intervals_page, run="weather")
+    assert errors(app) == []
+    (bands, drawn), (_, paths) = figures(app)
+    assert bands.startswith("weather: temperature_f by residuals of ")
+    assert [trace["name"] for trace in drawn] == ["95%", "80%", "history", "forecast"]
+    assert len(paths) == 101
+    app.multiselect(key="levels").set_value([50]).run()
+    app.checkbox(key="bounded").check().run()
+    assert errors(app) == []
+    code = [block.value for block in app.code]
+    assert code[0].endswith("--levels 50 --lower 0")
+
+
+def test_what_the_intervals_page_prints_runs(root, monkeypatch, capsys):
+    monkeypatch.setenv("STANHOP_RUNS", str(root))
+    app = open_page(intervals_page, run="weather")
+    monkeypatch.chdir(root.parent)
+    lines = app.code[1].value.replace("frame = ...  # its own table", "frame = None")
+    lines = lines.replace(".on(frame)", "")
+    exec(compile(lines, "page", "exec"), {})
+    assert "humidity_pct-hi-95" in capsys.readouterr().out

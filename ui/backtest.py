@@ -1,0 +1,163 @@
+"""Backtest: forecasts at past cut-offs beside what came, as `stanhop backtest` kept them."""
+
+import shlex
+
+import streamlit as st
+from stanhop_app.datasets import DATASETS
+from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui.fields import widget
+
+from stanhop_app.figures.backtest import lines_figure, pit_figure, reliability_figure
+from stanhop_app.runs.backtest import report
+from stanhop_app.runs.backtest.config import BacktestConfig
+from stanhop_app.runs.backtest.record import Backtest
+from stanhop_app.runs.backtest.scores import scores
+
+COMMAND = "stanhop backtest RUN --output runs/backtest.parquet --report backtest.html"
+SCORES = {
+    "mae": "MAE, scaled",
+    "mse": "MSE, scaled",
+    "crps": "CRPS, scaled",
+    "coverage_80": "coverage of the 80% interval",
+    "width_80": "width of the 80% interval, scaled",
+}
+
+
+def show() -> None:
+    """The page."""
+    st.title("Backtest")
+    names = runs.backtest_names()
+    if names:
+        _results(st.selectbox("Results", names, key="results"))
+    else:
+        st.info(f"No backtests in {runs.root()} yet. Make one below, or with this command.")
+        parts.reproduce(COMMAND, "# see stanhop_app.runs.backtest.backtest.backtest")
+    _start()
+
+
+@st.cache_resource(show_spinner="Reading the forecasts…", max_entries=4)
+def _read(name: str, modified: float) -> Backtest:
+    return Backtest.load(runs.inside(name))
+
+
+def _results(name: str) -> None:
+    """Scores of a backtest, and its figures by what is chosen."""
+    try:
+        path = runs.inside(name)
+        made = _read(name, path.stat().st_mtime)
+    except (*parts.ERRORS, OSError) as error:
+        st.error(str(error))
+        return
+    table = made.table
+    st.caption(
+        f"{table['cutoff'].nunique():,} cut-offs from {table['cutoff'].min()} to {table['cutoff'].max()}, "
+        f"{made.about['horizon']} steps each; scaled units"
+    )
+    st.dataframe(scores(made).round(4))
+    gains, first = report.gains(made), report.leader(made)
+    for other, gain in gains.items():
+        st.write(f"**{first}** against {other}: {gain}")
+    if not gains:
+        st.caption("Too few cut-offs to tell luck from gain.")
+    _forecasts(made)
+    _where(made)
+    _calibration(made)
+    st.download_button(
+        "Download the forecasts (Parquet)", path.read_bytes(), name, key="download-forecasts"
+    )
+    parts.reproduce(
+        f"stanhop backtest RUN --output {shlex.quote(f'{runs.root().name}/{name}')} --report backtest.html",
+        "from pathlib import Path\n\nfrom stanhop_app.runs.backtest.record import Backtest\n"
+        "from stanhop_app.runs.backtest.scores import scores\n\n"
+        f"print(scores(Backtest.load(Path({parts.literal(name)}))))",
+    )
+
+
+def _forecasts(made: Backtest) -> None:
+    """Forecasts of a model and a variate beside what came."""
+    left, right = st.columns(2)
+    names = report.models(made)
+    model = left.selectbox("Model", names, index=names.index(report.leader(made)), key="model")
+    variates = list(dict.fromkeys(made.table["variate"].astype(str)))
+    variate = right.selectbox("Variate", variates, key="variate")
+    series = None
+    if "series" in made.table:
+        every = list(dict.fromkeys(made.table["series"].astype(str)))
+        series = st.selectbox("Series", every, key="series")
+    parts.show(report.beside(made, model, variate, series), "beside")
+
+
+def _where(made: Backtest) -> None:
+    """A score by step, hour, weekday or variate, a line a model."""
+    left, right = st.columns(2)
+    score = left.selectbox("Score", list(SCORES), format_func=SCORES.__getitem__, key="score")
+    groups = ["step", "hour", "weekday", "variate"]
+    groups += ["series"] if "series" in made.table else []
+    group = right.selectbox("By", groups, key="group")
+    drawn = report.by(made, group, score)
+    if group == "weekday":
+        drawn = drawn.rename(index=dict(enumerate(report.WEEKDAYS)))
+    elif group in ("variate", "series"):
+        st.dataframe(drawn.round(4))
+        return
+    title = f"{SCORES[score]} by {group}"
+    parts.show(lines_figure(drawn, x=group, y=SCORES[score], title=title), "where")
+
+
+def _calibration(made: Backtest) -> None:
+    """Whether as many truths lay within intervals as they say, in all and over time."""
+    if not st.toggle("Calibration: do intervals hold as much as they say?", key="calibration"):
+        return
+    first = report.leader(made)
+    parts.show(
+        reliability_figure(report.reliability(made), title="Truths below each quantile"),
+        "reliability",
+    )
+    parts.show(pit_figure(report.pit(made, first), title=f"Where truths lay: {first}"), "pit")
+    over_time = report.coverage_over_time(made)
+    title = "Coverage of the 80% interval over time, running mean"
+    parts.show(lines_figure(over_time, x="cut-off", y="share", title=title), "over-time")
+
+
+def _start() -> None:
+    """Start a backtest in a process of its own, and watch it."""
+    with st.expander("Start a backtest"):
+        known = [name for name in runs.run_names() if _has_table(name)]
+        if not known:
+            st.caption(
+                "Runs whose table has a name can be backtested here; others by the command line."
+            )
+        else:
+            _form(known)
+    watch.comparisons("backtest")
+
+
+def _form(known: list[str]) -> None:
+    left, middle, right = st.columns(3)
+    run = left.selectbox("Run", known, key="of-run")
+    every = middle.checkbox("All cut-offs of the test part", True, key="every")
+    origins = middle.number_input("Cut-offs", 1, 10_000, 50, key="origins", disabled=every)
+    update = widget(BacktestConfig, "update", "Also with what came since", right)
+    refit = widget(BacktestConfig, "refit", "Train anew at every so many cut-offs; 0: never", right)
+    name = parts.name_field("Name of the results", f"{run}-backtest")
+    words = ["backtest", f"{runs.root().name}/{run}", "--output"]
+    words += [f"{runs.root().name}/{name}.parquet", "--quiet"]
+    words += [] if every else ["--origins", str(int(origins))]
+    words += [] if update else ["--no-update"]
+    words += ["--refit", str(refit)] if refit else []
+    st.code(shlex.join(["stanhop", *words]), language="bash")
+    if st.button("Start, or go on", key="start"):
+        try:
+            jobs.check_name(name)
+            file = f"{name}.parquet"
+            jobs.start(f"{name}.backtest", words, writes=(file, f"{file}.parts"))
+        except parts.ERRORS as error:
+            st.error(str(error))
+
+
+def _has_table(name: str) -> bool:
+    """Whether the table of a run has a name."""
+    try:
+        return parts.open_run(name).source.get("data") in DATASETS
+    except parts.ERRORS:
+        return False

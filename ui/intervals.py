@@ -1,0 +1,96 @@
+"""Intervals: what a run says of its own errors, sample paths, and sums."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.ui import parts
+
+from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.paths import paths_figure
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.run import Run
+
+LEVELS = (50, 80, 90, 95, 99)
+HORIZONS_BEFORE = 5
+"""How much of the history is drawn, in horizons."""
+
+
+def show() -> None:
+    """The page."""
+    st.title("Intervals")
+    name, run = parts.choose_run(forecasts=True)
+    forecaster = run.forecaster
+    which = _which(run)
+    left, middle, right = st.columns(3)
+    variate = left.selectbox("Variate", forecaster.columns_, key="variate")
+    levels = middle.multiselect("Coverage, %", LEVELS, default=[80, 95], key="levels")
+    bounded = right.checkbox("No value is below 0", key="bounded")
+    lower = 0.0 if bounded else None
+    try:
+        with st.spinner("Reading what was missed of past windows…"):
+            known = forecaster.intervals()
+            bands = forecaster.bands(levels=levels or (80,), lower=lower, **which)
+            point = forecaster.predict(**which)
+            paths = forecaster.sample(count=100, lower=lower, **which)
+            total = forecaster.predict_total(
+                over=["steps"], levels=levels or (80,), lower=lower, **which
+            )
+    except parts.ERRORS as error:
+        st.error(str(error))
+        return
+    assert isinstance(point, pd.DataFrame)
+    history = _history(forecaster, which)
+    point, bands, paths = _wide(point, bands, paths)
+    title = f"{name}: {variate} by {known.best.pool.way.name}"
+    shown = {band: (low[[variate]], high[[variate]]) for band, (low, high) in bands.items()}
+    figure = forecast_figure(history[[variate]], point[[variate]], bands=shown, title=title)
+    parts.show(figure, "bands")
+    drawn = paths[variate].unstack("path")
+    parts.show(paths_figure(drawn, point[variate], title=f"100 sample paths of {variate}"), "paths")
+    st.caption("The total of all steps, from sample paths: steps belong together.")
+    own = [n for n in total if n in ("steps", variate) or str(n).startswith(f"{variate}-")]
+    st.dataframe(total[own].round(3), hide_index=True)
+    with st.expander("How residuals are read: ways tried on validation, the first is used"):
+        tried = {judged.pool.way.name: judged.loss for judged in known.judged}
+        st.dataframe(pd.DataFrame({"weighted quantile loss, out of fold": tried}).round(4))
+    _reproduce(name, run, levels or [80], lower, which)
+
+
+def _which(run: Run) -> dict[str, Any]:
+    """The series that is shown, of many."""
+    if run.fitted.series is None:
+        return {}
+    return {"ids": [st.selectbox("Series", run.fitted.series.ids, key="series")]}
+
+
+def _history(forecaster: STanHopForecaster, which: dict[str, Any]) -> pd.DataFrame:
+    """The last rows before the forecast."""
+    fitted = forecaster.fitted_
+    rows = fitted.kept_series().chosen(which["ids"]).frame if which else forecaster.context_
+    return rows.iloc[-HORIZONS_BEFORE * fitted.horizon :]
+
+
+def _wide(point: pd.DataFrame, bands: Any, paths: pd.DataFrame) -> tuple[pd.DataFrame, Any, Any]:
+    """Forecasts of one of many series, by time alone."""
+    if bands and next(iter(bands.values()))[0].index.nlevels > 1:
+        point = point.iloc[:, 1:].set_index(point.columns[1])
+        bands = {n: tuple(side.droplevel(0) for side in pair) for n, pair in bands.items()}
+        paths = paths.droplevel(1)
+    return point, bands, paths
+
+
+def _reproduce(
+    name: str, run: Run, levels: list[int], lower: float | None, which: dict[str, Any]
+) -> None:
+    listed = ",".join(map(str, sorted(levels)))
+    command = f"stanhop forecast {parts.folder(name)} --levels {listed}"
+    command += "" if lower is None else " --lower 0"
+    given = ", ".join(
+        [f"levels={tuple(sorted(levels))}", *([] if lower is None else ["lower=0.0"])]
+        + [f"{key}={value!r}" for key, value in which.items()]
+    )
+    if which:
+        command += f" --ids {which['ids'][0]}"
+    python = f"{parts.opening(name, run)}\nprint(run.forecaster.predict_interval({given}))"
+    parts.reproduce(command, python)
