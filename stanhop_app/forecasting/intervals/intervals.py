@@ -20,6 +20,7 @@ from stanhop_app.forecasting.evaluation import Predictor
 from stanhop_app.forecasting.external.choice import fill_by
 from stanhop_app.forecasting.external.correction import KeyKind, Memory, measured
 from stanhop_app.forecasting.external.retrieval import Rule
+from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.intervals.choice import LEAST, Judged, choose
 from stanhop_app.forecasting.intervals.pool import quantiles
 
@@ -120,6 +121,15 @@ def intervals_of(fitted: "Fitted") -> Intervals:
         (windows["validation"], later),
         max(min(STORED, LARGEST // window_bytes), LEAST),
     )
+    return intervals_from(store, fitted)
+
+
+def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
+    """Intervals from residuals: those of part 0 say which way of reading is used.
+
+    Raises:
+        DataError: if these are too few.
+    """
     season = 1 if fitted.frequency is None else season_length(fitted.frequency)
     kind = KeyKind(steps=min(max(7 * season, 2), fitted.lookback), calendar=season > 1)
     spread, typical = measured(store, kind)
