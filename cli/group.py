@@ -22,6 +22,7 @@ COMMANDS = {
     "update": "Take in rows that came since a run was trained.",
     "memory": "Add, tell and bound the external memory of a run.",
     "backtest": "Forecast at many past cut-offs, beside what came.",
+    "monitor": "Say whether a run still forecasts as it did; exit code 5: train again.",
     "evaluate": "Score a trained run, beside the baselines.",
     "benchmark": "Train and score horizons and splits; write one table.",
     "outliers": "Measure the outliers of a run's activations.",

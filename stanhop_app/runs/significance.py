@@ -62,11 +62,7 @@ def paired(a: np.ndarray, b: np.ndarray, overlap: int, seed: int = 0) -> Gain:
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
     block = block_length(len(a), overlap)
-    if len(a) < LEAST_BLOCKS * block:
-        raise DataError(
-            f"{len(a):,} windows are {len(a) // block} blocks of {block}, too few to tell luck from gain; at "
-            f"least {LEAST_BLOCKS} are needed."
-        )
+    _check_blocks(len(a), block)
     gains = _bootstrap(a, b, block, seed)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(gains, [tail, 1 - tail])
@@ -76,6 +72,82 @@ def paired(a: np.ndarray, b: np.ndarray, overlap: int, seed: int = 0) -> Gain:
         high=float(high),
         p=diebold_mariano(a, b, overlap),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A mean now over the mean before, or a share, with what luck may do."""
+
+    value: float
+    low: float
+    """Where 2.5% of the bootstrap's values lie below."""
+    high: float
+    """Where 2.5% lie above."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def ratio(now: np.ndarray, before: np.ndarray, overlap: int, seed: int = 0) -> Change:
+    """Means now over means before; of two columns each, the ratio of the first over that of the second.
+
+    Args:
+        now: (N,) or (N, 2), in order of time.
+        before: (M,) or (M, 2).
+        overlap: windows after one that share a target with it.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: if either makes fewer than `LEAST_BLOCKS` blocks.
+    """
+    both = [_known(values) for values in (now, before)]
+    drawn = [_means(values, overlap, seed + n) for n, values in enumerate(both)]
+    mean = [values.mean(0, keepdims=True) for values in both]
+    value, values = (float(_ratio(*mean)[0]), _ratio(*drawn))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Change(value=value, low=float(low), high=float(high))
+
+
+def share(hits: np.ndarray, overlap: int, seed: int = 0) -> Change:
+    """The mean of shares (N,), in order of time.
+
+    Raises:
+        DataError: if they make fewer than `LEAST_BLOCKS` blocks.
+    """
+    known = _known(hits)
+    low, high = np.quantile(_means(known, overlap, seed)[:, 0], [0.025, 0.975])
+    return Change(value=float(known.mean()), low=float(low), high=float(high))
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Rows (N, k) that hold numbers only."""
+    table = values.reshape(len(values), -1)
+    return table[~np.isnan(table).any(1)]
+
+
+def _means(values: np.ndarray, overlap: int, seed: int) -> np.ndarray:
+    """Means of the columns over blocks that were drawn with replacement, (DRAWS, k)."""
+    block = block_length(len(values), overlap)
+    _check_blocks(len(values), block)
+    starts = np.random.default_rng(seed).integers(
+        0, len(values), size=(DRAWS, -(-len(values) // block))
+    )
+    sums = [_circular_sums(column, block)[starts].sum(1) for column in values.T]
+    return np.stack(sums, axis=1) / (block * starts.shape[1])
+
+
+def _ratio(now: np.ndarray, before: np.ndarray) -> np.ndarray:
+    whole = now / np.maximum(before, 1e-300)
+    made: np.ndarray = whole[:, 0] / whole[:, 1] if whole.shape[1] > 1 else whole[:, 0]
+    return made
+
+
+def _check_blocks(count: int, block: int) -> None:
+    if count < LEAST_BLOCKS * block:
+        raise DataError(
+            f"{count:,} windows are {count // block} blocks of {block}, too few to tell luck from gain; at "
+            f"least {LEAST_BLOCKS} are needed."
+        )
 
 
 def block_length(count: int, overlap: int) -> int:

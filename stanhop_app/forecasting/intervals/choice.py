@@ -16,9 +16,11 @@ from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """Quantiles whose pinball losses are averaged."""
 FOLDS = 16
-"""Pieces of time of the judging windows. With 4, what was left of the residuals lay so far away in time that
-intervals came out too wide. On later validation rows of four tables, walked through in order, 16 had the lower
-loss on three and the same on one, and coverage nearer to nominal on three (`tests/benchmarks/adaptive.py`).
+"""Pieces of time of the judging windows.
+
+With 4, what was left of the residuals lay so far away in time that intervals came out too wide. On later
+validation rows of four tables, walked through in order, 16 had the lower loss on three and the same on one,
+and coverage nearer to nominal on three (`tests/benchmarks/adaptive.py`).
 """
 JUDGED = 256
 """Validation windows that judge, evenly over all."""

@@ -1,0 +1,247 @@
+"""Whether a run still forecasts as well as on its test part: what came since, against what was scored then.
+
+Forecasts at cut-offs a horizon apart are scored as in a backtest. Their squared errors since the training are
+compared with those of the test part by a block bootstrap (`stanhop_app.runs.significance`): by themselves,
+and over those of seasonal naive, which tell whether times became harder for everybody. A run is to be trained
+again
+
+- if both rose, with their 95% intervals above 1, and the error by more than the tolerance, or
+- if the 95% interval of the share of truths within the 80% interval lies more than `DRIFT` away from 80%.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from stanhop_app.data.frame import time_index
+from stanhop_app.data.joined import joined
+from stanhop_app.data.series import SeriesTable
+from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.external.novelty import energies, ordinary, percentile
+from stanhop_app.forecasting.fitted import WHOLE, Fitted
+from stanhop_app.runs.backtest.backtest import backtest
+from stanhop_app.runs.backtest.config import BacktestConfig
+from stanhop_app.runs.backtest.report import losses
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.significance import Change, ratio, share
+
+COVERAGE, DRIFT = 80, 5.0
+"""The interval, in percent, whose coverage is watched, and how many points it may be off."""
+TOLERANCE = 0.1
+"""Share by which the error may have risen."""
+NEW = 95.0
+"""Percentile of the training windows above which a window counts as new."""
+NAIVE = "seasonal naive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What a run is worth now."""
+
+    before: int
+    """Cut-offs of the test part."""
+    now: int
+    """Cut-offs, or forecasts, since."""
+    error: Change
+    """Mean squared error now over that on the test part."""
+    skill: Change
+    """The same over what seasonal naive's became: above 1, others did not have it as hard."""
+    coverage: Change | None
+    """Share of truths within the 80% interval now; None: the forecasts had none."""
+    novel: float | None
+    """Share of the windows that are newer than 95% of the training's; None without an external memory."""
+    tolerance: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether errors rose beyond the tolerance, and by more than those of seasonal naive."""
+        return self.error.low > 1 and self.error.value > 1 + self.tolerance and self.skill.low > 1
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the 80% interval holds another share than it says."""
+        if self.coverage is None:
+            return False
+        low, high = ((COVERAGE + side * DRIFT) / 100 for side in (-1, 1))
+        return self.coverage.high < low or self.coverage.low > high
+
+    @property
+    def retrain(self) -> bool:
+        """Whether the run is to be trained again."""
+        return self.worse or self.drifted
+
+    def sentences(self) -> list[str]:
+        """What there is to say."""
+        told = [
+            f"{self.now:,} forecasts since, beside {self.before:,} of the test part",
+            f"squared error, now over then: {self.error}",
+            f"the same over seasonal naive's: {self.skill}",
+        ]
+        if self.coverage is not None:
+            told.append(f"truths within the {COVERAGE}% interval: {self.coverage}")
+        if self.novel is not None:
+            told.append(f"windows newer than {NEW:g}% of the training's: {self.novel:.0%}")
+        reasons = [
+            *(["its errors rose, beyond those of seasonal naive"] if self.worse else []),
+            *(["its intervals hold another share than they say"] if self.drifted else []),
+        ]
+        harder = self.error.low > 1 + self.tolerance and not self.worse
+        told.append(
+            f"train it again: {' and '.join(reasons)}"
+            if reasons
+            else f"no reason to train it again{'; times are harder for everybody' if harder else ''}"
+        )
+        return told
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "retrain": self.retrain}
+
+
+def monitor(
+    run: Run,
+    actuals: pd.DataFrame | None = None,
+    *,
+    forecasts: Sequence[pd.DataFrame] = (),
+    tolerance: float = TOLERANCE,
+    missing: str = "error",
+) -> Health:
+    """Compare what came since the training with the test part.
+
+    Args:
+        run: of one table without covariates.
+        actuals: rows that came since, or all; None: those that the run took in (`stanhop update`).
+        forecasts: that were made, as `predict` or `predict_interval` returned them; none: the run's own
+            scored model forecasts at cut-offs a horizon apart.
+        tolerance: share by which the error may have risen.
+        missing: what is done about rows that are missing in between.
+
+    Raises:
+        DataError: if there is no test part, or too few rows came since.
+        OptionError: if the run is of many series or has covariates, or for a tolerance below 0.
+    """
+    fitted = run.fitted
+    if fitted.series is not None or fitted.known is not None:
+        raise OptionError("a run is watched if it is of one table without covariates, so far.")
+    if tolerance < 0:
+        raise OptionError(f"tolerance must be at least 0, got {tolerance:g}.")
+    borders = fitted.borders
+    if borders.test - borders.validation < fitted.horizon:
+        raise DataError(
+            "the run has no test part to compare with; train it with one (split A/B/C)."
+        )
+    frame = _whole(fitted, actuals, missing)
+    opened = run.on(frame)
+    made = backtest(opened, BacktestConfig(update=False))
+    index = pd.DatetimeIndex(frame.index)
+    ended = index[borders.test - 1]
+    both, covered = losses(made), losses(made, f"coverage_{COVERAGE}")[WHOLE]
+    both = both[[WHOLE, NAIVE]]
+    cutoffs = pd.DatetimeIndex(both.index)
+    last = cutoffs + (index[1] - index[0]) * fitted.horizon
+    before = np.asarray(last <= ended)
+    now = np.asarray(cutoffs >= ended)
+    recent, hits = both[now].to_numpy(), covered[now].to_numpy()
+    if forecasts:
+        recent, hits = _of_files(forecasts, frame, made.about["units"], int(made.about["season"]))
+    try:
+        known = not np.isnan(hits).all()
+        return Health(
+            before=int(before.sum()),
+            now=len(recent),
+            error=ratio(recent[:, 0], both[before].to_numpy()[:, 0], 0),
+            skill=ratio(recent, both[before].to_numpy(), 0),
+            coverage=share(hits, 0) if known else None,
+            novel=_novel(opened, cutoffs[now]),
+            tolerance=tolerance,
+        )
+    except DataError as error:
+        raise DataError(f"too few forecasts to tell: {error}") from None
+
+
+def _whole(fitted: Fitted, actuals: pd.DataFrame | None, missing: str) -> pd.DataFrame:
+    """The rows that are kept, with those that came since."""
+    if actuals is None:
+        return fitted.rows
+    new = SeriesTable.of_frame(actuals[list(fitted.columns)])
+    complete = len(fitted.rows) == fitted.num_rows
+    return joined(fitted.kept_rows(), new, missing, complete=complete).table.frame
+
+
+def _of_files(
+    forecasts: Sequence[pd.DataFrame],
+    frame: pd.DataFrame,
+    units: Sequence[dict[str, Any]],
+    season: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of forecasts that were made and of seasonal naive (N, 2), and shares within intervals (N,)."""
+    names = [unit["variate"] for unit in units]
+    scale = np.array([unit["scale"] for unit in units])
+    rows, hits = [], []
+    for made in sorted(forecasts, key=lambda made: made.index[0]):
+        index = time_index(made)
+        lacks = [name for name in names if name not in made.columns]
+        if index is None or lacks:
+            what = f"column {lacks[0]!r} is missing" if lacks else "its rows have no time stamps"
+            raise DataError(f"a forecast that was made cannot be read: {what}.")
+        begin = int(frame.index.searchsorted(index[0]))
+        came = frame.reindex(index)[names].to_numpy()
+        if np.isnan(came).all() or begin < season:
+            continue  # nothing of it has come
+        past = frame[names].to_numpy()[begin - season : begin]
+        naive = past[np.arange(len(index)) % season]
+        errors = [((side - came) / scale) ** 2 for side in (made[names].to_numpy(), naive)]
+        rows.append([float(np.nanmean(error)) for error in errors])
+        ends = [[f"{name}-{side}-{COVERAGE}" for name in names] for side in ("lo", "hi")]
+        if set(ends[0] + ends[1]) <= set(made.columns):
+            low, high = (made[side].to_numpy() for side in ends)
+            inside = (came >= low) & (came <= high)
+            hits.append(float(inside[~np.isnan(came)].mean()))
+        else:
+            hits.append(np.nan)
+    return np.array(rows).reshape(-1, 2), np.array(hits)
+
+
+def _novel(run: Run, cutoffs: pd.DatetimeIndex) -> float | None:
+    """Share of the windows before these cut-offs that are newer than most of the training's."""
+    fitted, memory = run.fitted, run.fitted.memory
+    if memory is None or not len(cutoffs):
+        return None
+    windows = run.table.whole(fitted.lookback, fitted.horizon)
+    rows = np.searchsorted(pd.DatetimeIndex(run.table.index), cutoffs, side="right")
+    numbers = torch.from_numpy(rows) - max(windows.first, windows.lookback)
+    when, x = windows.when(numbers), windows.gather(numbers)[0]
+    newer = percentile(ordinary(memory), energies(memory, x, when))
+    return float((newer > NEW).double().mean())
+
+
+def read_forecast(path: Path) -> pd.DataFrame:
+    """A forecast that `stanhop forecast` wrote, as CSV or Parquet.
+
+    Raises:
+        DataError: if it cannot be read as one.
+    """
+    try:
+        if path.suffix == ".parquet":
+            made = pd.read_parquet(path)
+            made = (
+                made
+                if isinstance(made.index, pd.DatetimeIndex)
+                else made.set_index(made.columns[0])
+            )
+        else:
+            made = pd.read_csv(path, index_col=0)
+            if made.index.dtype.kind in "iuf":
+                raise OptionError("its first column holds numbers, not time stamps")
+            made.index = pd.to_datetime(made.index)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: cannot be read as a forecast ({reason}).") from None
+    if not isinstance(made.index, pd.DatetimeIndex) or made.empty:
+        raise DataError(f"{path}: is no forecast: its first column must be time stamps.")
+    return made
