@@ -358,6 +358,7 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
         *,
         ids: Sequence[str] | None = None,
         future: Any = None,
+        levels: Sequence[float] | None = None,
     ) -> Table:
         """Forecast the steps after the last row, of one series or of each of many.
 
@@ -369,6 +370,8 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
             ids: names of the series that are forecast, of many; None: all.
             future: what is known of the steps that are forecast: a frame of time stamps, ids if there are
                 many series, and all ``future_covariates``. None: the rows of the table after its last value.
+            levels: coverages in percent of intervals beside the points (`predict_interval`), of the
+                trained horizon.
 
         Returns:
             A frame with future time stamps in original units; an array (horizon, C) for an array; a long
@@ -381,6 +384,10 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
         check_is_fitted(self)
         fitted = self.fitted_
         steps = fitted.horizon if horizon is None else horizon
+        if levels is not None:
+            if steps != fitted.horizon:
+                raise OptionError(f"levels are of the trained horizon, {fitted.horizon} steps.")
+            return self.predict_interval(X, levels, ids=ids, future=future)
         if ids is not None and fitted.series is None:
             raise OptionError("ids choose among many series; this was fitted on one table.")
         if future is not None and fitted.known is None:

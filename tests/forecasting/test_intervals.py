@@ -344,6 +344,15 @@ def test_sums_are_those_of_paths(fitted):
     assert (bounds.filter(like="-lo-95").to_numpy() >= 12 * 40).all()
 
 
+def test_predict_takes_levels(fitted, shops):
+    wanted = fitted.predict_interval(levels=(80, 95))
+    pd.testing.assert_frame_equal(fitted.predict(levels=(80, 95)), wanted)
+    one = shops.predict(ids=["dew_point_f"], levels=(80,))
+    assert list(one) == ["id", "time", "y", "y-lo-80", "y-hi-80"]
+    with pytest.raises(OptionError, match="levels are of the trained horizon, 12 steps"):
+        fitted.predict(horizon=24, levels=(80,))
+
+
 def test_sums_of_many_series(shops):
     point = shops.predict()
     made = shops.predict_total(over=["steps"])
