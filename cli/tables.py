@@ -131,7 +131,7 @@ def _encode_long(prediction: "pd.DataFrame", kind: str) -> bytes:
         return buffer.getvalue()
     if kind == "csv":
         return prediction.to_csv(index=False, lineterminator="\n").encode()
-    times = [name for name in prediction if prediction[name].dtype.kind == "M"]
+    times = [str(name) for name in prediction if prediction[name].dtype.kind == "M"]
     table = prediction.assign(
         **{name: [stamp.isoformat() for stamp in prediction[name]] for name in times}
     )

@@ -370,8 +370,7 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
             ids: names of the series that are forecast, of many; None: all.
             future: what is known of the steps that are forecast: a frame of time stamps, ids if there are
                 many series, and all ``future_covariates``. None: the rows of the table after its last value.
-            levels: coverages in percent of intervals beside the points (`predict_interval`), of the
-                trained horizon.
+            levels: coverages in percent of intervals beside the points (`predict_interval`).
 
         Returns:
             A frame with future time stamps in original units; an array (horizon, C) for an array; a long

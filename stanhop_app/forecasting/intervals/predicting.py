@@ -69,7 +69,9 @@ class Probabilistic(Asking):
         ends = levels_of(levels)
         asked, made = self._quantiles(X, ends, which)
         values = bounded(asked.values[:, None] + made, lower, upper)
-        columns = {} if not asked.is_long else dict(asked.points.iloc[:, :2].items())
+        columns: dict[Any, Any] = {}
+        if asked.is_long:
+            columns = dict(asked.points.iloc[:, :2].items())
         for number, name in enumerate(asked.variates):
             columns[name] = bounded(asked.points[name].to_numpy(), lower, upper)
             for place, level in enumerate(ends):

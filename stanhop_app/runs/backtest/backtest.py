@@ -21,13 +21,13 @@ from stanhop_app.data.windows import Split
 from stanhop_app.errors import ArtefactError
 from stanhop_app.files import read_mapping, to_json, write_atomic, write_json
 from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.intervals.adaptive import Followed
 from stanhop_app.forecasting.intervals.choice import LEVELS
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.origins import Origins, begins_alike, origins_of
 from stanhop_app.runs.backtest.record import Backtest, arrays_of, rows_of
 from stanhop_app.runs.backtest.team import REFITTED, UPDATED, Say, Team
 from stanhop_app.runs.backtest.walking import (
-    Followed,
     Made,
     Updated,
     Walker,

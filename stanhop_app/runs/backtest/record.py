@@ -158,21 +158,24 @@ def rows_of(
     common: dict[str, Any] = {}
     if panel.is_many:
         number = np.searchsorted(np.array(panel.starts), rows, side="right") - 1
-        common["series"] = pd.Categorical.from_codes(spread(number, 0), list(panel.ids))
-    common["variate"] = pd.Categorical.from_codes(
-        spread(range(variates), 2), [str(name) for name in panel.columns]
-    )
+        common["series"] = _words(spread(number, 0), list(panel.ids))
+    common["variate"] = _words(spread(range(variates), 2), [str(n) for n in panel.columns])
     common["cutoff"] = index[spread(rows - 1, 0)]
     targets = rows[:, None] + np.arange(horizon)
     common["time"] = index[np.repeat(targets.ravel(), variates)]
     common["step"] = spread(np.arange(1, horizon + 1), 1).astype(np.int32)
     parts = []
-    for number, (truth, points, quantiles) in enumerate(made.values()):
+    for place, (truth, points, quantiles) in enumerate(made.values()):
         values = {"actual": truth.ravel(), "forecast": points.ravel()}
         ends = {name: quantiles[:, n].ravel() for n, name in enumerate(ENDS)}
-        model = pd.Categorical.from_codes(np.full(truth.size, number), list(made))
+        model = _words(np.full(truth.size, place), list(made))
         parts.append(pd.DataFrame({**common, "model": model, **values, **ends}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _words(numbers: np.ndarray, words: Sequence[str]) -> pd.Categorical:
+    """Words by number, of a list that all share."""
+    return pd.Categorical.from_codes(numbers.astype(np.int64), pd.Index(list(words)))
 
 
 def arrays_of(
