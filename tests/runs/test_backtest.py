@@ -1,5 +1,6 @@
 """Forecasts at many cut-offs: no row of later has a part in one, and a stopped backtest goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,12 @@ def test_what_cannot_be(run, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "z.parquet")
     with pytest.raises(ArtefactError, match="holds no backtest"):
         Backtest.load(tmp_path / "z.parquet")
+
+
+def test_rows_behind_a_split_are_left_out_as_in_scores(weather, small):
+    """A split that names its rows ends before the table does."""
+    panel = Panel.of(weather, "*/150/150")
+    cut = replace(panel, splits=(replace(panel.borders, test=panel.borders.test - 40),))
+    forecaster = STanHopForecaster(**small).fit(cut)
+    made = backtest(Run(forecaster=forecaster).on(weather))
+    assert made.table["time"].max() == weather.index[-41]

@@ -42,8 +42,8 @@ class Origins:
 def origins_of(run: Run, config: BacktestConfig, lookback: int) -> Origins:
     """The cut-offs of a table.
 
-    Those of the table of the training, or of one that begins with its rows, lie in and behind its test part;
-    of any other table they lie anywhere. Those of many series are counted from the end of each.
+    Those of the table of the training lie in its test part, those of a table that goes on from there also
+    behind it, those of any other table anywhere. Those of many series are counted from the end of each.
 
     Args:
         run: on its table.
@@ -70,8 +70,14 @@ def origins_of(run: Run, config: BacktestConfig, lookback: int) -> Origins:
     if known:  # behind the validation rows of each series
         starts = torch.tensor(panel.starts)
         series = torch.searchsorted(starts, rows, right=True) - 1
-        borders = torch.tensor([split.validation for split in panel.splits])
-        kept = rows - starts[series] >= borders[series]
+        validation, test = (
+            torch.tensor([getattr(split, part) for split in panel.splits])[series]
+            for part in ("validation", "test")
+        )
+        place = rows - starts[series]
+        kept = place >= validation
+        if run.is_trained_table:  # as it is scored; a table that goes on is forecast to its end
+            kept &= place + horizon <= test
     numbers, seconds = numbers[kept], seconds[kept]
     if not len(numbers):
         raise DataError(

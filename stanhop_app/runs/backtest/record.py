@@ -173,7 +173,7 @@ def rows_of(
     return pd.concat(parts, ignore_index=True)
 
 
-def _words(numbers: np.ndarray, words: Sequence[str]) -> pd.Categorical:
+def _words(numbers: np.ndarray, words: Sequence[str]) -> "pd.Categorical[str]":
     """Words by number, of a list that all share."""
     return pd.Categorical.from_codes(numbers.astype(np.int64), pd.Index(list(words)))
 
