@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -153,12 +154,14 @@ def _cell(
         QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
     ]
     low_bits = quantized_errors(network, learn, test, study.scaler, configs).loc[WHOLE]
-    seen = score(Predictor(predict=network, lookback=study.lookback), validation, study.scaler)
+    whole = Predictor(predict=network, lookback=study.lookback)
+    seen, tested = (score(whole, part, study.scaler) for part in (validation, test))
     left = [row.no_op for row in report.rows if row.no_op is not None]
     return {
         "validation_mse": seen.mse,
         "test_mse": low_bits.loc["float", "mse"],
         "test_mae": low_bits.loc["float", "mae"],
+        "over_time": [round(loss, 6) for loss in in_blocks(tested.over_time, horizon)],
         "bits": {bits: low_bits.loc[bits, "mse"] for bits in BITS},
         "outliers": preset_outliers(report, network.deep),
         "modules": {
@@ -171,6 +174,14 @@ def _cell(
         "training_windows_per_second": history[-1]["samples_per_second"],
         "one_window_ms": _milliseconds(network, test),
     }
+
+
+def in_blocks(losses: np.ndarray, size: int) -> list[float]:
+    """Means of so many windows each, in order of time; what is left over at the end belongs to the last."""
+    count = max(len(losses) // size, 1)
+    edges = np.arange(count) * size
+    lengths = np.diff([*edges, len(losses)])
+    return [float(total) for total in np.add.reduceat(losses, edges) / lengths]
 
 
 def _log(

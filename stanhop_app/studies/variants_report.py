@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from stanhop_app.command_line import spell
+from stanhop_app.errors import DataError
 from stanhop_app.figures.curves import bits_figure, curves_figure, error_figure
 from stanhop_app.figures.outliers import component_figure
 from stanhop_app.models.stanhop import STanHopConfig
 from stanhop_app.runs.measures import BITS
+from stanhop_app.runs.significance import paired
 from stanhop_app.studies.cells import trained_cells
 from stanhop_app.studies.report import (
     failed_table,
@@ -90,6 +93,40 @@ def bits_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return table[["test_mse", *BITS]].rename(columns={"test_mse": "float"})
 
 
+def gain_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """How much lower the test error of each variant is than that of the first one, in percent, by horizon.
+
+    Losses are means over seeds, paired in time, in blocks of a horizon
+    (`stanhop_app.runs.significance.paired`). Nothing is told of cells of older versions, which kept no
+    losses, and of test parts that are too short.
+    """
+    cells = [cell for cell in trained_cells(content) if cell.get("over_time")]
+    groups: dict[tuple[int, str], list[list[float]]] = {}
+    for cell in cells:
+        groups.setdefault((cell["horizon"], cell["variant"]), []).append(cell["over_time"])
+    first = cells[0]["variant"] if cells else ""
+    rows = {}
+    for (horizon, variant), losses in groups.items():
+        others = groups.get((horizon, first))
+        if variant == first or others is None:
+            continue
+        try:
+            gain = paired(np.mean(losses, axis=0), np.mean(others, axis=0), overlap=1)
+        except DataError:
+            continue
+        rows[horizon, variant] = {
+            "better by %": round(100 * gain.gain, 2),
+            "from": round(100 * gain.low, 2),
+            "to": round(100 * gain.high, 2),
+            "p": round(gain.p, 4),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = (
+        pd.MultiIndex.from_tuples(list(rows), names=["horizon", "variant"]) if rows else table.index
+    )
+    return table
+
+
 def comparison_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, pd.DataFrame]:
     """Every table by its heading."""
     tables = {
@@ -97,6 +134,9 @@ def comparison_tables(content: Mapping[str, Any], modules: str = "all") -> dict[
         "Ranks (1: least), mean over horizons": rank_table(content, modules),
         "Test MSE against bits": bits_table(content),
     }
+    if len(gains := gain_table(content)):
+        first = trained_cells(content)[0]["variant"]
+        tables[f"Test error below that of {first}, 95% interval over blocks of time"] = gains
     if len(failed := failed_table(content)):
         tables["Not trained"] = failed
     return tables

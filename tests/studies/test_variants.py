@@ -22,6 +22,7 @@ from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.variants import (
     ComparisonConfig,
     compare,
+    in_blocks,
     variant_network,
 )
 from stanhop_app.studies.variants_report import (
@@ -29,8 +30,10 @@ from stanhop_app.studies.variants_report import (
     comparison_figures,
     comparison_frame,
     comparison_table,
+    comparison_tables,
     component_norms,
     failed_table,
+    gain_table,
     rank_table,
     readable_table,
 )
@@ -75,12 +78,36 @@ def test_every_cell_says_all(compared):
         assert everything["max_inf_norm"] >= cell["outliers"]["ffn+norm"]["max_inf_norm"]
         assert cell["steps"]["step"] == list(range(7))
         assert 0 < cell["test_mse"] < 10
+        assert np.mean(cell["over_time"]) == pytest.approx(cell["test_mse"], rel=0.1)
     by_variant = {cell["variant"]: cell for cell in content["cells"].values()}
     assert by_variant["softmax"]["no_op"] == pytest.approx(0, abs=1e-5)
     assert by_variant["softmax1+clip+gate+memory"]["no_op"] > 0.05
     assert (
         by_variant["softmax1+clip+gate+memory"]["parameters"] != by_variant["softmax"]["parameters"]
     )
+
+
+def test_a_difference_is_told_with_its_interval(compared):
+    """The first variant is what all others are compared with, window by window."""
+    _, content = compared
+    table = gain_table(content)
+    assert "softmax" not in table.index.get_level_values("variant")
+    for (_, variant), row in table.iterrows():
+        own, first = (
+            np.mean([c["over_time"] for c in content["cells"].values() if c["variant"] == name])
+            for name in (variant, "softmax")
+        )
+        wanted = 100 * (1 - own / first)
+        assert row["better by %"] == pytest.approx(wanted, abs=0.02)
+        assert row["from"] <= row["better by %"] <= row["to"]
+    assert any("95% interval" in heading for heading in comparison_tables(content))
+    older = {**content, "cells": {k: {**c, "over_time": None} for k, c in content["cells"].items()}}
+    assert len(gain_table(older)) == 0
+
+
+def test_losses_are_averaged_in_blocks():
+    assert in_blocks(np.arange(7.0), 3) == [1.0, 4.5]
+    assert in_blocks(np.arange(2.0), 3) == [0.5]
 
 
 def test_nothing_is_trained_twice(compared, weather, monkeypatch):
@@ -301,7 +328,7 @@ def test_the_command_prints_tables_and_writes_a_page(stanhop, csv, tmp_path):
     for words in ("kurtosis and max norm over ffn+norm", "Ranks", "Test MSE against bits"):
         assert words in out
     page = (tmp_path / "a.html").read_text()
-    assert page.count("<table") == 3
+    assert page.count("<table") == 4
     assert "<script src=" not in page
     code, _, err = stanhop(*arguments)
     assert (code, "or --force" in err) == (2, True)

@@ -197,7 +197,7 @@ def test_variants_show_every_table_and_figure(page):
     found = figures(app)
     assert len(found) == 7 + 2
     assert {trace["name"] for trace in found[3][1]} == {"softmax", "softmax1"}
-    assert len(app.dataframe) == 3
+    assert len(app.dataframe) == 4
     assert {"softmax", "softmax1"} <= set(app.dataframe[1].value.index)
     left = [metric.value for metric in app.metric]
     assert left[1] == "0.0%" or left[0] == "0.0%"
