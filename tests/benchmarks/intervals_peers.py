@@ -53,15 +53,28 @@ def forecasts(
                   loss=MAE() if conformal else MQLoss(level=COVERAGES), scaler_type="robust",
                   accelerator="cpu", enable_progress_bar=False, **early)  # fmt: skip
     library = NeuralForecast(models=[model], freq=asked.frequency)
-    more = {}
-    if conformal:
-        windows = max(2, min(30, sizes["validation"] // horizon))
-        more = {
-            "prediction_intervals": PredictionIntervals(n_windows=windows, step_size=horizon),
-            "level": COVERAGES,
-            "refit": sizes["test"] == horizon,
-        }
-    return library.cross_validation(n_windows=None, val_size=sizes["validation"], **common, **more)
+    if not conformal:
+        return library.cross_validation(n_windows=None, val_size=sizes["validation"], **common)
+    windows = max(2, min(30, sizes["validation"] // horizon))
+    intervals = PredictionIntervals(n_windows=windows, step_size=horizon)
+    if sizes["test"] == horizon:
+        return library.cross_validation(
+            n_windows=None, val_size=sizes["validation"], prediction_intervals=intervals,
+            level=COVERAGES, refit=True, **common,
+        )  # fmt: skip
+    # Its cross-validation gives conformal intervals only with a training at every cut-off.
+    rest = table.groupby("unique_id").cumcount(ascending=False)
+    library.fit(
+        table[rest >= sizes["test"]],
+        val_size=sizes["validation"],
+        prediction_intervals=intervals,
+    )
+    parts = []
+    for left in range(sizes["test"], 0, -horizon):
+        known = table[(rest >= left) & (rest < left + 10 * horizon)]
+        made = library.predict(df=known, level=COVERAGES)
+        parts.append(made.reset_index() if "unique_id" not in made else made)
+    return pd.concat(parts).merge(table, on=["unique_id", "ds"], validate="one_to_one")
 
 
 def judged(made: pd.DataFrame, name: str, units: pd.DataFrame) -> dict[str, object]:

@@ -439,6 +439,65 @@ def adaptive(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def backtests(content: Mapping[str, Any]) -> str:
+    """Losses and coverage of all models of every backtest, and of peers, the lowest loss in bold."""
+    rows = []
+    for cell in content["cells"].values():
+        name = " ".join([cell["table"], *([] if cell["split"] == "last" else [cell["split"]])])
+        told = {model: row for model, row in cell["models"].items() if model != "last value"}
+        begin = f"{name} {cell['horizon']} "
+        for key, row in content.get("peers", {}).items():
+            if key.startswith(begin):
+                told[key.removeprefix(begin)] = row
+        least = min(row["wql"] for row in told.values())
+        for model, row in told.items():
+            loss = f"{row['wql']:.4f}"
+            each = cell.get("variates_80", {}).get(model) or [
+                f(row["variates_80"].values()) for f in (min, max) if "variates_80" in row
+            ]
+            rows.append(
+                [
+                    name,
+                    str(cell["horizon"]),
+                    model,
+                    f"**{loss}**" if row["wql"] == least else loss,
+                    " / ".join(f"{100 * row[f'coverage_{c}']:.1f}" for c in (80, 95)),
+                    " to ".join(f"{100 * share:.0f}" for share in each),
+                    f"{row['width_80']:.3f}",
+                    f"{row['winkler_80']:.3f}",
+                ]
+            )
+    head = ["table", "horizon", "model", "loss", "80 / 95", "variates, 80", "width, 80"]
+    return markdown([*head, "Winkler, 80"], rows)
+
+
+def checks(content: Mapping[str, Any]) -> str:
+    """Sums, exchangeable windows and times of every backtest of one table."""
+    rows = []
+    for cell in content["cells"].values():
+        if "totals" not in cell:
+            continue
+        totals, times = cell["totals"], cell["times"]
+        pairs = [
+            " / ".join(f"{100 * totals[f'{kind} {c}']:.1f}" for c in (80, 95))
+            for kind in ("paths", "steps apart")
+        ]
+        rows.append(
+            [
+                f"{cell['table']} {cell['split']}",
+                str(cell["horizon"]),
+                *pairs,
+                " / ".join(f"{100 * cell['exchangeable'][c]:.1f}" for c in ("80", "95")),
+                f"{times['cut-offs']:.0f}",
+                f"{times['backtest'] / times['forecasts alone']:.2f}",
+                f"{times['backtest, updated']:.0f} s",
+                f"{1000 * times['100 paths']:.0f} ms",
+            ]
+        )
+    head = ["table", "horizon", "sums, paths", "sums, steps apart", "by lot", "cut-offs"]
+    return markdown([*head, "time over forecasts alone", "updated, in all", "100 paths"], rows)
+
+
 def associations(content: Mapping[str, Any]) -> str:
     """Associations as retrieval rules."""
     rows = []
@@ -516,6 +575,8 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "external": ("external/external.json", external),
     "intervals": ("intervals.json", intervals),
     "adaptive": ("adaptive.json", adaptive),
+    "backtests": ("backtests.json", backtests),
+    "checks": ("backtests.json", checks),
     "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
