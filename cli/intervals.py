@@ -59,9 +59,10 @@ class Spread:
         """
         if not self.asked:
             return
-        if not hasattr(forecaster, "predict_quantiles"):
+        paths = self.samples is not None or self.aggregate is not None
+        if paths and not hasattr(forecaster, "sample"):
             raise click.UsageError(
-                f"{run}: is an exported model, which has no intervals; name the run."
+                f"{run}: is an exported model, which draws no sample paths; name the run."
             )
         if horizon is not None and horizon != forecaster.horizon:
             raise click.UsageError(
@@ -76,7 +77,7 @@ class Spread:
 
     def predict(self, forecaster: Any, table: Any, **which: Any) -> "pd.DataFrame":
         """The forecast with intervals, as quantiles, or as paths, its columns flat."""
-        echo(f"intervals by {forecaster.intervals().best.pool.way.name}")
+        echo(f"intervals by {forecaster.way}")
         bounds = {"lower": self.lower, "upper": self.upper, **which}
         if self.aggregate is not None:
             levels = self.levels or DEFAULT_LEVELS

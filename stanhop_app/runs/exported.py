@@ -1,29 +1,39 @@
 """Forecast with an exported folder. ONNX kinds need onnxruntime and no torch."""
 
-import json
-import logging
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.calendar import clock
 from stanhop_app.data.context import stamped_context
 from stanhop_app.data.frame import to_frame
 from stanhop_app.data.match import match_columns, match_frequency, match_zone
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import ArtefactError, OptionError
-from stanhop_app.files import read_plain
+from stanhop_app.forecasting.intervals.carried import Carried
+from stanhop_app.forecasting.intervals.levels import (
+    Bands,
+    bands_of,
+    bounded,
+    check_quantiles,
+    end_name,
+    levels_of,
+)
 from stanhop_app.forecasting.rolling import Predict, forecast_after
 from stanhop_app.runs.config import EXPORTS
+from stanhop_app.runs.session import onnx_session, program_session
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, belonging, read_config
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
 CONTEXT = "context.npy"
+INTERVALS = "intervals.safetensors"
+"""Name of the file of what intervals are read from; older exports have none."""
 
 
 class ExportedForecaster:
@@ -43,6 +53,8 @@ class ExportedForecaster:
         context_: the last rows of that table.
         seen_: which rows it was fitted on, in words.
     """
+
+    _carried: Carried | None = None
 
     def __init__(self, config: dict[str, Any], context: pd.DataFrame, predict: Predict):
         self.kind: str = config["kind"]
@@ -88,9 +100,13 @@ class ExportedForecaster:
                 )
             values = np.load(context_file, allow_pickle=False)
             context = stamped_context(values, config)
-            predict = onnx_session(path) if path.suffix == ".onnx" else _program(path)
+            predict = onnx_session(path) if path.suffix == ".onnx" else program_session(path)
             forecaster = cls(config, context, predict)
             _check_sizes(forecaster, folder)
+            if INTERVALS in config["sha256"]:
+                file = belonging(folder, INTERVALS, config["sha256"][INTERVALS])
+                sizes = forecaster.horizon, len(forecaster.columns_)
+                forecaster._carried = Carried.read(file, *sizes)
             return forecaster
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
@@ -99,22 +115,86 @@ class ExportedForecaster:
         self, X: pd.DataFrame | None = None, horizon: int | None = None
     ) -> pd.DataFrame | np.ndarray:
         """Forecast the steps after the last row, as `STanHopForecaster.predict` does for frames."""
-        if X is None:
-            table = self.context_
-        else:
-            table = match_columns(
-                to_frame(X, hints=reading_of(self.source_)[1], **self._reading), self.columns_
-            )
-            match_frequency(table, self.frequency_)
-            match_zone(table, self.context_)
         return forecast_after(
-            table,
+            self._table(X),
             self._predict_window,
             self.scaler_,
             lookback=self.lookback,
             horizon=self.horizon if horizon is None else horizon,
             frequency=self.frequency_,
         )
+
+    def _table(self, X: pd.DataFrame | None) -> pd.DataFrame:
+        """The history: as it is read and matched, or the rows that are kept."""
+        if X is None:
+            return self.context_
+        table = match_columns(
+            to_frame(X, hints=reading_of(self.source_)[1], **self._reading), self.columns_
+        )
+        match_frequency(table, self.frequency_)
+        match_zone(table, self.context_)
+        return table
+
+    @property
+    def way(self) -> str:
+        """How residuals are read, in words.
+
+        Raises:
+            ArtefactError: if the export has no intervals.
+        """
+        return str(self._intervals().about["way"])
+
+    def _intervals(self) -> Carried:
+        if self._carried is None:
+            raise ArtefactError("the export has no intervals; export the run again.")
+        return self._carried
+
+    def predict_quantiles(
+        self,
+        X: pd.DataFrame | None = None,
+        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        *,
+        lower: float | None = None,
+        upper: float | None = None,
+    ) -> pd.DataFrame:
+        """Forecast quantiles, as `STanHopForecaster.predict_quantiles` does."""
+        check_quantiles(quantiles)
+        carried, ends, table = self._intervals(), sorted(set(quantiles)), self._table(X)
+        point = self.predict(X)
+        if not isinstance(point, pd.DataFrame):
+            raise OptionError("intervals need rows with time stamps; the export has none.")
+        rows = table.to_numpy(dtype=np.float64)[-self.lookback :]
+        when = clock(point.index, self.frequency_)[0]
+        made = carried.quantiles(self.scaler_.transform(rows), when, ends)
+        values = bounded(made * np.array(self.scaler_.scale) + point.to_numpy(), lower, upper)
+        columns = pd.MultiIndex.from_product([point.columns, ends])
+        flat = values.transpose(1, 2, 0).reshape(len(point), -1)
+        return pd.DataFrame(flat, index=point.index, columns=columns)
+
+    def predict_interval(
+        self,
+        X: pd.DataFrame | None = None,
+        levels: Sequence[float] = (80, 95),
+        *,
+        lower: float | None = None,
+        upper: float | None = None,
+    ) -> pd.DataFrame:
+        """Forecast central intervals, as `STanHopForecaster.predict_interval` does."""
+        point = self.predict(X)
+        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper)
+        assert isinstance(point, pd.DataFrame)
+        columns: dict[str, Any] = {}
+        for name in point.columns:
+            columns[name] = bounded(point[name].to_numpy(), lower, upper)
+            for level in levels_of(levels):
+                columns[end_name(name, level)] = made[name][level].to_numpy()
+        return pd.DataFrame(columns, index=point.index)
+
+    def bands(
+        self, X: pd.DataFrame | None = None, levels: Sequence[float] = (80, 95), **bounds: Any
+    ) -> Bands:
+        """Ends of central intervals by name, the widest first, as figures draw them."""
+        return bands_of(self.predict_quantiles, levels, X=X, **bounds)
 
     def predict_windows(self, windows: np.ndarray) -> np.ndarray:
         """(B, T, C) -> (B, L, C), float32, scaled units."""
@@ -158,66 +238,3 @@ def load_forecaster(
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
     return STanHopForecaster.load(folder)
-
-
-def onnx_session(path: Path) -> Predict:
-    """Windows to forecasts, through ONNX Runtime.
-
-    Raises:
-        ArtefactError: if it is not installed or cannot read the file.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ArtefactError(
-            f"{path}: needs onnxruntime, which is not installed: pip install onnxruntime."
-        ) from None
-    content = read_plain(path)
-    # The key of a file beside the model: runtimes up to 1.23 read it wherever it lies.
-    if b"location" in content:
-        raise ArtefactError(f"{path}: names data outside of itself, which is not read.")
-    try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (given,) = session.get_inputs()
-    except Exception as error:  # onnxruntime's errors have no common class of their own
-        logging.getLogger(__name__).debug("onnxruntime", exc_info=True)
-        raise ArtefactError(f"{path}: onnxruntime cannot read it ({error}).") from None
-
-    def predict(windows: np.ndarray) -> np.ndarray:
-        forecast: np.ndarray = session.run(None, {given.name: windows})[0]
-        return forecast
-
-    return predict
-
-
-def _refuse_pickles(path: Path) -> None:
-    """Raise OptionError for an archive in which torch would unpickle something: ours hold none."""
-    with zipfile.ZipFile(path) as archive:
-        if len(set(archive.namelist())) < len(archive.namelist()):
-            raise OptionError("it holds two entries of one name")
-        for entry in archive.infolist():
-            name = entry.filename
-            if name.endswith((".pt", ".pkl", ".pickle")) and entry.file_size:
-                raise OptionError(f"it holds {name}, which could run code")
-            if name.endswith(("weights_config.json", "constants_config.json")):
-                for tensor in json.loads(archive.read(name))["config"].values():
-                    plain = tensor["path_name"].startswith(("weight_", "tensor_"))
-                    if tensor["use_pickle"] or not plain:
-                        raise OptionError(f"{name} names pickled tensors, which could run code")
-
-
-def _program(path: Path) -> Predict:
-    import torch
-
-    try:
-        _refuse_pickles(path)
-        module = torch.export.load(path).module()
-    except Exception as error:  # whatever a damaged archive makes it raise
-        raise ArtefactError(f"{path}: torch cannot read it ({error}).") from None
-
-    def predict(windows: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            forecast: np.ndarray = module(torch.from_numpy(windows).clone()).numpy()
-        return forecast
-
-    return predict

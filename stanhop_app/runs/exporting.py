@@ -20,15 +20,17 @@ from stanhop_app.forecasting.evaluation import Predictor, score
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.rolling import Predict
 from stanhop_app.models.stanhop import STanHopNet
+from stanhop_app.runs.carrying import write_intervals
 from stanhop_app.runs.config import EXPORTS, ExportConfig
 from stanhop_app.runs.exported import (
     CONTEXT,
+    INTERVALS,
     ExportedForecaster,
-    onnx_session,
 )
 from stanhop_app.runs.measures import calibration_batches
 from stanhop_app.runs.onnx import explain_failure, export_onnx, export_program, quantize_onnx
 from stanhop_app.runs.run import Run
+from stanhop_app.runs.session import onnx_session
 from stanhop_app.training.folder import (
     CONFIG,
     EXPORT,
@@ -155,10 +157,15 @@ def _convert(
 
 def _move(scratch: Path, folder: Path, to: str) -> None:
     """Put the files of an accepted export beside the old ones, then replace ``config.json``."""
-    names = [_hashed(scratch, name) for name in (EXPORTS[to], CONTEXT)]
+    names = [_hashed(scratch, name) for name in _written(scratch, to)]
     for name in (*names, CONFIG):
         (scratch / name).replace(folder / name)
     keep_only(folder, names)
+
+
+def _written(scratch: Path, to: str) -> list[str]:
+    """Names of the files that stand beside ``config.json``."""
+    return [EXPORTS[to], CONTEXT, *([INTERVALS] if (scratch / INTERVALS).exists() else [])]
 
 
 def _hashed(scratch: Path, name: str) -> str:
@@ -173,7 +180,7 @@ def _check_folder(folder: Path, force: bool) -> None:
         raise OptionError(f"{folder}: is a file; choose another --output.")
     there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     left = {e for e in there if is_part(e) or e.startswith(SCRATCH) or e == WRITER}
-    names = (CONTEXT, *EXPORTS.values())
+    names = (CONTEXT, INTERVALS, *EXPORTS.values())
     known = {e for e in there if e in (CONFIG, *names) or any(is_hashed(e, n) for n in names)}
     if there - known - left:
         raise OptionError(f"{folder}: holds other files; choose another --output.")
@@ -199,6 +206,7 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
             np.save(stream, context, allow_pickle=False)
 
     write_atomic(folder / CONTEXT, write)
+    write_intervals(fitted, folder / INTERVALS)
     config: dict[str, Any] = {
         "format": EXPORT,
         "format_version": max(FORMATS[EXPORT]),
@@ -217,7 +225,7 @@ def _finish(run: Run, folder: Path, to: str) -> ExportedForecaster:
             "missing": forecaster.missing,
         },
         "source": dict(run.source) or None,
-        "sha256": {name: sha256(folder / name) for name in (EXPORTS[to], CONTEXT)},
+        "sha256": {name: sha256(folder / name) for name in _written(folder, to)},
     }
     write_config(folder, config)
     return ExportedForecaster.load(folder, trust=True)  # it was made here

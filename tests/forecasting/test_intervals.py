@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.choice import pinball
-from stanhop_app.forecasting.intervals.intervals import levels_of
+from stanhop_app.forecasting.intervals.levels import levels_of
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
 
 LEVELS = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]

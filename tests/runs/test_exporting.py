@@ -91,6 +91,21 @@ def test_an_export_forecasts_what_the_run_does(forecaster, exports, weather, kin
         pd.testing.assert_frame_equal(found, wanted, rtol=1e-4, atol=1e-4, check_freq=False)
 
 
+@pytest.mark.parametrize("kind", ["onnx", "onnx-int8"])
+def test_an_export_has_the_intervals_of_the_run(forecaster, exports, weather, kind):
+    """Of its own rows and of another history, with bounds; those of fewer bits are about the same."""
+    exported = load_forecaster(exports[0] / kind)
+    tolerance = 2e-3 if kind == "onnx" else 0.05
+    for rows in (None, weather.iloc[:850]):
+        wanted = forecaster.predict_interval(rows, (80, 95), lower=0.0)
+        made = exported.predict_interval(rows, (80, 95), lower=0.0)
+        assert list(made) == list(wanted)
+        scale = wanted.std().to_numpy() + 1.0
+        assert (np.abs(made - wanted).to_numpy() <= 10 * tolerance * scale).all()
+    assert exported.way == forecaster.way
+    assert list(exported.bands(levels=(80,))) == ["80%"]
+
+
 def test_int8_is_in_int8_and_close(forecaster, exports, stored):
     root, reports = exports
     report = reports["onnx-int8"]

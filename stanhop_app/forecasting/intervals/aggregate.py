@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.errors import OptionError
+from stanhop_app.forecasting.intervals.levels import end_name
 
 OVER = ("steps", "variates", "series")
 TOTAL = "total"
@@ -86,8 +87,7 @@ def with_ends(point: pd.DataFrame, paths: pd.DataFrame, levels: Sequence[float])
         columns[name] = point[name].to_numpy()
         values = paths[name].to_numpy().reshape(-1, len(point))
         for level in levels:
-            side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
-            columns[f"{name}-{side}-{100 * coverage:.10g}"] = np.quantile(values, level, axis=0)
+            columns[end_name(str(name), level)] = np.quantile(values, level, axis=0)
     made = pd.DataFrame({"steps": point["steps"].to_numpy(), **columns})
     labels = point.index.to_frame(index=False) if rows else pd.DataFrame(index=made.index)
     return pd.concat([labels, made], axis=1)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from stanhop_app.data.cutting import behind
 from stanhop_app.data.frequency import season_length
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.errors import DataError
 from stanhop_app.forecasting.evaluation import Predictor
 from stanhop_app.forecasting.external.choice import fill_by
 from stanhop_app.forecasting.external.correction import KeyKind, Memory, measured
@@ -166,34 +165,3 @@ class _Batched:
         pairs = [self.whole.pairs(windows, batch) for batch in numbers.split(size)]
         came, made = zip(*pairs, strict=True)
         return torch.cat(came), torch.cat(made)
-
-
-def levels_of(coverages: Sequence[float]) -> list[float]:
-    """Quantiles between which central intervals of these coverages lie, in percent, rising.
-
-    Raises:
-        OptionError: for one that is not above 0 and below 100.
-    """
-    if not len(coverages):
-        raise OptionError("levels must name at least one coverage in percent, such as 80.")
-    for coverage in coverages:
-        if not 0 < coverage < 100:
-            raise OptionError(f"levels are above 0 and below 100 percent, got {coverage:g}.")
-    tails = [(1 - coverage / 100) / 2 for coverage in coverages]
-    return sorted({round(q, 10) for tail in tails for q in (tail, 1 - tail)})
-
-
-def check_quantiles(levels: Sequence[float]) -> None:
-    """Raise an `OptionError` for a quantile that is not above 0 and below 1."""
-    if not len(levels):
-        raise OptionError("quantiles must name at least one, such as 0.9.")
-    for level in levels:
-        if not 0 < level < 1:
-            raise OptionError(f"quantiles are above 0 and below 1, got {level:g}.")
-
-
-def bounded(values: np.ndarray, lower: float | None, upper: float | None) -> np.ndarray:
-    """Values within bounds of the target, such as 0 of sales."""
-    if lower is not None and upper is not None and lower > upper:
-        raise OptionError(f"lower is {lower:g}, above upper, {upper:g}.")
-    return values if lower is None and upper is None else np.clip(values, lower, upper)

@@ -107,15 +107,16 @@ class Pool:
         """Spread of windows, (B, C); ones where residuals are not scaled."""
         if self.way.steps is None:
             return torch.ones(len(windows), windows.shape[2])
-        return torch.maximum(spread_of(windows, self.way.steps), self._floor)
+        return torch.maximum(spread_of(windows, self.way.steps), self.floor)
 
     def residuals(self, steps: Tensor | None = None) -> Tensor:
         """Stored residuals over the spread of their windows, (V, L, C); of some steps only."""
         missed = self.store.missed if steps is None else self.store.missed[:, steps]
-        return missed / torch.maximum(self.spread, self._floor)[:, None]
+        return missed / torch.maximum(self.spread, self.floor)[:, None]
 
     @property
-    def _floor(self) -> Tensor:
+    def floor(self) -> Tensor:
+        """Least spread of a window, (C,)."""
         return (SMALLEST_SPREAD * self.spread.mean(0)).clamp_min(SMALLEST)
 
 
@@ -135,7 +136,8 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
     kept = shares > 0
     shape = values.shape[1:]
     values, order = values[kept].flatten(1).sort(0)
-    w = shares[kept].double()[order]
+    w = shares[kept].double()
+    w = (w / w.sum())[order]  # in float32 they sum to 1 nearly, and the last quantiles would jump
     places = w.cumsum(0) - w / 2  # (V', N)
     if levels.ndim == 1:
         levels = levels[:, None].expand(-1, places.shape[1])

@@ -10,11 +10,13 @@ from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.intervals.aggregate import check_over, summed, with_ends
 from stanhop_app.forecasting.intervals.asked import Asked, Asking
-from stanhop_app.forecasting.intervals.intervals import (
-    Intervals,
+from stanhop_app.forecasting.intervals.intervals import Intervals, intervals_of
+from stanhop_app.forecasting.intervals.levels import (
+    Bands,
+    bands_of,
     bounded,
     check_quantiles,
-    intervals_of,
+    end_name,
     levels_of,
 )
 
@@ -41,6 +43,11 @@ class Probabilistic(Asking):
         if kept is None or any(getattr(kept[0], n) is not getattr(fitted, n) for n in same):
             kept = self._kept_intervals = (fitted, intervals_of(fitted))
         return kept[1]
+
+    @property
+    def way(self) -> str:
+        """How residuals are read, in words."""
+        return self.intervals().best.pool.way.name
 
     def predict_interval(
         self,
@@ -75,10 +82,7 @@ class Probabilistic(Asking):
         for number, name in enumerate(asked.variates):
             columns[name] = bounded(asked.points[name].to_numpy(), lower, upper)
             for place, level in enumerate(ends):
-                side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
-                columns[f"{name}-{side}-{100 * coverage:.10g}"] = values[
-                    :, place, :, number
-                ].ravel()
+                columns[end_name(name, level)] = values[:, place, :, number].ravel()
         if len(columns) < 2 * asked.is_long + len(asked.variates) * (1 + len(ends)):
             raise OptionError(
                 "a column is named as the end of an interval of another, such as OT-lo-80; rename it."
@@ -213,15 +217,9 @@ class Probabilistic(Asking):
         lower: float | None = None,
         upper: float | None = None,
         **which: Any,
-    ) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    ) -> Bands:
         """Lower and upper ends of central intervals by name, the widest first, as figures draw them."""
-        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper, **which)
-        told = {}
-        for coverage in sorted(set(levels), reverse=True):
-            ends = levels_of([coverage])
-            low, high = (pd.DataFrame(made.xs(end, axis=1, level=1)) for end in ends)
-            told[f"{coverage:.10g}%"] = (low, high)
-        return told
+        return bands_of(self.predict_quantiles, levels, X=X, lower=lower, upper=upper, **which)
 
     def _quantiles(
         self, X: Any, levels: Sequence[float], which: dict[str, Any]

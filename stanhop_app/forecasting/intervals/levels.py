@@ -1,0 +1,67 @@
+"""Levels of intervals and quantiles, checked and spelled. Nothing here needs torch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.errors import OptionError
+
+Bands = dict[str, tuple[pd.DataFrame, pd.DataFrame]]
+"""Lower and upper ends of central intervals by name, the widest first, as figures draw them."""
+
+
+def levels_of(coverages: Sequence[float]) -> list[float]:
+    """Quantiles between which central intervals of these coverages lie, in percent, rising.
+
+    Raises:
+        OptionError: for one that is not above 0 and below 100.
+    """
+    if not len(coverages):
+        raise OptionError("levels must name at least one coverage in percent, such as 80.")
+    for coverage in coverages:
+        if not 0 < coverage < 100:
+            raise OptionError(f"levels are above 0 and below 100 percent, got {coverage:g}.")
+    tails = [(1 - coverage / 100) / 2 for coverage in coverages]
+    return sorted({round(q, 10) for tail in tails for q in (tail, 1 - tail)})
+
+
+def end_name(name: str, level: float) -> str:
+    """The column of an end of a central interval of a variate: OT-lo-80, OT-hi-80."""
+    side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
+    return f"{name}-{side}-{100 * coverage:.10g}"
+
+
+def check_quantiles(levels: Sequence[float]) -> None:
+    """Raise an `OptionError` for a quantile that is not above 0 and below 1."""
+    if not len(levels):
+        raise OptionError("quantiles must name at least one, such as 0.9.")
+    for level in levels:
+        if not 0 < level < 1:
+            raise OptionError(f"quantiles are above 0 and below 1, got {level:g}.")
+
+
+def bounded(values: np.ndarray, lower: float | None, upper: float | None) -> np.ndarray:
+    """Values within bounds of the target, such as 0 of sales."""
+    if lower is not None and upper is not None and lower > upper:
+        raise OptionError(f"lower is {lower:g}, above upper, {upper:g}.")
+    return values if lower is None and upper is None else np.clip(values, lower, upper)
+
+
+def bands_of(
+    predict_quantiles: Callable[..., pd.DataFrame], levels: Sequence[float], **given: Any
+) -> Bands:
+    """Ends of central intervals from what forecasts quantiles.
+
+    Args:
+        predict_quantiles: takes ``quantiles`` and what is given; columns (variate, quantile).
+        levels: coverages in percent.
+        **given: further arguments.
+    """
+    made = predict_quantiles(quantiles=levels_of(levels), **given)
+    told = {}
+    for coverage in sorted(set(levels), reverse=True):
+        low, high = (pd.DataFrame(made.xs(end, axis=1, level=1)) for end in levels_of([coverage]))
+        told[f"{coverage:.10g}%"] = (low, high)
+    return told
