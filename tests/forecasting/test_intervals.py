@@ -372,3 +372,15 @@ def test_a_sum_over_series_is_of_many_only(fitted):
         OptionError, match="sums are taken over steps, variates, or steps of a span"
     ):
         fitted.predict_total(over=["series"])
+
+
+def test_what_was_missed_elsewhere_at_the_same_time_is_not_known(weather, small):
+    """Series that move together would tell each other's errors, out of fold and never again."""
+    one = weather[["temperature_f"]].rename_axis("time").reset_index()
+    noise = np.random.default_rng(0).normal(size=(4, len(one))) * 0.01
+    parts = [one.assign(id=str(n), y=one["temperature_f"] + noise[n]) for n in range(4)]
+    rows = pd.concat(parts)[["id", "time", "y"]]
+    together = STanHopForecaster(**small, reading={"id_column": "id"}).fit(rows)
+    alone = STanHopForecaster(**small).fit(weather[["temperature_f"]])
+    least = min(judged.loss for judged in together.intervals().judged)
+    assert least > 0.7 * min(judged.loss for judged in alone.intervals().judged)

@@ -77,6 +77,7 @@ def choose(memory: Memory, season: int, lookback: int) -> list[Judged]:
     if len(valid) < LEAST:
         return []
     judges = evenly(len(valid), JUDGED)
+    judges = judges[memory.store.when[judges, 0].argsort(stable=True)]
     return sorted(
         (_judged(Pool.of(memory, way), judges, lookback) for way in ways(season, lookback)),
         key=lambda judged: judged.loss,
@@ -92,8 +93,9 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged:
     levels = torch.tensor(LEVELS, dtype=torch.float64)
     loss, places = 0.0, []
     for fold in torch.arange(len(judges)).chunk(FOLDS):
-        rows = store.origins[judges[fold]]
-        near = (store.origins > rows.min() - horizon) & (store.origins < rows.max() + horizon)
+        # In time, not by rows: what was missed of another series at the same time was not known either.
+        begin, end = when[fold, 0].min(), store.ends[judges[fold]].max()
+        near = (store.when[:, 0] <= end) & (store.ends >= begin)
         off = (near | (store.part > 0))[None].expand(len(fold), -1)
         shares = pool.weights(windows[fold], when[fold], off, causal=False)
         even = None if pool.way.nearest else quantiles(residuals, shares[0], levels)
