@@ -149,6 +149,11 @@ def monitor(
     recent, hits = both[now].to_numpy(), covered[now].to_numpy()
     if forecasts:
         recent, hits = _of_files(forecasts, frame, made.about["units"], int(made.about["season"]))
+    if not len(recent):
+        raise DataError(
+            f"nothing to compare: no forecast of {fitted.horizon} steps has come since {ended}, where the "
+            "test part ends; bring the rows that came since."
+        )
     try:
         known = not np.isnan(hits).all()
         return Health(

@@ -353,6 +353,14 @@ def test_predict_takes_levels(fitted, shops):
         fitted.predict(horizon=24, levels=(80,))
 
 
+def test_a_column_that_is_named_as_the_count_is_refused(weather, small):
+    named = weather[["temperature_f"]].set_axis(["steps"], axis=1)
+    forecaster = STanHopForecaster(**small).fit(named)
+    with pytest.raises(OptionError, match="a column is named 'steps'"):
+        forecaster.predict_total()
+    assert len(forecaster.predict_total(over=["variates"])) == 12
+
+
 def test_sums_of_many_series(shops):
     point = shops.predict()
     made = shops.predict_total(over=["steps"])

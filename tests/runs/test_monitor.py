@@ -94,6 +94,8 @@ def test_what_cannot_be_told(folder, days, small, tmp_path):
     run = Run.open(folder)
     with pytest.raises(DataError, match="too few forecasts to tell"):
         monitor(run, days.iloc[:1030])
+    with pytest.raises(DataError, match="nothing to compare: no forecast of 12 steps has come"):
+        monitor(run)
     with pytest.raises(OptionError, match="tolerance must be at least 0"):
         monitor(run, days, tolerance=-1)
     bare = STanHopForecaster(**small, split="14/5/0").fit(days.iloc[:1000])

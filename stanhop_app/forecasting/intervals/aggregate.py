@@ -43,7 +43,7 @@ def check_over(over: Sequence[str], *, many: bool) -> None:
                 ) from None
 
 
-def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> pd.DataFrame:
+def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Sums of a table whose rows are labelled by levels of which one is the time.
 
     Args:
@@ -52,7 +52,7 @@ def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> pd.DataFrame:
         time: name of the level of time stamps.
 
     Returns:
-        The sums, with a column ``steps``: how many time steps each is of.
+        The sums, and how many time steps each is of.
     """
     names = [str(name) for name in table.index.names]
     flat = table.copy()
@@ -69,25 +69,32 @@ def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> pd.DataFrame:
             keys.append(pd.Grouper(level=name))
     stamps = flat.index.get_level_values(time)
     if not keys:
-        made = flat.sum().to_frame().T
-        return made.assign(steps=stamps.nunique())
-    groups = flat.groupby(keys, sort=False)
-    counted = pd.Series(stamps, index=flat.index).groupby(keys, sort=False).nunique()
-    made = groups.sum().assign(steps=counted)
-    return made[made["steps"] > 0]
+        return flat.sum().to_frame().T, np.array([stamps.nunique()])
+    sums = flat.groupby(keys, sort=False).sum()
+    counts = pd.Series(stamps, index=flat.index).groupby(keys, sort=False).nunique().to_numpy()
+    return sums[counts > 0], counts[counts > 0]
 
 
-def with_ends(point: pd.DataFrame, paths: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
-    """Summed points with the quantiles of summed paths, as columns OT-lo-80 and OT-hi-80 after OT."""
-    columns = {}
-    rows = [name for name in paths.index.names if name != "path"]
+def with_ends(
+    point: pd.DataFrame, steps: np.ndarray, paths: pd.DataFrame, levels: Sequence[float]
+) -> pd.DataFrame:
+    """Summed points with the quantiles of summed paths, as columns OT-lo-80 and OT-hi-80 after OT.
+
+    Raises:
+        OptionError: if a column is named as another one of the result.
+    """
+    labelled = any(name != "path" for name in paths.index.names)
+    made = pd.DataFrame({"steps": steps})
+    labels = point.index.to_frame(index=False) if labelled else pd.DataFrame(index=made.index)
+    columns: list[pd.DataFrame | pd.Series] = [labels, made]
     for name in point.columns:
-        if name == "steps":
-            continue
-        columns[name] = point[name].to_numpy()
         values = paths[name].to_numpy().reshape(-1, len(point))
+        columns.append(pd.Series(point[name].to_numpy(), name=str(name)))
         for level in levels:
-            columns[end_name(str(name), level)] = np.quantile(values, level, axis=0)
-    made = pd.DataFrame({"steps": point["steps"].to_numpy(), **columns})
-    labels = point.index.to_frame(index=False) if rows else pd.DataFrame(index=made.index)
-    return pd.concat([labels, made], axis=1)
+            end = np.quantile(values, level, axis=0)
+            columns.append(pd.Series(end, name=end_name(str(name), level)))
+    whole = pd.concat(columns, axis=1)
+    twice = whole.columns[whole.columns.duplicated()]
+    if len(twice):
+        raise OptionError(f"a column is named {twice[0]!r}, as one of the result; rename it.")
+    return whole

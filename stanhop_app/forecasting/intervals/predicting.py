@@ -207,7 +207,8 @@ class Probabilistic(Asking):
         drawn = self.sample(X, paths, seed=seed, lower=lower, upper=upper, **which)
         table.index.names = [*table.index.names[:-1], time]
         drawn.index.names = [*drawn.index.names[:-1], time]
-        return with_ends(summed(table, over, time), summed(drawn, over, time), ends)
+        (sums, steps), (paths_, _) = (summed(each, over, time) for each in (table, drawn))
+        return with_ends(sums, steps, paths_, ends)
 
     def bands(
         self,
