@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save
 
@@ -30,7 +31,7 @@ def write_intervals(fitted: Fitted, path: Path) -> bool:
         "ends": store.ends,
         "floor": pool.floor,
     }
-    about = {"way": pool.way.name, "steps": pool.way.steps, "key": None}
+    about: dict[str, Any] = {"way": pool.way.name, "steps": pool.way.steps, "key": None}
     if pool.way.nearest:
         about |= {
             "key": memory.kind.steps,
