@@ -16,7 +16,7 @@ FARTHER = 5.0
 """How many times as far from the mean of the training rows as all of them a value must lie."""
 
 
-def without_outlying(panel: Panel, horizon: int) -> tuple[Panel, str]:
+def without_outlying(panel: Panel, horizon: int, *, causal: bool = False) -> tuple[Panel, str]:
     """A panel whose outlying scaled values are replaced by straight lines between their neighbours.
 
     A value x, in deviations of the training rows, is outlying where |x| is more than `FARTHER` times the
@@ -26,6 +26,7 @@ def without_outlying(panel: Panel, horizon: int) -> tuple[Panel, str]:
     Args:
         panel: of a table.
         horizon: that is forecast, which says which series are fitted on.
+        causal: whether the last value before takes their place instead, so that none says anything of later.
 
     Returns:
         The panel, and a sentence that names the first such value; the same panel and nothing where there is
@@ -40,7 +41,8 @@ def without_outlying(panel: Panel, horizon: int) -> tuple[Panel, str]:
     scaled = panel.scaled.clone()
     for first, last in panel.spans:
         for column in far[first:last].any(0).nonzero().flatten().tolist():
-            _draw_lines(scaled[first:last, column].numpy(), far[first:last, column].numpy())
+            replaced = _carry if causal else _draw_lines
+            replaced(scaled[first:last, column].numpy(), far[first:last, column].numpy())
     return panel.with_scaled(scaled), _sentence(panel, far)
 
 
@@ -48,6 +50,13 @@ def _draw_lines(values: np.ndarray, far: np.ndarray) -> None:
     """Replace some values by lines between the known ones around them; 0 where there are none."""
     steps, known = np.arange(len(values)), ~far & ~np.isnan(values)
     values[far] = np.interp(steps[far], steps[known], values[known]) if known.any() else 0.0
+
+
+def _carry(values: np.ndarray, far: np.ndarray) -> None:
+    """Replace some values by the last known ones before; 0 where there are none."""
+    known = ~far & ~np.isnan(values)
+    before = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))
+    values[far] = np.where(before[far] < 0, 0.0, values[before[far]])
 
 
 def _largest(panel: Panel, used: Sequence[bool]) -> Tensor:

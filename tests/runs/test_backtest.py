@@ -64,6 +64,22 @@ def test_what_came_later_changes_nothing(run, weather, made):
     assert not made.table["forecast"].equals(again["forecast"])
 
 
+def test_an_outlying_value_before_a_cut_off_says_nothing_of_later(run, weather, made):
+    """What is left out of the fit was once replaced by a line to the next value, which had not come."""
+    cutoff = made.table["cutoff"].unique()[10]
+    tables = []
+    for later in (1, -1):
+        changed = weather.copy()
+        changed.loc[cutoff, "temperature_f"] = 1e5
+        behind = changed.index > cutoff
+        changed.loc[behind] = changed.loc[behind].to_numpy()[::later]
+        other = Run.open(run.folder).on(changed)
+        object.__setattr__(other.fitted, "fingerprint", other.table.fingerprint)
+        table = backtest(other, BacktestConfig(stride=6)).table
+        tables.append(table[table["cutoff"] <= cutoff][["cutoff", "model", "forecast", *ENDS]])
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_updated_is_what_update_would_have_made(weather, small, made, run):
     """The first cut-off by hand: a fit whose linear part saw all rows before it."""
     border = run.fitted.borders.validation
@@ -193,3 +209,26 @@ def test_rows_behind_a_split_are_left_out_as_in_scores(weather, small):
     forecaster = STanHopForecaster(**small).fit(cut)
     made = backtest(Run(forecaster=forecaster).on(weather))
     assert made.table["time"].max() == weather.index[-41]
+
+
+def test_windows_alike_are_known_by_what_came_before(run, weather, monkeypatch):
+    """However residuals are read: spreads and distances are measured on validation rows alone."""
+    from stanhop_app.forecasting.intervals import intervals
+
+    ways = intervals.choose
+    alike = lambda *given: [judged for judged in ways(*given) if judged.pool.way.nearest]  # noqa: E731
+    monkeypatch.setattr(intervals, "choose", alike)
+    tables = []
+    for later in (1, -1):
+        changed = weather.copy()
+        behind = changed.index > weather.index[800]
+        changed.loc[behind] = (
+            1.5 * changed.loc[behind].to_numpy()[::later] if later < 0 else changed.loc[behind]
+        )
+        other = Run.open(run.folder).on(changed)
+        object.__setattr__(other.fitted, "fingerprint", other.table.fingerprint)
+        object.__setattr__(other.fitted, "rows", changed)
+        table = backtest(other, BacktestConfig(stride=6)).table
+        tables.append(table[table["cutoff"] <= weather.index[800]][["cutoff", "forecast", *ENDS]])
+    # Distances are made by Fourier transforms of blocks that hold later rows, too: equal but for rounding.
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-3)

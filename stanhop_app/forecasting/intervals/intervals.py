@@ -131,7 +131,8 @@ def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
     """
     season = 1 if fitted.frequency is None else season_length(fitted.frequency)
     kind = KeyKind(steps=min(max(7 * season, 2), fitted.lookback), calendar=season > 1)
-    spread, typical = measured(store, kind)
+    # Of the validation windows alone: nothing that is read at a cut-off may hang on later rows.
+    spread, typical = measured(store.only((store.part == 0).nonzero().flatten()), kind)
     shape = (fitted.horizon, len(fitted.columns))
     memory = Memory(
         store=store,

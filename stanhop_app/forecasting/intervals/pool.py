@@ -116,8 +116,8 @@ class Pool:
 
     @property
     def floor(self) -> Tensor:
-        """Least spread of a window, (C,)."""
-        return (SMALLEST_SPREAD * self.spread.mean(0)).clamp_min(SMALLEST)
+        """Least spread of a window, (C,), from those of the validation rows."""
+        return (SMALLEST_SPREAD * self.spread[self.store.part == 0].mean(0)).clamp_min(SMALLEST)
 
 
 def spread_of(windows: Tensor, steps: int) -> Tensor:

@@ -109,7 +109,7 @@ class Updated:
             levels: of the quantiles, which go on from what an earlier fit had come to.
             intervals: with what was missed of all rows.
         """
-        tame, _ = without_outlying(panel, fitted.horizon)
+        tame, _ = without_outlying(panel, fitted.horizon, causal=True)
         self._windows = tame.whole(fitted.lookback, fitted.horizon)
         self._values = panel.whole(fitted.lookback, fitted.horizon).values
         self._network = copy.deepcopy(network)
