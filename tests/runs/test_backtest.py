@@ -230,5 +230,7 @@ def test_windows_alike_are_known_by_what_came_before(run, weather, monkeypatch):
         object.__setattr__(other.fitted, "rows", changed)
         table = backtest(other, BacktestConfig(stride=6)).table
         tables.append(table[table["cutoff"] <= weather.index[800]][["cutoff", "forecast", *ENDS]])
-    # Distances are made by Fourier transforms of blocks that hold later rows, too: equal but for rounding.
-    pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=1e-3)
+    # Distances are made by Fourier transforms of blocks that hold later rows, too: equal but for rounding,
+    # which moves a quantile by a residual of hardly any weight now and then.
+    one, other = (table[list(ENDS)].to_numpy() for table in tables)
+    assert np.abs(one - other).mean() < 0.02  # 1.6 where later rows had a part in them
