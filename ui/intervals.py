@@ -32,25 +32,17 @@ def show() -> None:
             known = forecaster.intervals()
             bands = forecaster.bands(levels=levels or (80,), lower=lower, **which)
             point = forecaster.predict(**which)
-            paths = forecaster.sample(count=100, lower=lower, **which)
-            total = forecaster.predict_total(
-                over=["steps"], levels=levels or (80,), lower=lower, **which
-            )
     except parts.ERRORS as error:
         st.error(str(error))
         return
     assert isinstance(point, pd.DataFrame)
     history = _history(forecaster, which)
-    point, bands, paths = _wide(point, bands, paths)
+    point, bands = _wide(point, bands)
     title = f"{name}: {variate} by {known.best.pool.way.name}"
     shown = {band: (low[[variate]], high[[variate]]) for band, (low, high) in bands.items()}
     figure = forecast_figure(history[[variate]], point[[variate]], bands=shown, title=title)
     parts.show(figure, "bands")
-    drawn = paths[variate].unstack("path")
-    parts.show(paths_figure(drawn, point[variate], title=f"100 sample paths of {variate}"), "paths")
-    st.caption("The total of all steps, from sample paths: steps belong together.")
-    own = [n for n in total if n in ("steps", variate) or str(n).startswith(f"{variate}-")]
-    st.dataframe(total[own].round(3), hide_index=True)
+    _paths(forecaster, variate, point, levels or [80], {"lower": lower, **which})
     with st.expander("How residuals are read: ways tried on validation, the first is used"):
         tried = {judged.pool.way.name: judged.loss for judged in known.judged}
         st.dataframe(pd.DataFrame({"weighted quantile loss, out of fold": tried}).round(4))
@@ -71,13 +63,35 @@ def _history(forecaster: STanHopForecaster, which: dict[str, Any]) -> pd.DataFra
     return rows.iloc[-HORIZONS_BEFORE * fitted.horizon :]
 
 
-def _wide(point: pd.DataFrame, bands: Any, paths: pd.DataFrame) -> tuple[pd.DataFrame, Any, Any]:
+def _paths(
+    forecaster: STanHopForecaster,
+    variate: str,
+    point: pd.DataFrame,
+    levels: list[int],
+    given: dict[str, Any],
+) -> None:
+    """Sample paths, and the total of all steps."""
+    try:
+        paths = forecaster.sample(count=100, **given)
+        total = forecaster.predict_total(over=["steps"], levels=levels, **given)
+    except parts.ERRORS as error:
+        st.caption(f"No sample paths: {error}")
+        return
+    if paths.index.nlevels > 2:
+        paths = paths.droplevel(1)
+    drawn = paths[variate].unstack(level=0)
+    parts.show(paths_figure(drawn, point[variate], title=f"100 sample paths of {variate}"), "paths")
+    st.caption("The total of all steps, from sample paths: steps belong together.")
+    own = [n for n in total if n in ("steps", variate) or str(n).startswith(f"{variate}-")]
+    st.dataframe(total[own].round(3), hide_index=True)
+
+
+def _wide(point: pd.DataFrame, bands: Any) -> tuple[pd.DataFrame, Any]:
     """Forecasts of one of many series, by time alone."""
     if bands and next(iter(bands.values()))[0].index.nlevels > 1:
         point = point.iloc[:, 1:].set_index(point.columns[1])
         bands = {n: tuple(side.droplevel(0) for side in pair) for n, pair in bands.items()}
-        paths = paths.droplevel(1)
-    return point, bands, paths
+    return point, bands
 
 
 def _reproduce(

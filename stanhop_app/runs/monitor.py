@@ -9,7 +9,7 @@ again
 - if the 95% interval of the share of truths within the 80% interval lies more than `DRIFT` away from 80%.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.joined import joined
+from stanhop_app.data.match import match_columns
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.external.novelty import energies, ordinary, percentile
@@ -28,7 +29,7 @@ from stanhop_app.runs.backtest.backtest import backtest
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.report import losses
 from stanhop_app.runs.run import Run
-from stanhop_app.runs.significance import Change, ratio, share
+from stanhop_app.runs.significance import Change, overlap_of, ratio, share
 
 COVERAGE, DRIFT = 80, 5.0
 """The interval, in percent, whose coverage is watched, and how many points it may be off."""
@@ -143,12 +144,12 @@ def monitor(
     both, covered = losses(made), losses(made, f"coverage_{COVERAGE}")[WHOLE]
     both = both[[WHOLE, NAIVE]]
     cutoffs = pd.DatetimeIndex(both.index)
-    last = cutoffs + (index[1] - index[0]) * fitted.horizon
-    before = np.asarray(last <= ended)
-    now = np.asarray(cutoffs >= ended)
-    recent, hits = both[now].to_numpy(), covered[now].to_numpy()
+    places = index.get_indexer(cutoffs)
+    before, now = places + fitted.horizon < borders.test, places >= borders.test - 1
+    recent, hits, overlap = both[now].to_numpy(), covered[now].to_numpy(), 0
     if forecasts:
-        recent, hits = _of_files(forecasts, frame, made.about["units"], int(made.about["season"]))
+        since = [made for made in map(_in_zone(index), forecasts) if made.index[0] > ended]
+        recent, hits, overlap = _of_files(since, frame, made.about)
     if not len(recent):
         raise DataError(
             f"nothing to compare: no forecast of {fitted.horizon} steps has come since {ended}, where the "
@@ -159,9 +160,9 @@ def monitor(
         return Health(
             before=int(before.sum()),
             now=len(recent),
-            error=ratio(recent[:, 0], both[before].to_numpy()[:, 0], 0),
-            skill=ratio(recent, both[before].to_numpy(), 0),
-            coverage=share(hits, 0) if known else None,
+            error=ratio(recent[:, 0], both[before].to_numpy()[:, 0], overlap),
+            skill=ratio(recent, both[before].to_numpy(), overlap),
+            coverage=share(hits, overlap) if known else None,
             novel=_novel(opened, cutoffs[now]),
             tolerance=tolerance,
         )
@@ -173,35 +174,57 @@ def _whole(fitted: Fitted, actuals: pd.DataFrame | None, missing: str) -> pd.Dat
     """The rows that are kept, with those that came since."""
     if actuals is None:
         return fitted.rows
-    new = SeriesTable.of_frame(actuals[list(fitted.columns)])
+    new = SeriesTable.of_frame(match_columns(actuals, list(fitted.columns)))
     complete = len(fitted.rows) == fitted.num_rows
     return joined(fitted.kept_rows(), new, missing, complete=complete).table.frame
 
 
+def _in_zone(index: pd.DatetimeIndex) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Brings time stamps of a forecast that was made to the zone of the rows.
+
+    Raises:
+        DataError: if one has a zone and the other none, or there are no time stamps.
+    """
+
+    def bring(made: pd.DataFrame) -> pd.DataFrame:
+        stamps = time_index(made)
+        if stamps is None or not len(stamps):
+            raise DataError(
+                "a forecast that was made cannot be read: its rows have no time stamps."
+            )
+        if (stamps.tz is None) != (index.tz is None):
+            raise DataError(
+                f"a forecast that was made begins at {stamps[0]}, the rows of the run at {index[0]}: one "
+                "has a time zone, the other none."
+            )
+        return made.set_axis(stamps if stamps.tz is None else stamps.tz_convert(index.tz), axis=0)
+
+    return bring
+
+
 def _of_files(
-    forecasts: Sequence[pd.DataFrame],
-    frame: pd.DataFrame,
-    units: Sequence[dict[str, Any]],
-    season: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Losses of forecasts that were made and of seasonal naive (N, 2), and shares within intervals (N,)."""
-    names = [unit["variate"] for unit in units]
-    scale = np.array([unit["scale"] for unit in units])
-    rows, hits = [], []
+    forecasts: Sequence[pd.DataFrame], frame: pd.DataFrame, about: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Losses of forecasts that came whole, and of seasonal naive (N, 2); shares within intervals; overlap."""
+    names = [unit["variate"] for unit in about["units"]]
+    scale, season = np.array([unit["scale"] for unit in about["units"]]), int(about["season"])
+    rows, hits, spans = [], [], []
     for made in sorted(forecasts, key=lambda made: made.index[0]):
-        index = time_index(made)
+        index = pd.DatetimeIndex(made.index)
         lacks = [name for name in names if name not in made.columns]
-        if index is None or lacks:
-            what = f"column {lacks[0]!r} is missing" if lacks else "its rows have no time stamps"
-            raise DataError(f"a forecast that was made cannot be read: {what}.")
+        if lacks:
+            raise DataError(
+                f"a forecast that was made cannot be read: column {lacks[0]!r} is missing."
+            )
         begin = int(frame.index.searchsorted(index[0]))
         came = frame.reindex(index)[names].to_numpy()
-        if np.isnan(came).all() or begin < season:
-            continue  # nothing of it has come
+        if index[-1] > frame.index[-1] or np.isnan(came).all() or begin < season:
+            continue  # not all of it has come
         past = frame[names].to_numpy()[begin - season : begin]
         naive = past[np.arange(len(index)) % season]
         errors = [((side - came) / scale) ** 2 for side in (made[names].to_numpy(), naive)]
         rows.append([float(np.nanmean(error)) for error in errors])
+        spans.append((index[0].value, index[-1].value + 1))
         ends = [[f"{name}-{side}-{COVERAGE}" for name in names] for side in ("lo", "hi")]
         if set(ends[0] + ends[1]) <= set(made.columns):
             low, high = (made[side].to_numpy() for side in ends)
@@ -209,7 +232,9 @@ def _of_files(
             hits.append(float(inside[~np.isnan(came)].mean()))
         else:
             hits.append(np.nan)
-    return np.array(rows).reshape(-1, 2), np.array(hits)
+    edges = np.array(spans).reshape(-1, 2)
+    overlap = overlap_of(edges[:, 0], np.maximum.accumulate(edges[:, 1]))
+    return np.array(rows).reshape(-1, 2), np.array(hits), overlap
 
 
 def _novel(run: Run, cutoffs: pd.DatetimeIndex) -> float | None:
@@ -223,6 +248,14 @@ def _novel(run: Run, cutoffs: pd.DatetimeIndex) -> float | None:
     when, x = windows.when(numbers), windows.gather(numbers)[0]
     newer = percentile(ordinary(memory), energies(memory, x, when))
     return float((newer > NEW).double().mean())
+
+
+def _stamps(words: pd.Index) -> pd.DatetimeIndex:
+    """Time stamps; of several offsets, as on both sides of a clock change, those in UTC."""
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(words))
+    except ValueError:
+        return pd.DatetimeIndex(pd.to_datetime(words, utc=True))
 
 
 def read_forecast(path: Path) -> pd.DataFrame:
@@ -243,7 +276,7 @@ def read_forecast(path: Path) -> pd.DataFrame:
             made = pd.read_csv(path, index_col=0)
             if made.index.dtype.kind in "iuf":
                 raise OptionError("its first column holds numbers, not time stamps")
-            made.index = pd.to_datetime(made.index)
+            made.index = _stamps(made.index)
     except (OSError, ValueError, LookupError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as a forecast ({reason}).") from None

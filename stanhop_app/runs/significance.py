@@ -6,7 +6,7 @@ the ones that there are:
 - a circular block bootstrap of the paired losses, whose blocks are longer than windows overlap, gives the
   interval of the gain ``1 - mean(a) / mean(b)``;
 - the test of Diebold and Mariano, whose variance of the mean difference takes in the covariances of as many
-  windows as overlap, by Bartlett's weights, with the correction of Harvey, Leybourne and Newbold for few.
+  windows as overlap, with the correction of Harvey, Leybourne and Newbold for few.
 
 References:
     Diebold and Mariano, Journal of Business & Economic Statistics 13 (1995); Harvey, Leybourne and Newbold,
@@ -150,6 +150,12 @@ def _check_blocks(count: int, block: int) -> None:
         )
 
 
+def overlap_of(begins: np.ndarray, ends: np.ndarray) -> int:
+    """How many later windows begin before one has ended, at most; both rising, in any unit."""
+    after = np.searchsorted(begins, ends, side="left") - np.arange(len(begins)) - 1
+    return max(int(after.max(initial=0)), 0)
+
+
 def block_length(count: int, overlap: int) -> int:
     """Windows of a block: the cube root of all, and twice as many as overlap at least."""
     return max(round(count ** (1 / 3)), 2 * overlap, 1)
@@ -180,10 +186,11 @@ def diebold_mariano(a: np.ndarray, b: np.ndarray, overlap: int) -> float:
     d = a - b
     n, mean = len(d), float(d.mean())
     centred = d - mean
-    variance = float(centred @ centred) / n
-    for lag in range(1, min(overlap, n - 1) + 1):
-        weight = 1 - lag / (overlap + 1)
-        variance += 2 * weight * float(centred[lag:] @ centred[:-lag]) / n
+    lags = [float(centred[k:] @ centred[: n - k]) / n for k in range(min(overlap, n - 1) + 1)]
+    variance = lags[0] + 2 * sum(lags[1:])
+    if variance <= 0:  # which Bartlett's weights never make it
+        weights = [1 - k / (overlap + 1) for k in range(len(lags))]
+        variance = lags[0] + 2 * sum(w * c for w, c in zip(weights[1:], lags[1:], strict=True))
     if variance <= 0:
         return 1.0 if mean == 0 else 0.0
     h = overlap + 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import pinball
 from stanhop_app.forecasting.intervals.levels import levels_of
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
@@ -393,3 +394,29 @@ def test_what_was_missed_elsewhere_at_the_same_time_is_not_known(weather, small)
     alone = STanHopForecaster(**small).fit(weather[["temperature_f"]])
     least = min(judged.loss for judged in together.intervals().judged)
     assert least > 0.7 * min(judged.loss for judged in alone.intervals().judged)
+
+
+def test_sums_go_by_their_labels_where_series_end_elsewhere():
+    """Points and paths come in another order: each sum has its own interval."""
+    days = pd.to_datetime(["2024-01-04", "2024-01-05", "2024-01-01", "2024-01-02"])
+    index = pd.MultiIndex.from_arrays([["b", "b", "a", "a"], days], names=["id", "time"])
+    point = pd.DataFrame({"y": [40.0, 50.0, 10.0, 20.0]}, index=index)
+    paths = pd.concat({0: point, 1: point}, names=["path"])
+    for over in (["series", "D"], ["steps"], ["series"], ["D"]):
+        (sums, steps), (drawn, _) = (summed(each, over, "time") for each in (point, paths))
+        made = with_ends(sums, steps, drawn, [0.1, 0.9])
+        assert (made["y"] == made["y-lo-80"]).all()
+        assert made["y"].sum() == 120
+
+
+def test_ids_named_as_paths_are_refused(weather, small):
+    rows = (
+        weather.iloc[:, :2]
+        .rename_axis("time")
+        .reset_index()
+        .melt("time", var_name="path", value_name="y")
+    )
+    reading = {"id_column": "path", "joint": False}
+    forecaster = STanHopForecaster(**small, reading=reading).fit(rows)
+    with pytest.raises(OptionError, match="is named 'path'"):
+        forecaster.predict_total()

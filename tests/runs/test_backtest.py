@@ -152,6 +152,10 @@ def test_trained_anew(run):
     assert list(table["model"].cat.categories)[:3] == [WHOLE, UPDATED, REFITTED]
     anew = table[table["model"] == REFITTED]
     assert anew["forecast"].notna().all()
+    others = table.loc[table["model"] == UPDATED]
+    for name in ("actual", "time", "variate"):
+        assert (anew[name].to_numpy() == others[name].to_numpy()).all()
+    assert np.abs(anew["forecast"].to_numpy() - others["forecast"].to_numpy()).mean() < 20
     assert not np.allclose(anew["forecast"], table.loc[table["model"] == UPDATED, "forecast"])
 
 
@@ -184,6 +188,31 @@ def test_many_series(weather, small, tmp_path):
     pd.testing.assert_frame_equal(scores(Backtest.load(tmp_path / "made.parquet")), scores(made))
     with pytest.raises(OptionError, match="refit is of one table"):
         backtest(run, BacktestConfig(refit=2))
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_a_file_that_somebody_else_made_is_one_line(made, tmp_path, number):
+    """Each once ended a page with an exception."""
+    unit = made.about["units"][0]
+    tables = {
+        0: (made.table, {"units": [*made.about["units"], unit]}),
+        1: (made.table, {"units": [{**u, "mean": 10**400} for u in made.about["units"]]}),
+        2: (made.table, {"units": [{**u, "scale": 0.0} for u in made.about["units"]]}),
+        3: (made.table.assign(model=1), {}),
+        4: (
+            made.table.assign(model=made.table["model"].astype(object).where(made.table.index > 3)),
+            {},
+        ),
+        5: (made.table.assign(actual=np.nan), {}),
+        6: (made.table.assign(cutoff=pd.NaT), {}),
+        7: (made.table.assign(model=[["a"]] * len(made.table)), {}),
+        8: (made.table, {"horizon": "x"}),
+    }
+    table, about = tables[number]
+    path = tmp_path / "other.parquet"
+    Backtest(table=table, about={**made.about, **about}).save(path)
+    with pytest.raises(ArtefactError, match="damaged"):
+        Backtest.load(path)
 
 
 def test_what_cannot_be(run, tmp_path):

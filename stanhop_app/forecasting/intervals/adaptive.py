@@ -4,8 +4,9 @@ The quantile at a nominal level q is read at a level a, which moves when the tru
 
     a <- a + r (q - share of the steps whose truth lay at or below the quantile)
 
-so that in the long run q of all truths lie below, whatever the series does. Levels stay in [0, 1] and in
-their order, so that no two quantiles cross. A forecast of L steps is judged when its last truth is known.
+so that in the long run q of all truths lie below, as long as they lie within the residuals that are known: a
+level stays in [0, 1], and beyond the largest residual nothing is told. Levels keep their order, so that no
+two quantiles cross. A forecast of L steps is judged when its last truth is known.
 
 References:
     Gibbs and Candes, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS 2021, arXiv

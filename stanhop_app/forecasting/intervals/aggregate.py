@@ -88,10 +88,14 @@ def with_ends(
     labels = point.index.to_frame(index=False) if labelled else pd.DataFrame(index=made.index)
     columns: list[pd.DataFrame | pd.Series] = [labels, made]
     for name in point.columns:
-        values = paths[name].to_numpy().reshape(-1, len(point))
+        drawn = paths[name]
+        # By their labels: series that end elsewhere come in another order in sums of points and of paths.
+        values = drawn.to_numpy()[None]
+        if labelled:
+            values = drawn.unstack(level=0).reindex(point.index).to_numpy()
         columns.append(pd.Series(point[name].to_numpy(), name=str(name)))
         for level in levels:
-            end = np.quantile(values, level, axis=0)
+            end = np.quantile(values, level, axis=1)
             columns.append(pd.Series(end, name=end_name(str(name), level)))
     whole = pd.concat(columns, axis=1)
     twice = whole.columns[whole.columns.duplicated()]

@@ -155,6 +155,10 @@ class Probabilistic(Asking):
         if count < 1:
             raise OptionError(f"samples must be at least 1, got {count}.")
         known, asked = self.intervals(), self._asked(X, **which)
+        if "path" in asked.index.names:
+            raise OptionError(
+                "a column of ids or time stamps is named 'path', as paths are; rename it."
+            )
         drawn = known.paths(asked.windows, asked.when, count, seed=seed).double().numpy()
         values = asked.values[:, None] + drawn * asked.scale[:, None]
         flat = bounded(values, lower, upper).transpose(1, 0, 2, 3).reshape(-1, len(asked.variates))

@@ -125,10 +125,11 @@ def _made(
                 fresh = team.refitted(int(rows[0]), refitted, training, progress)
                 walkers = {**walkers, REFITTED: fresh}
             units = _units(team.run.table, rows)
-            made = {
-                name: _in_units(walkers[name](origins.windows, numbers), units)
-                for name in team.names
-            }
+            made = {}
+            for name in team.names:
+                walker = walkers[name]
+                own = walker.units if isinstance(walker, Updated) else units
+                made[name] = _in_units(walker(origins.windows, numbers), own)
             table = rows_of(team.run.table, rows, made)
             if file is not None:
                 write_atomic(file, table.to_parquet)
@@ -158,13 +159,11 @@ def _units(panel: Panel, rows: np.ndarray) -> tuple[Tensor, Tensor]:
     return mean[:, None], scale[:, None]
 
 
-def _in_units(
-    made: Made, units: tuple[Tensor, Tensor]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _in_units(made: Made, units: tuple[Tensor, Tensor]) -> tuple[np.ndarray, np.ndarray]:
     mean, scale = units
-    truth, points = (values.double() * scale + mean for values in (made.truth, made.points))
+    points = made.points.double() * scale + mean
     ends = made.quantiles.double() * scale[:, None] + mean[:, None]
-    return truth.numpy(), points.numpy(), ends.numpy()
+    return points.numpy(), ends.numpy()
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -182,8 +181,10 @@ def _about(run: Run, config: BacktestConfig, team: Team, origins: Origins) -> di
     """What the forecasts are measured by and were made from; JSON values."""
     panel, fitted = run.table, run.fitted
     if not (run.is_trained_table or begins_alike(fitted, panel)):
-        first = min(int(origins.rows().min()), len(panel))
-        splits = [Split(train=min(first, n), validation=n, test=n) for n in panel.lengths]
+        splits = [
+            Split(train=known, validation=rows, test=rows)
+            for known, rows in zip(_first_places(panel, origins), panel.lengths, strict=True)
+        ]
         measured = replace(panel, splits=tuple(splits))
     else:
         measured = panel
@@ -211,6 +212,14 @@ def _about(run: Run, config: BacktestConfig, team: Team, origins: Origins) -> di
         "sha256": panel.fingerprint,
         "units": units,
     }
+
+
+def _first_places(panel: Panel, origins: Origins) -> list[int]:
+    """Rows of every series before the first target of its windows; all of one that is not forecast."""
+    rows, starts = origins.rows(), torch.tensor(panel.starts)
+    series = torch.searchsorted(starts, rows.contiguous(), right=True) - 1
+    least = torch.tensor(panel.lengths).scatter_reduce(0, series, rows - starts[series], "amin")
+    return [int(place) for place in least]
 
 
 def _weights(fitted: Fitted) -> str:

@@ -26,6 +26,10 @@ from stanhop_app.forecasting.intervals.choice import LEVELS
 KIND, VERSION = "backtest", 1
 MOST_VALUES, MOST_COLUMNS = 2**26, 64
 """Rows and columns of a file at most."""
+LARGEST_UNIT = 1e300
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError,
+           pa.ArrowException, RecursionError)  # fmt: skip
+"""What libraries raise of a file that somebody else made."""
 ABOUT = b"stanhop"
 """Key of the file's metadata under which `Backtest.about` stands."""
 NAMED = ("variate", "model")
@@ -67,22 +71,32 @@ class Backtest:
         """
         try:
             with open_plain(path) as file:
-                whole = pq.ParquetFile(file)
-                if (
-                    whole.metadata.num_rows > MOST_VALUES
-                    or whole.metadata.num_columns > MOST_COLUMNS
-                ):
-                    raise OptionError("it is larger than any that is written")
-                raw = (whole.schema_arrow.metadata or {}).get(ABOUT)
-                about = {} if raw is None else json.loads(raw)
-                table = whole.read().to_pandas()
+                table, about = _read(pq.ParquetFile(file))
         except FileNotFoundError:
             raise ArtefactError(f"{path}: no such file.") from None
-        except (OSError, ValueError, pa.ArrowException, RecursionError) as error:
+        except DAMAGED as error:
             raise ArtefactError(f"{path}: damaged ({error!r}).") from None
-        _check(path, table, about)
+        try:
+            _check(path, table, about)
+        except DAMAGED as error:
+            if isinstance(error, ArtefactError):
+                raise
+            raise ArtefactError(f"{path}: damaged ({error!r}).") from None
         about.pop("kind"), about.pop("version")
         return cls(table=table, about=about)
+
+
+def _read(file: pq.ParquetFile) -> tuple[pd.DataFrame, Any]:
+    """The columns that are known, and what the footer tells."""
+    rows, names = file.metadata.num_rows, file.schema_arrow.names
+    if rows > MOST_VALUES or file.metadata.num_columns > MOST_COLUMNS:
+        raise OptionError("it is larger than any that is written")
+    if len(set(names)) < len(names):
+        raise OptionError("two columns have one name")
+    raw = (file.schema_arrow.metadata or {}).get(ABOUT)
+    known = [name for name in ("series", *COLUMNS, *ENDS) if name in names]
+    table = file.read(columns=known).to_pandas(ignore_metadata=True)
+    return table, {} if raw is None else json.loads(raw)
 
 
 def is_backtest(path: Path) -> bool:
@@ -90,7 +104,7 @@ def is_backtest(path: Path) -> bool:
     try:
         with open_plain(path) as file:
             return ABOUT in (pq.ParquetFile(file).schema_arrow.metadata or {})
-    except (OSError, ValueError, pa.ArrowException):
+    except DAMAGED:
         return False
 
 
@@ -111,14 +125,26 @@ def _check(path: Path, table: pd.DataFrame, about: Any) -> None:
     dates = all(table[n].dtype.kind == "M" for n in ("cutoff", "time"))
     if not (numbers and dates and table["step"].dtype.kind in "iu" and len(table)):
         raise ArtefactError(f"{path}: damaged (its columns are of other kinds).")
+    words = [name for name in ("series", *NAMED) if name in table.columns]
+    for name in words:
+        if table[name].isna().any() or any(not isinstance(w, str) for w in table[name].unique()):
+            raise ArtefactError(f"{path}: damaged (its {name} is no word).")
+    if (
+        table[["cutoff", "time", "forecast"]].isna().to_numpy().any()
+        or table["actual"].isna().all()
+    ):
+        raise ArtefactError(f"{path}: damaged (values are missing).")
     units = about.get("units")
     if not isinstance(units, list) or any(not _is_unit(unit) for unit in units):
         raise ArtefactError(f"{path}: damaged (its units).")
-    wanted = {(unit["series"], unit["variate"]) for unit in units}
-    series = table["series"] if "series" in table else pd.Series("", index=table.index)
-    pairs = pd.DataFrame({"series": series.astype(str), "variate": table["variate"].astype(str)})
-    if not set(pairs.drop_duplicates().itertuples(index=False, name=None)) <= wanted:
-        raise ArtefactError(f"{path}: damaged (a variate without units).")
+    told = [(unit["series"], unit["variate"]) for unit in units]
+    columns = [table["series"] if "series" in table else pd.Series("", index=table.index)]
+    pairs = pd.DataFrame(
+        {"series": columns[0].astype(str), "variate": table["variate"].astype(str)}
+    )
+    there = set(pairs.drop_duplicates().itertuples(index=False, name=None))
+    if len(set(told)) < len(told) or not there <= set(told):
+        raise ArtefactError(f"{path}: damaged (a variate without units, or with two).")
     whole = [about.get(name) for name in ("horizon", "stride")]
     if any(type(number) is not int or number < 1 for number in whole):
         raise ArtefactError(f"{path}: damaged (its horizon or stride).")
@@ -129,21 +155,21 @@ def _is_unit(unit: Any) -> bool:
         isinstance(unit.get(n), str) for n in ("series", "variate")
     ):
         return False
-    numbers = [unit.get(n) for n in ("mean", "scale", "seasonal_error")]
-    known = [n for n in numbers if n is not None]
-    return unit.get("scale") is not None and all(isinstance(n, int | float) for n in known)
+    mean, scale, season = (unit.get(n) for n in ("mean", "scale", "seasonal_error"))
+    known = [n for n in (mean, scale, season) if n is not None]
+    plain = all(type(n) in (int, float) and abs(n) < LARGEST_UNIT for n in known)
+    return plain and mean is not None and scale is not None and scale > 0
 
 
 def rows_of(
-    panel: Panel, rows: np.ndarray, made: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+    panel: Panel, rows: np.ndarray, made: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> pd.DataFrame:
     """The rows of some windows.
 
     Args:
         panel: that the windows were cut from.
         rows: (B,) of their first targets.
-        made: truth (B, L, C), forecasts (B, L, C) and quantiles (B, Q, L, C) by model, in the units of the
-            table.
+        made: forecasts (B, L, C) and quantiles (B, Q, L, C) by model, in the units of the table.
     """
     first = next(iter(made.values()))[0]
     count, horizon, variates = first.shape
@@ -164,11 +190,11 @@ def rows_of(
     targets = rows[:, None] + np.arange(horizon)
     common["time"] = index[np.repeat(targets.ravel(), variates)]
     common["step"] = spread(np.arange(1, horizon + 1), 1).astype(np.int32)
-    parts = []
-    for place, (truth, points, quantiles) in enumerate(made.values()):
-        values = {"actual": truth.ravel(), "forecast": points.ravel()}
+    parts, actual = [], panel.values[targets]
+    for place, (points, quantiles) in enumerate(made.values()):
+        values = {"actual": actual.ravel(), "forecast": points.ravel()}
         ends = {name: quantiles[:, n].ravel() for n, name in enumerate(ENDS)}
-        model = _words(np.full(truth.size, place), list(made))
+        model = _words(np.full(actual.size, place), list(made))
         parts.append(pd.DataFrame({**common, "model": model, **values, **ends}))
     return pd.concat(parts, ignore_index=True)
 

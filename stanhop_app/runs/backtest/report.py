@@ -14,7 +14,7 @@ from stanhop_app.figures.backtest import (
 from stanhop_app.forecasting.intervals.choice import LEVELS
 from stanhop_app.runs.backtest.record import ENDS, Backtest
 from stanhop_app.runs.backtest.scores import scores, single
-from stanhop_app.runs.significance import Gain, paired
+from stanhop_app.runs.significance import Gain, overlap_of, paired
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DRAWN = 40
@@ -48,7 +48,8 @@ def gains(made: Backtest, score: str = "mse") -> dict[str, Gain]:
     Empty where there are too few cut-offs to tell.
     """
     table, first = losses(made, score), leader(made)
-    overlap = -(-int(made.about["horizon"]) // int(made.about["stride"])) - 1
+    ends = made.table.groupby("cutoff", observed=True)["time"].max().sort_index()
+    overlap = overlap_of(*(pd.DatetimeIndex(side).asi8 for side in (ends.index, ends)))
     told = {}
     for name in table.columns:
         if name != first:
@@ -101,7 +102,7 @@ def reliability(made: Backtest) -> pd.DataFrame:
     mean = pd.DataFrame(below, columns=list(LEVELS)).groupby(
         made.table["model"].astype(str).to_numpy()[known]
     )
-    return mean.mean()[list(LEVELS)].T[models(made)]
+    return mean.mean()[list(LEVELS)].T.reindex(columns=models(made))
 
 
 def pit(made: Backtest, model: str) -> pd.DataFrame:

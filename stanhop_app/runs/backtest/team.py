@@ -110,7 +110,8 @@ class Team:
             elif name != REFITTED:
                 own = self.standing[name]  # residuals of what was not fitted on them
                 windows = replace(validation, lookback=own.lookback)
-                spread = reading(intervals, LEVELS)
+                own_table = run.is_trained_table or begins_alike(fitted, panel)
+                spread = reading(intervals, LEVELS, timed=own_table)
                 if name != WHOLE:
                     spread = constant(conformal(own, windows, LEVELS))
                 walkers[name] = Standing(predictor=stand[name], spread=spread)

@@ -29,10 +29,8 @@ from stanhop_app.models.stanhop import STanHopNet
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
-    """What came after some windows and what was forecast; scaled units."""
+    """What was forecast of some windows; scaled units."""
 
-    truth: Tensor
-    """(B, L, C); not a number where nobody knows."""
     points: Tensor
     """(B, L, C)."""
     quantiles: Tensor
@@ -68,11 +66,11 @@ class Standing:
         own = self.predictor.suited(replace(windows, lookback=self.predictor.lookback))
         parts = []
         for batch in numbers.split(len(own.batches()[0])):
-            truth, points = self.predictor.pairs(own, batch)
+            _, points = self.predictor.pairs(own, batch)
             spread = self.spread(own.gather(batch)[0], own.when(batch))
-            parts.append((truth, points, points[:, None] + spread))
-        truth, points, quantiles = (torch.cat(side) for side in zip(*parts, strict=True))
-        return Made(truth=truth, points=points, quantiles=quantiles)
+            parts.append((points, points[:, None] + spread))
+        points, quantiles = (torch.cat(side) for side in zip(*parts, strict=True))
+        return Made(points=points, quantiles=quantiles)
 
 
 def constant(ends: Tensor) -> Spread:
@@ -80,9 +78,15 @@ def constant(ends: Tensor) -> Spread:
     return lambda x, when: ends.expand(len(x), *ends.shape)
 
 
-def reading(known: Intervals, levels: Sequence[float]) -> Spread:
-    """What intervals say that read nothing behind the validation rows."""
-    return lambda x, when: known.quantiles(x, when, levels, frozen=True)
+def reading(known: Intervals, levels: Sequence[float], *, timed: bool) -> Spread:
+    """What intervals say that read nothing behind the validation rows.
+
+    Args:
+        known: the intervals.
+        levels: of the quantiles.
+        timed: whether windows are of the table of the training, so that residuals of later ones are not read.
+    """
+    return lambda x, when: known.quantiles(x, when if timed else None, levels, frozen=True)
 
 
 class Updated:
@@ -117,7 +121,16 @@ class Updated:
         self._chosen = None if fitted.linear is None else LinearFit.of_summary(fitted.linear)
         self._intervals = intervals
         self.levels = levels
-        self._scaler = panel.scaler
+        self._scaler, self._actual = panel.scaler, panel.values
+
+    @property
+    def units(self) -> tuple[Tensor, Tensor]:
+        """Mean and scale of what it forecasts, (1, 1, C) each: those of its own training."""
+        mean, scale = (
+            torch.tensor(side, dtype=torch.float64)[None, None]
+            for side in (self._scaler.mean, self._scaler.scale)
+        )
+        return mean, scale
 
     @torch.no_grad()
     def __call__(self, windows: Windows, numbers: Tensor) -> Made:
@@ -128,21 +141,22 @@ class Updated:
         # Anew at every call, so that a part is the same to the bit whether those before were made or read.
         linear = None if self._chosen is None else Growing(self._chosen, self._windows)
         made = [self._one(own, number, row, linear) for number, row in pairs]
-        truth, points, quantiles = (torch.cat(side) for side in zip(*made, strict=True))
-        return Made(truth=truth, points=points, quantiles=quantiles)
+        points, quantiles = (torch.cat(side) for side in zip(*made, strict=True))
+        return Made(points=points, quantiles=quantiles)
 
     def _one(
         self, windows: Windows, number: Tensor, row: int, linear: Growing | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         network = self._network
         if linear is not None:
             network.linear = linear.until(row)
-        x, truth = windows.gather(number[None])
+        x, _ = windows.gather(number[None])
         x = between(x) if windows.holes and not network.config.holes else x
         when = windows.when(number[None])
         points = network(x)
         if self._memory is not None:
             points = self._memory.correct(points, x, when)
         made = points[:, None] + self._intervals.quantiles(x, when, self.levels.at(row))
-        self.levels.learn(row, *(in_units(v[0], self._scaler) for v in (truth, made)))
-        return truth, points, made
+        came = torch.tensor(self._actual[row : row + points.shape[1]])
+        self.levels.learn(row, came, in_units(made[0], self._scaler))
+        return points, made
