@@ -196,8 +196,8 @@ class Probabilistic(Asking):
             **which: ``ids`` and ``future``, as of ``predict``.
 
         Returns:
-            A row a sum: its id and the label that pandas gives its span, where there are several; "steps", how
-            many time steps it is of; and the sum of the forecast with its ends, a variate or "total" each.
+            A row a sum: its id and the label that pandas gives its span, where there are several; "steps",
+            how many time steps it is of; and the sum of the forecast with its ends, a variate or "total" each.
 
         Raises:
             OptionError: for sums that cannot be, and where `intervals` refuses.
