@@ -197,7 +197,7 @@ class Probabilistic(Asking):
 
         Returns:
             A row a sum: its id and the label that pandas gives its span, where there are several; "steps",
-            how many time steps it is of; and the sum of the forecast with its ends, a variate or "total" each.
+            how many time steps it is of; the sum of the forecast with its ends, a variate or "total" each.
 
         Raises:
             OptionError: for sums that cannot be, and where `intervals` refuses.
