@@ -50,6 +50,8 @@ def command(
 ) -> None:
     """Forecast at many past cut-offs of DATA, each by what was known then, beside what came.
 
+    Without DATA: of the rows that RUN keeps.
+
     Shown are RUN as it was fitted; RUN with what came since (its linear part, memory and intervals follow,
     the deep part stays); with --refit also trained anew; and the baselines. "Better by 2% [1, 3]" tells the
     95% interval of a bootstrap over blocks of time, too.
@@ -65,7 +67,8 @@ def command(
 
     config = BacktestConfig(**{name: options.pop(name) for name in flag_names(BacktestConfig)})
     check_outputs(output, report, force=force)
-    opened = open_run(run, data, options, "backtest", many=True, beside=True)
+    opened = open_run(run, data, options, "backtest", needed=False, many=True, beside=True)
+    opened = opened.on_kept() if opened.panel is None else opened
     check_groups(by or (), many=opened.table.is_many)
     made = backtest(opened, config, output=output, say=echo, progress=False if quiet else None)
     if output is not None:

@@ -63,6 +63,20 @@ class Run:
         match_zone(frame, self.fitted.context)
         return replace(self, panel=self.fitted.panel(frame))
 
+    def on_kept(self) -> "Run":
+        """The run with the rows that it keeps: those of its training, and of updates since.
+
+        Raises:
+            DataError: if there were more than it keeps.
+        """
+        fitted = self.fitted
+        if len(fitted.rows) < fitted.num_rows:
+            raise DataError(
+                f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; name the table."
+            )
+        wide = fitted.series is None and fitted.known is None
+        return self.on(fitted.rows if wide else fitted.kept_rows())
+
     @property
     def fitted(self) -> Fitted:
         """What the fit found."""

@@ -23,6 +23,8 @@ from stanhop_app.errors import DataError
 
 DRAWS = 2000
 CONFIDENCE = 0.95
+SMALLEST = 1e-300
+"""Loss below which one is 0."""
 LEAST_BLOCKS = 5
 """Blocks below which nothing is said."""
 
@@ -59,18 +61,15 @@ def paired(a: np.ndarray, b: np.ndarray, overlap: int, seed: int = 0) -> Gain:
     Raises:
         DataError: if the windows make fewer than `LEAST_BLOCKS` blocks.
     """
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[known], b[known]
-    block = block_length(len(a), overlap)
-    _check_blocks(len(a), block)
-    gains = _bootstrap(a, b, block, seed)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(gains, [tail, 1 - tail])
+    both = _known(np.stack([a, b], axis=1))
+    drawn = _means(both, overlap, seed)
+    low, high = _ends(1 - drawn[:, 0] / np.maximum(drawn[:, 1], SMALLEST))
+    mean = both.mean(0)
     return Gain(
-        gain=_gain(a.mean(), b.mean()),
-        low=float(low),
-        high=float(high),
-        p=diebold_mariano(a, b, overlap),
+        gain=float(1 - mean[0] / max(mean[1], SMALLEST)),
+        low=low,
+        high=high,
+        p=diebold_mariano(*both.T, overlap),
     )
 
 
@@ -104,8 +103,8 @@ def ratio(now: np.ndarray, before: np.ndarray, overlap: int, seed: int = 0) -> C
     drawn = [_means(values, overlap, seed + n) for n, values in enumerate(both)]
     mean = [values.mean(0, keepdims=True) for values in both]
     value, values = (float(_ratio(*mean)[0]), _ratio(*drawn))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Change(value=value, low=float(low), high=float(high))
+    low, high = _ends(values)
+    return Change(value=value, low=low, high=high)
 
 
 def share(hits: np.ndarray, overlap: int, seed: int = 0) -> Change:
@@ -115,8 +114,8 @@ def share(hits: np.ndarray, overlap: int, seed: int = 0) -> Change:
         DataError: if they make fewer than `LEAST_BLOCKS` blocks.
     """
     known = _known(hits)
-    low, high = np.quantile(_means(known, overlap, seed)[:, 0], [0.025, 0.975])
-    return Change(value=float(known.mean()), low=float(low), high=float(high))
+    low, high = _ends(_means(known, overlap, seed)[:, 0])
+    return Change(value=float(known.mean()), low=low, high=high)
 
 
 def _known(values: np.ndarray) -> np.ndarray:
@@ -128,7 +127,11 @@ def _known(values: np.ndarray) -> np.ndarray:
 def _means(values: np.ndarray, overlap: int, seed: int) -> np.ndarray:
     """Means of the columns over blocks that were drawn with replacement, (DRAWS, k)."""
     block = block_length(len(values), overlap)
-    _check_blocks(len(values), block)
+    if len(values) < LEAST_BLOCKS * block:
+        raise DataError(
+            f"{len(values):,} windows are {len(values) // block} blocks of {block}, too few to tell luck "
+            f"from gain; at least {LEAST_BLOCKS} are needed."
+        )
     starts = np.random.default_rng(seed).integers(
         0, len(values), size=(DRAWS, -(-len(values) // block))
     )
@@ -136,18 +139,17 @@ def _means(values: np.ndarray, overlap: int, seed: int) -> np.ndarray:
     return np.stack(sums, axis=1) / (block * starts.shape[1])
 
 
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Where the tails of a bootstrap's values begin."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 def _ratio(now: np.ndarray, before: np.ndarray) -> np.ndarray:
-    whole = now / np.maximum(before, 1e-300)
+    whole = now / np.maximum(before, SMALLEST)
     made: np.ndarray = whole[:, 0] / whole[:, 1] if whole.shape[1] > 1 else whole[:, 0]
     return made
-
-
-def _check_blocks(count: int, block: int) -> None:
-    if count < LEAST_BLOCKS * block:
-        raise DataError(
-            f"{count:,} windows are {count // block} blocks of {block}, too few to tell luck from gain; at "
-            f"least {LEAST_BLOCKS} are needed."
-        )
 
 
 def overlap_of(begins: np.ndarray, ends: np.ndarray) -> int:
@@ -161,24 +163,11 @@ def block_length(count: int, overlap: int) -> int:
     return max(round(count ** (1 / 3)), 2 * overlap, 1)
 
 
-def _gain(a: float, b: float) -> float:
-    return float(1 - a / b) if b > 0 else 0.0
-
-
-def _bootstrap(a: np.ndarray, b: np.ndarray, block: int, seed: int) -> np.ndarray:
-    """Gains of means over blocks that were drawn with replacement, (DRAWS,)."""
-    draws, blocks = np.random.default_rng(seed), -(-len(a) // block)
-    # Sums of the block that begins at every window, the last ones going on at the first.
-    sums = [_circular_sums(values, block) for values in (a, b)]
-    starts = draws.integers(0, len(a), size=(DRAWS, blocks))
-    of_a, of_b = (total[starts].sum(1) for total in sums)
-    return 1 - np.divide(of_a, of_b, out=np.ones_like(of_a), where=of_b > 0)
-
-
 def _circular_sums(values: np.ndarray, block: int) -> np.ndarray:
-    around = np.concatenate([values, values[:block]]).cumsum()
-    sums: np.ndarray = np.concatenate([[0.0], around])[block : block + len(values)]
-    return sums - np.concatenate([[0.0], around])[: len(values)]
+    """Sums of the block that begins at every value; the last ones go on at the first."""
+    around = np.concatenate([[0.0], values, values[:block]]).cumsum()
+    sums: np.ndarray = around[block : block + len(values)] - around[: len(values)]
+    return sums
 
 
 def diebold_mariano(a: np.ndarray, b: np.ndarray, overlap: int) -> float:

@@ -22,6 +22,8 @@ def test_scores_a_file_and_a_page(stanhop, trained, csv, tmp_path):
     assert f"{told.loc['ridge', 'mse']:.4f}" in out
     for heading in ("Gain of STanHop-Net, updated in CRPS", "Calibration", "Error by hour"):
         assert heading in page.read_text()
+    code, kept, err = stanhop("backtest", trained, "--stride", "4", "--quiet", "--by", "step")
+    assert (code, kept) == (0, out), err  # the run keeps the rows of its table
     code, _, err = stanhop(*words, "-o", file)
     assert (code, "exists; choose another name, or --force" in err) == (2, True)
     code, out, err = stanhop(*words, "-o", file, "--force", "--json", "--by", "cutoff")
