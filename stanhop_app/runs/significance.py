@@ -69,7 +69,7 @@ def paired(a: np.ndarray, b: np.ndarray, overlap: int, seed: int = 0) -> Gain:
         gain=float(1 - mean[0] / max(mean[1], SMALLEST)),
         low=low,
         high=high,
-        p=diebold_mariano(*both.T, overlap),
+        p=diebold_mariano(both[:, 0], both[:, 1], overlap),
     )
 
 
