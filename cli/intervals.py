@@ -86,10 +86,22 @@ class Spread:
             paths = forecaster.sample(table, self.samples, seed=self.seed, **bounds)
             return paths.reset_index()
         if self.levels is not None:
-            return forecaster.predict_interval(table, self.levels, **bounds)
-        made = forecaster.predict_quantiles(table, self.quantiles, **bounds)
+            made = forecaster.predict_interval(table, self.levels, **bounds)
+            return _say_empty(made)
+        made = _say_empty(forecaster.predict_quantiles(table, self.quantiles, **bounds))
         made = made.set_axis([f"{name}-ql{level:.10g}" for name, level in made.columns], axis=1)
         return made.reset_index() if made.index.nlevels > 1 else made
+
+
+def _say_empty(made: "pd.DataFrame") -> "pd.DataFrame":
+    """Say how many rows have no intervals (`stanhop_app.forecasting.intervals.predicting`)."""
+    empty = int(made.isna().any(axis=1).sum())
+    if empty:
+        echo(
+            f"{empty:,} rows have no intervals: their series end before any past forecast is known to have "
+            "missed something"
+        )
+    return made
 
 
 def spread_options(command: Any) -> Any:

@@ -30,6 +30,8 @@ class Book:
     """The last rows of all series, flat, with their time stamps."""
     lengths: tuple[int, ...]
     """Rows of every series in ``context``."""
+    numbered: bool = False
+    """Whether the column of ids holds whole numbers."""
 
     @classmethod
     def of(cls, panel: Panel, rows: int) -> "Book":
@@ -42,6 +44,7 @@ class Book:
             scale=np.array([s.scale for s in panel.scalers]),
             context=panel.frame.iloc[rows_of(spans)],
             lengths=tuple(last - first for first, last in spans),
+            numbered=panel.numbered,
         )
 
     @property
@@ -80,6 +83,7 @@ class Book:
             "unit": index.unit,
             "zone": None if index.tz is None else str(index.tz),
             "time_name": index.name,
+            "numbered": self.numbered,
         }
 
 
@@ -127,4 +131,5 @@ def restored(
         scale=arrays["scale"],
         context=pd.DataFrame(arrays["context"], index=index, columns=list(columns)),
         lengths=tuple(lengths),
+        numbered=kept.get("numbered", False),
     )

@@ -6,7 +6,7 @@ column and row, and mended only when the caller says how.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +22,7 @@ from stanhop_app.data.long import (
     told_zone,
     widen,
 )
-from stanhop_app.data.native import to_pandas
+from stanhop_app.data.native import IDS, UNIQUE_ID, to_pandas
 from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.stamps import Stamps, take_times
@@ -146,7 +146,10 @@ def taken(
     proved = {key: value for key, value in getattr(table, "attrs", {}).items() if key == "decimal"}
     read = "notes" in getattr(table, "attrs", {})  # from CSV, whose text is numbers by now
     notes = list(getattr(table, "attrs", {}).get("notes", []))
-    table = _checked(to_pandas(table), name)
+    table = to_pandas(table)
+    if config.long is not False and IDS in table.attrs:
+        table, config = _by_level(table, config)
+    table = _checked(table, name)
     stamps = take_times(table, name, config, hints or {})
     notes += stamps.notes
     check_years(stamps.times, name)
@@ -169,6 +172,19 @@ def taken(
         notes=tuple(notes),
         proved=proved | ({} if order is None else {"day_first": order}),
     )
+
+
+def _by_level(table: pd.DataFrame, config: ReadingConfig) -> tuple[pd.DataFrame, ReadingConfig]:
+    """A table whose series were a level of its index: the column that is asked for, or the level's own.
+
+    "unique_id", as Nixtla writes it, means a level of any name, and a level without one answers to any.
+    """
+    level, asked = table.attrs[IDS], config.id_column
+    if asked is None:
+        return table, replace(config, id_column=level)
+    if asked not in table.columns and UNIQUE_ID in (asked, level):
+        return table.rename(columns={level: asked}), config
+    return table, config
 
 
 def regular(arranged: Arranged) -> pd.DataFrame:

@@ -239,6 +239,7 @@ def _table(
         frame=pd.DataFrame(values, columns=kept.frame.columns, index=index),
         starts=firsts(lengths),
         ids=ids,
+        numbered=kept.numbered and new.numbered,
         covariates=known,
     )
 

@@ -8,6 +8,11 @@ import pandas as pd
 
 from stanhop_app.errors import OptionError
 
+UNIQUE_ID = "unique_id"
+"""The column of ids where nobody named it, as Nixtla writes it."""
+IDS = "stanhop ids"
+"""Where the attributes of a frame say which column was the level of its index that names the series."""
+
 
 def is_table(data: Any) -> bool:
     """Whether something is a dataframe or a series of any library; arrays are not."""
@@ -69,8 +74,12 @@ def _levels(frame: pd.DataFrame, index: pd.MultiIndex) -> pd.DataFrame:
     """Levels as columns; of two of which one is time, the other names the series, as panels are written."""
     names = [f"level {i}" if n is None else str(n) for i, n in enumerate(index.names)]
     dated = [pd.api.types.is_datetime64_any_dtype(level) for level in index.levels]
-    if len(names) == 2 and sum(dated) == 1 and "unique_id" not in frame.columns:
-        names[dated.index(False)] = "unique_id"
+    if len(names) == 2 and sum(dated) == 1 and UNIQUE_ID not in frame.columns:
+        level = dated.index(False)
+        if index.names[level] is None or names[level] in frame.columns:
+            names[level] = UNIQUE_ID
+        frame = frame.copy(deep=False)
+        frame.attrs = {**frame.attrs, IDS: names[level]}
         if index.names[dated.index(True)] is None:
             names[dated.index(True)] = "time"
     return frame.set_axis(index.set_names(names), axis=0).reset_index()

@@ -103,7 +103,11 @@ class Panel(Rows):
         """The panel of a long table as many series; the split is of each."""
         panel = cls.of(table.frame, split, starts=table.starts, ids=table.ids)
         return replace(
-            panel, id_name=table.id_name, steps=table.frequency, covariates=table.covariates
+            panel,
+            id_name=table.id_name,
+            numbered=table.numbered,
+            steps=table.frequency,
+            covariates=table.covariates,
         )
 
     @classmethod

@@ -25,6 +25,8 @@ class Rows:
     """Name of every series; empty for the only series of a wide table."""
     id_name: str = ""
     """Name of the column of ids of a long table; empty for a wide one."""
+    numbered: bool = False
+    """Whether that column holds whole numbers."""
     steps: str | None = None
     """Frequency of many series; that of a wide table is its index's own."""
 

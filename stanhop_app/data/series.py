@@ -45,6 +45,8 @@ class SeriesTable:
     """Values that were filled."""
     covariates: Covariates | None = None
     """What is known beside the values; None: nothing."""
+    numbered: bool = False
+    """Whether the column of ids holds whole numbers, as that of forecasts does then."""
 
     @classmethod
     def of_frame(cls, frame: pd.DataFrame) -> "SeriesTable":
@@ -69,11 +71,16 @@ class SeriesTable:
         edges = [*self.starts, len(self.frame)]
         return list(pairwise(edges))
 
+    def repeated_ids(self, counts: int | Sequence[int]) -> np.ndarray:
+        """Every id as often as it has rows, of the kind that the table has them: text, or whole numbers."""
+        kept = np.array([int(name) for name in self.ids]) if self.numbered else self.ids
+        return np.repeat(kept, counts)
+
     def long(self) -> pd.DataFrame:
         """A frame of ids, time stamps and values, as a long table is written."""
         lengths = [last - first for first, last in self.spans()]
         frame = self.frame.reset_index(names=str(self.frame.index.name or "time"))
-        frame.insert(0, self.id_name, np.repeat(self.ids, lengths))
+        frame.insert(0, self.id_name, self.repeated_ids(lengths))
         return frame
 
     def chosen(self, ids: Sequence[str]) -> "SeriesTable":
@@ -82,7 +89,7 @@ class SeriesTable:
         Raises:
             OptionError: for a name that is not there.
         """
-        ids = [ids] if isinstance(ids, str) else ids
+        ids = [ids] if isinstance(ids, str) else [str(name) for name in ids]
         known = {name: number for number, name in enumerate(self.ids)}
         unknown = [name for name in ids if name not in known]
         if unknown or len(set(ids)) < len(ids) or not ids:
@@ -172,6 +179,7 @@ def as_series(opened: Arranged) -> SeriesTable:
         ids=tuple(ids),
         frequency=frequency,
         id_name=id_column,
+        numbered=bool(id_column) and pd.api.types.is_integer_dtype(rows[id_column]),
         covariates=None
         if beside is None
         else Covariates(

@@ -133,6 +133,7 @@ class Fitted:
             ids=("",) if book is None else book.ids,
             frequency=self.frequency,
             id_name="" if book is None else book.id_name,
+            numbered=book is not None and book.numbered,
             notes=(),
             proved={},
             filled=0,

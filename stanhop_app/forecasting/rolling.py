@@ -133,7 +133,7 @@ def forecast_series(
             stamps = pd.DatetimeIndex(stamps, freq=history.frequency)
         return frame.set_axis(stamps, axis=0)
     frame.insert(0, str(index.name or "time"), stamps)
-    frame.insert(0, history.id_name, np.repeat(history.ids, horizon))
+    frame.insert(0, history.id_name, history.repeated_ids(horizon))
     return frame
 
 

@@ -5,6 +5,7 @@ on; the options of networks and of reading are checked by the dataclasses that d
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -140,6 +141,13 @@ class _Series(Part):
     unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
     zone: Text | None
     time_name: Text | None
+    numbered: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _numbers_are_numbers(self) -> Self:
+        if self.numbered and not all(re.fullmatch(r"-?\d{1,20}", name) for name in self.ids):
+            raise OptionError("the names of the series are not whole numbers")
+        return self
 
 
 Names = Annotated[list[Text], Field(max_length=LONGEST)]

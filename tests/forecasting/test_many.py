@@ -54,6 +54,53 @@ def test_all_series_are_forecast_long_by_the_names_of_the_table(many):
     assert many.predict(horizon=10).groupby("shop").size().eq(10).all()
 
 
+def test_ids_that_are_numbers_stay_numbers(many, tmp_path):
+    """A table of whole numbers can be merged with its forecast; one of text with that of text."""
+    table = shops().assign(shop=lambda rows: rows["shop"].str[1:].astype("int32"))
+    numbered = STanHopForecaster(**OPTIONS).fit(table)
+    made = numbered.predict()
+    pd.testing.assert_series_equal(made["shop"], many.predict()["shop"].str[1:].astype("int64"))
+    pd.testing.assert_frame_equal(numbered.predict(ids=[5, "0"]), numbered.predict(ids=["5", "0"]))
+    assert numbered.predict_interval(ids=[7])["shop"].dtype == np.int64
+    numbered.save(tmp_path / "run")
+    pd.testing.assert_frame_equal(STanHopForecaster.load(tmp_path / "run").predict(), made)
+    text = numbered.predict(table.astype({"shop": str}))
+    assert list(text["shop"]) == list(made["shop"].astype(str))
+    new = table[table["shop"] == 3].assign(shop="new")
+    assert set(numbered.update(new).predict()["shop"]) == {*map(str, range(8)), "new"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "columns"),
+    [
+        (["shop", "day"], ["shop", "day", "sold"]),
+        ([None, None], ["unique_id", "time", "sold"]),
+        (["sold", "day"], ["unique_id", "day", "sold"]),
+    ],
+)
+def test_levels_of_an_index_keep_their_names(many, levels, columns):
+    table = shops().set_index(["shop", "day"]).rename_axis(levels)
+    fitted = STanHopForecaster(**{**OPTIONS, "reading": None}).fit(table)
+    made = fitted.predict(table)
+    assert list(made.columns) == columns
+    np.testing.assert_array_equal(made, many.predict())
+
+
+def test_a_series_that_ended_long_ago_has_no_intervals_and_takes_none_from_others(many):
+    with pytest.warns(UserWarning, match="1 of 8 series, such as 's0', end before any"):
+        made = many.predict_interval(levels=[80])
+    ends = made[["sold-lo-80", "sold-hi-80"]]
+    assert ends[made["shop"] == "s0"].isna().all(axis=None)
+    assert ends[made["shop"] != "s0"].notna().all(axis=None)
+    others = many.predict_interval(levels=[80], ids=[f"s{number}" for number in range(1, 8)])
+    np.testing.assert_allclose(ends[7:], others[["sold-lo-80", "sold-hi-80"]], rtol=1e-5)
+    assert made["sold"].notna().all()
+    with pytest.raises(DataError, match="no paths; leave them out"):
+        many.sample(count=2)
+    with pytest.raises(DataError, match="no window that is known had ended"):
+        many.predict_interval(ids=["s0"])
+
+
 def test_a_series_is_forecast_alone_as_among_the_others(many):
     whole = many.predict()
     some = many.predict(ids=["s5", "s0"])
@@ -256,6 +303,7 @@ def test_one_line_takes_many_series_with_holes():
         {"time_name": "shop"},
         {"unit": "h"},
         {"zone": "Nowhere/Land"},
+        {"numbered": True},
     ],
 )
 def test_a_folder_with_series_that_cannot_be_is_damaged(many, tmp_path, forge, change):

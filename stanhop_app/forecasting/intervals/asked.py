@@ -47,6 +47,14 @@ class Asked:
         wide = self.points[self.variates].to_numpy(dtype=np.float64)
         return wide.reshape(len(self.windows), -1, len(self.variates))
 
+    def untold(self, told: np.ndarray) -> str:
+        """Which series of a long table are not told, in words."""
+        ids = self.points.iloc[:: len(self.points) // len(told), 0]
+        return (
+            f"{int((~told).sum()):,} of {len(told):,} series, such as {ids[~told].iloc[0]!r}, end before any "
+            "past forecast is known to have missed something"
+        )
+
     @property
     def index(self) -> pd.Index:
         """Labels of the rows: time stamps, or ids and time stamps."""

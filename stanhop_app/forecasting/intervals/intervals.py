@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +82,13 @@ class Intervals:
         shares = torch.stack([self._told(share) for share in pool.weights(windows, when)])
         drawn = torch.multinomial(shares, count, replacement=True, generator=generator)
         return pool.residuals()[drawn] * pool.scale(windows)[:, None, None]
+
+    def tells(self, when: Tensor | None, count: int) -> np.ndarray:
+        """For which of so many windows, first targets at ``when``, some residual may be read."""
+        if when is None:
+            return np.ones(count, dtype=bool)
+        known: np.ndarray = (self.best.pool.store.ends.min() < when[:, 0]).numpy()
+        return known
 
     def _later(self, count: int) -> Tensor:
         return (self.best.pool.store.part > 0)[None].expand(count, -1)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.errors import OptionError
+from stanhop_app.data.given import tell
+from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.forecasting.intervals.aggregate import check_over, summed, with_ends
 from stanhop_app.forecasting.intervals.asked import Asked, Asking
@@ -109,7 +110,7 @@ class Probabilistic(Asking):
 
         Returns:
             A frame with columns (variate, quantile), as of sktime; quantiles rise. Of many series its rows
-            are (id, time).
+            are (id, time). A series that ended before anything was missed has NaN, and a warning says so.
 
         Raises:
             OptionError: for quantiles that cannot be, and where `intervals` refuses.
@@ -158,6 +159,11 @@ class Probabilistic(Asking):
         if "path" in asked.index.names:
             raise OptionError(
                 "a column of ids or time stamps is named 'path', as paths are; rename it."
+            )
+        told = known.tells(asked.when, len(asked.windows))
+        if told.any() and not told.all():
+            raise DataError(
+                f"{asked.untold(told)}: they have no paths; leave them out (ids, --ids)."
             )
         drawn = known.paths(asked.windows, asked.when, count, seed=seed).double().numpy()
         values = asked.values[:, None] + drawn * asked.scale[:, None]
@@ -231,5 +237,12 @@ class Probabilistic(Asking):
     ) -> tuple[Asked, np.ndarray]:
         """Quantiles of what will be missed, (S, Q, L, C), in the units of the table."""
         known, asked = self.intervals(), self._asked(X, **which)
-        made = known.quantiles(asked.windows, asked.when, levels).double().numpy()
+        told = known.tells(asked.when, len(asked.windows))
+        if told.all() or not told.any():  # quantiles refuses what none of them can have
+            made = known.quantiles(asked.windows, asked.when, levels).double().numpy()
+            return asked, made * asked.scale[:, None]
+        tell([f"{asked.untold(told)}: they have forecasts and no intervals"])
+        some = known.quantiles(asked.windows[told], asked.when[told], levels).double().numpy()
+        made = np.full((len(told), *some.shape[1:]), np.nan)
+        made[told] = some
         return asked, made * asked.scale[:, None]
