@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stanhop_app.cli.flags import names
-from stanhop_app.cli.intervals import Spread, spread_options
+from stanhop_app.cli.batches import forecast_batches
+from stanhop_app.cli.flags import flag_names, flags, names
+from stanhop_app.cli.intervals import bands, check, predicted, spread_options, taken
 from stanhop_app.cli.options import (
     as_trained,
     check_outputs,
@@ -21,6 +22,8 @@ from stanhop_app.cli.options import (
     reader_of,
 )
 from stanhop_app.cli.tables import encode
+
+from stanhop_app.engines.config import EngineConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +60,10 @@ FORMATS = ("csv", "parquet", "json")
     type=click.Choice(FORMATS),
     help="Format of the forecast. Default: by the ending of --output, else csv.",
 )
-@output_option("File that the forecast is written to. Default: standard output.")
+@output_option(
+    "File that the forecast is written to, or with --engine a folder. Default: standard output.",
+    kind=str,
+)
 @page_option("plot")
 @click.option(
     "--explain",
@@ -71,6 +77,7 @@ FORMATS = ("csv", "parquet", "json")
     is_flag=True,
     help="Also load an exported program of torch (torch-export), which can run code of whoever wrote it.",
 )
+@flags(EngineConfig, group="Engine")
 @force_option
 @data_options
 def command(
@@ -81,7 +88,7 @@ def command(
     ids: list[str] | None,
     future: str | None,
     format_: str | None,
-    output: Path | None,
+    output: str | None,
     plot: Path | None,
     explained: bool,
     trust: bool,
@@ -97,6 +104,7 @@ def command(
     stanhop forecast runs/etth1-h24
     stanhop forecast runs/etth1-h24 --levels 80,95 --plot forecast.html
     stanhop forecast runs/shops --future what-if.csv
+    stanhop forecast runs/shops s3://sales/ --engine ray --workers 8 --output s3://forecasts/monday
     cat new.csv | stanhop forecast runs/etth1-h24 - --format parquet > next.parquet
     """
     import pandas as pd
@@ -104,16 +112,20 @@ def command(
     from stanhop_app.errors import ArtefactError
     from stanhop_app.runs.exported import load_forecaster
 
-    spread = Spread.taken(options)
-    check_outputs(output, plot, force=force)
-    ending = output.suffix.lstrip(".") if output is not None else "csv"
-    if format_ is None and ending not in FORMATS:
-        raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
-    kind = format_ or ending
+    spread = taken(options)
+    engine = EngineConfig(**{name: options.pop(name) for name in flag_names(EngineConfig)})
+    if engine.engine is not None:
+        refused = {"--cutoff": cutoff, "--ids": ids, "--future": future, "--format": format_}
+        refused |= {"--plot": plot, "--explain": explained, "--trust": trust}
+        common: dict[str, Any] = {"horizon": horizon, "options": options, "force": force}
+        forecast_batches(run, data, output, engine, spread, refused=refused, **common)
+        return
+    file, kind = _written_to(output, format_)
+    check_outputs(file, plot, force=force)
     forecaster = load_forecaster(run, trust=trust)
     fitted = getattr(forecaster, "fitted_", None)
     _check_kind(run, fitted, ids=ids, future=future, plot=plot, explained=explained)
-    spread.check(run, forecaster, horizon)
+    check(spread, run, forecaster, horizon)
     table = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
@@ -124,9 +136,7 @@ def command(
         echo(f"from the rows that the run keeps, which end at {forecaster.context_.index.max()}")
     if cutoff is None:
         echo(f"by a model {forecaster.seen_}")
-    more: dict[str, Any] = {} if ids is None else {"ids": ids}
-    if future is not None:
-        more["future"] = _future(future, fitted, *as_trained(forecaster.source_, options))
+    more = _which(ids, future, forecaster, options)
     prediction = forecaster.predict(table, horizon, **more)
     if not isinstance(prediction, pd.DataFrame):
         raise ArtefactError(
@@ -136,11 +146,20 @@ def command(
     if plot is not None:
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)
         shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
-        bands = spread.bands(forecaster, table, **more)
-        _draw(forecaster, shown, prediction, name, plot, told, bands, actual)
+        drawn = bands(spread, forecaster, table, **more)
+        _draw(forecaster, shown, prediction, name, plot, told, drawn, actual)
     if spread.asked:
-        prediction = spread.predict(forecaster, table, **more)
-    _write(prediction, kind, output)
+        prediction = predicted(spread, forecaster, table, **more)
+    _write(prediction, kind, file)
+
+
+def _written_to(output: str | None, format_: str | None) -> tuple[Path | None, str]:
+    """The file that a forecast is written to, and its format."""
+    file = None if output is None else Path(output)
+    ending = file.suffix.lstrip(".") if file is not None else "csv"
+    if format_ is None and ending not in FORMATS:
+        raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
+    return file, format_ or ending
 
 
 def _write(prediction: "pd.DataFrame", kind: str, output: Path | None) -> None:
@@ -184,6 +203,17 @@ def _cut(
     made = cut(forecaster, cutoff, table)
     echo(made.note)
     return made.forecaster, made.history, made.actual
+
+
+def _which(
+    ids: list[str] | None, future: str | None, forecaster: Any, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What ``predict`` is told besides the table."""
+    told: dict[str, Any] = {} if ids is None else {"ids": ids}
+    if future is not None:
+        reading = as_trained(forecaster.source_, options)
+        told["future"] = _future(future, forecaster.fitted_, *reading)
+    return told
 
 
 def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:

@@ -1,6 +1,5 @@
 """Options of stanhop forecast for what lies beside points: intervals, quantiles and sample paths."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,86 +10,47 @@ from stanhop_app.cli.options import Decorator, echo, listed
 if TYPE_CHECKING:
     import pandas as pd
 
-
-DEFAULT_LEVELS = (80.0, 95.0)
-"""Coverages of the intervals of sums, where none are named."""
+    from stanhop_app.forecasting.intervals.spread import Spread
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """What was asked for beside points; at most one of the first three, sums with the first or alone."""
+def taken(options: dict[str, Any]) -> "Spread":
+    """Take the options of `spread_options` out of others."""
+    from stanhop_app.forecasting.intervals.spread import Spread
 
-    levels: list[float] | None
-    quantiles: list[float] | None
-    samples: int | None
-    aggregate: list[str] | None
-    seed: int
-    lower: float | None
-    upper: float | None
+    return Spread(**{name: options.pop(name) for name in Spread.__dataclass_fields__})
 
-    @property
-    def asked(self) -> bool:
-        """Whether anything was."""
-        kinds = (self.levels, self.quantiles, self.samples, self.aggregate)
-        return any(kind is not None for kind in kinds)
 
-    @classmethod
-    def taken(cls, options: dict[str, Any]) -> "Spread":
-        """Take the options of `spread_options` out of others.
+def check(spread: "Spread", run: Path, forecaster: Any, horizon: int | None) -> None:
+    """Raise for a model that tells no intervals, or not so far ahead.
 
-        Raises:
-            click.UsageError: if they do not go together.
-        """
-        spread = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
-        kinds = [spread.levels, spread.quantiles, spread.samples]
-        if sum(kind is not None for kind in kinds) > 1:
-            raise click.UsageError("give one of --levels, --quantiles and --samples.")
-        if spread.aggregate is not None and (spread.quantiles or spread.samples is not None):
-            raise click.UsageError("--aggregate goes with --levels; leave the others out.")
-        if not spread.asked and (spread.lower is not None or spread.upper is not None):
-            raise click.UsageError("--lower and --upper bound intervals; give --levels, too.")
-        return spread
+    Raises:
+        click.UsageError: if so.
+    """
+    if not spread.asked:
+        return
+    if spread.paths and not hasattr(forecaster, "sample"):
+        raise click.UsageError(
+            f"{run}: is an exported model, which draws no sample paths; name the run."
+        )
+    if horizon is not None and horizon != forecaster.horizon:
+        raise click.UsageError(
+            f"intervals are of the trained horizon, {forecaster.horizon} steps; leave --horizon out."
+        )
 
-    def check(self, run: Path, forecaster: Any, horizon: int | None) -> None:
-        """Raise for a model that tells no intervals, or not so far ahead.
 
-        Raises:
-            click.UsageError: if so.
-        """
-        if not self.asked:
-            return
-        paths = self.samples is not None or self.aggregate is not None
-        if paths and not hasattr(forecaster, "sample"):
-            raise click.UsageError(
-                f"{run}: is an exported model, which draws no sample paths; name the run."
-            )
-        if horizon is not None and horizon != forecaster.horizon:
-            raise click.UsageError(
-                f"intervals are of the trained horizon, {forecaster.horizon} steps; leave --horizon out."
-            )
+def bands(spread: "Spread", forecaster: Any, table: Any, **which: Any) -> "dict[str, Any] | None":
+    """What a plot draws around the forecast."""
+    if spread.levels is None:
+        return None
+    bounds = {"lower": spread.lower, "upper": spread.upper}
+    drawn: dict[str, Any] = forecaster.bands(table, spread.levels, **bounds, **which)
+    return drawn
 
-    def bands(self, forecaster: Any, table: Any, **which: Any) -> "dict[str, Any] | None":
-        """What a plot draws around the forecast."""
-        if self.levels is None:
-            return None
-        return forecaster.bands(table, self.levels, lower=self.lower, upper=self.upper, **which)
 
-    def predict(self, forecaster: Any, table: Any, **which: Any) -> "pd.DataFrame":
-        """The forecast with intervals, as quantiles, or as paths, its columns flat."""
-        echo(f"intervals by {forecaster.way}")
-        bounds = {"lower": self.lower, "upper": self.upper, **which}
-        if self.aggregate is not None:
-            levels = self.levels or DEFAULT_LEVELS
-            return forecaster.predict_total(table, self.aggregate, levels, seed=self.seed, **bounds)
-        if self.samples is not None:
-            paths = forecaster.sample(table, self.samples, seed=self.seed, **bounds)
-            return paths.reset_index()
-        if self.levels is not None:
-            made = forecaster.predict_interval(table, self.levels, **bounds)
-            return _say_empty(made)
-        made = _say_empty(forecaster.predict_quantiles(table, self.quantiles, **bounds))
-        made = made.set_axis([f"{name}-ql{level:.10g}" for name, level in made.columns], axis=1)
-        return made.reset_index() if made.index.nlevels > 1 else made
+def predicted(spread: "Spread", forecaster: Any, table: Any, **which: Any) -> "pd.DataFrame":
+    """What `Spread.predict` makes; how it was made is said."""
+    echo(f"intervals by {forecaster.way}")
+    return _say_empty(spread.predict(forecaster, table, **which))
 
 
 def _say_empty(made: "pd.DataFrame") -> "pd.DataFrame":

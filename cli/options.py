@@ -30,12 +30,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
 
-def output_option(text: str, *, required: bool = False) -> Decorator[Any]:
-    """--output PATH."""
+PATH = click.Path(path_type=Path)
+"""A path of this machine."""
+
+
+def output_option(text: str, *, required: bool = False, kind: Any = PATH) -> Decorator[Any]:
+    """--output PATH; text where it may be a URL, which no path is."""
     return click.option(
         "--output",
         "-o",
-        type=click.Path(path_type=Path),
+        type=kind,
         required=required,
         cls=GroupOption,
         group="Output",

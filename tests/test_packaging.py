@@ -16,7 +16,7 @@ FLOORS = (
     ("datasets", "training", "figures", "quantization", "hf"),
     ("forecasting", "suite"),
     ("runs",),
-    ("studies",),
+    ("engines", "studies"),
     ("ui",),
     ("cli",),
 )

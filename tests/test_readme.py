@@ -9,6 +9,7 @@ from stanhop_app.cli.group import run
 
 FOLDERS = (
     "data",
+    "engines",
     "figures",
     "forecasting",
     "layers",
@@ -54,7 +55,7 @@ def test_the_first_page_is_short(project):
     assert (project / "README.md").read_text().count("<!-- table ") == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES[2:15]])
+@pytest.mark.parametrize("page", ["README.md", *PAGES[2:16]])
 def test_python_runs(project, page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for block in blocks(project, page, "python"):

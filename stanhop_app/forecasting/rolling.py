@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # which needs torch
 
 Predict = Callable[..., np.ndarray]
 """(B, T, C), and what lies beside by keyword, -> (B, L, C), float32, scaled units."""
-AT_ONCE = 2048
+AT_ONCE = 256
 """Series that are forecast in one pass."""
 
 

@@ -791,14 +791,14 @@ def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--levels", "80", "--samples", "3"], "one of --levels, --quantiles and --samples"),
+        (["--levels", "80", "--samples", "3"], "one of levels, quantiles and samples"),
         (["--levels", "101"], "levels are above 0 and below 100 percent, got 101"),
         (["--levels", "high"], "'high' is not a list of numbers such as 80,95"),
         (["--quantiles", "5"], "quantiles are above 0 and below 1, got 5"),
         (["--aggregate", "colour"], "no span of time to sum over"),
-        (["--aggregate", "D", "--samples", "5"], "--aggregate goes with --levels"),
+        (["--aggregate", "D", "--samples", "5"], "goes with levels; leave"),
         (["--samples", "0"], "samples must be at least 1, got 0"),
-        (["--lower", "0"], "--lower and --upper bound intervals; give --levels"),
+        (["--lower", "0"], "bound intervals; give levels"),
         (
             ["--levels", "80", "--horizon", "30"],
             "the trained horizon, 12 steps; leave --horizon out",

@@ -101,6 +101,18 @@ def test_a_series_that_ended_long_ago_has_no_intervals_and_takes_none_from_other
         many.predict_interval(ids=["s0"])
 
 
+def test_validation_windows_of_one_moment_tell_no_intervals():
+    rows = shops().groupby("shop").tail(120).query("shop != 's0'")
+    rows["day"] = (
+        rows.groupby("shop")
+        .cumcount()
+        .map(lambda day: pd.Timestamp("2024-01-01") + pd.Timedelta(days=day))
+    )
+    options = {**OPTIONS, "split": "*/7/7", "reading": {"id_column": "shop", "joint": False}}
+    with pytest.raises(DataError, match="some of which end before others begin"):
+        STanHopForecaster(**options).fit(rows).predict_interval()
+
+
 def test_a_series_is_forecast_alone_as_among_the_others(many):
     whole = many.predict()
     some = many.predict(ids=["s5", "s0"])

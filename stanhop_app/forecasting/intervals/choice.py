@@ -64,7 +64,9 @@ def ways(season: int, lookback: int) -> Iterator[Way]:
 
 @torch.no_grad()
 def choose(memory: Memory, season: int, lookback: int) -> list[Judged]:
-    """All ways of reading the residuals of validation windows, the best first; none if these are too few.
+    """All ways of reading the residuals of validation windows, the best first.
+
+    None if these are too few, or all of them overlap, so that none can be judged by others.
 
     Every fold of the validation windows is read by the others that share no target with it.
 
@@ -78,13 +80,12 @@ def choose(memory: Memory, season: int, lookback: int) -> list[Judged]:
         return []
     judges = evenly(len(valid), JUDGED)
     judges = judges[memory.store.when[judges, 0].argsort(stable=True)]
-    return sorted(
-        (_judged(Pool.of(memory, way), judges, lookback) for way in ways(season, lookback)),
-        key=lambda judged: judged.loss,
-    )
+    judged = [_judged(Pool.of(memory, way), judges, lookback) for way in ways(season, lookback)]
+    return sorted((each for each in judged if each is not None), key=lambda each: each.loss)
 
 
-def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged:
+def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
+    """What a way of reading comes to; None if no window can be read by others."""
     store, horizon = pool.store, pool.store.missed.shape[1]
     steps = evenly(horizon, STEPS)
     residuals, came = pool.residuals(steps), store.missed[judges][:, steps]
@@ -98,6 +99,8 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged:
         near = (store.when[:, 0] <= end) & (store.ends >= begin)
         off = (near | (store.part > 0))[None].expand(len(fold), -1)
         shares = pool.weights(windows[fold], when[fold], off, causal=False)
+        if not bool(shares.any()):  # all that is stored overlaps with the fold
+            continue
         even = None if pool.way.nearest else quantiles(residuals, shares[0], levels)
         for number, share in zip(fold.tolist(), shares, strict=True):
             if not bool(share.any()):
@@ -107,11 +110,13 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged:
             loss += float((pinball(truth, made, levels) * scale[number]).sum())
             below = residuals[share > 0] <= truth
             places.append((below * share[share > 0, None, None]).sum(0))
+    if not places:
+        return None
     energy = float(came.abs().sum()) or 1.0
     return Judged(
         pool=pool,
         loss=2 * loss / (len(LEVELS) * energy),
-        places=_places(torch.stack(places)) if places else torch.linspace(0, 1, GRID).double(),
+        places=_places(torch.stack(places)),
     )
 
 

@@ -153,7 +153,8 @@ def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
     judged = choose(memory, season, fitted.lookback)
     if not judged:
         raise DataError(
-            f"intervals need {LEAST} validation windows without holes; bring more rows, or another split."
+            f"intervals need {LEAST} validation windows without holes, some of which end before others "
+            "begin; bring more rows, or a split with more validation rows."
         )
     return Intervals(judged=tuple(judged))
 
