@@ -4,8 +4,8 @@
         [--folder FOLDER] [--output engines.json]
 
 Tables are made (a weekly wave of every series, with noise) and the network is trained on the first 500
-series. "engines" are jobs of the whole table; "growth" is the largest worker's memory, series by series in the
-table; "kills" are jobs of two workers of which one is killed at a random moment, again and again.
+series. "engines" are jobs of the whole table; "growth" is the largest worker's memory by how many series
+the table has; "kills" are jobs of two workers of which one is killed at a random moment, again and again.
 """
 
 import argparse
