@@ -115,7 +115,12 @@ def command(
     spread = taken(options)
     engine = EngineConfig(**{name: options.pop(name) for name in flag_names(EngineConfig)})
     if engine.engine is not None:
-        refused = {"--cutoff": cutoff, "--ids": ids, "--future": future, "--format": format_}
+        refused: dict[str, Any] = {
+            "--cutoff": cutoff,
+            "--ids": ids,
+            "--future": future,
+            "--format": format_,
+        }
         refused |= {"--plot": plot, "--explain": explained, "--trust": trust}
         common: dict[str, Any] = {"horizon": horizon, "options": options, "force": force}
         forecast_batches(run, data, output, engine, spread, refused=refused, **common)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from stanhop_app.engines.plan import Block
 from stanhop_app.engines.work import Made, Task, Worker
@@ -32,7 +32,7 @@ def run_ray(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> It
         ) from None
     started = not ray.is_initialized()
     if started:
-        own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers}
+        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers}
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
     try:
         context = ray.data.DataContext.get_current()
@@ -41,7 +41,10 @@ def run_ray(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> It
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = [{"number": number, "block": block.model_dump_json()} for number, block in blocks]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            _Actor, fn_constructor_args=(task,), concurrency=min(workers, len(rows)), num_cpus=1
+            cast(Any, _Actor),
+            fn_constructor_args=(task,),
+            concurrency=min(workers, len(rows)),
+            num_cpus=1,
         )
         for row in made.iter_rows():
             yield Made(**row)

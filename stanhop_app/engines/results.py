@@ -81,10 +81,10 @@ class Results:
                 with system.open(f"{path}/{part_name(number)}", "rb") as file:
                     metadata = pq.read_metadata(file).metadata
             else:
-                path = Path(self.path) / part_name(number)
-                if not path.is_file() or path.is_symlink():
+                part = Path(self.path) / part_name(number)
+                if not part.is_file() or part.is_symlink():
                     return False
-                metadata = pq.read_metadata(path).metadata
+                metadata = pq.read_metadata(part).metadata
         except (FileNotFoundError, pa.ArrowException, OSError):
             return False
         return bool((metadata or {}).get(MARK) == _mark(mark, number))

@@ -91,5 +91,6 @@ class Worker:
     def _pass(self, history: SeriesTable) -> pd.DataFrame:
         if self.task.spread.asked:
             return self.task.spread.predict(self.forecaster, history)
-        made: pd.DataFrame = self.forecaster.predict(history, self.task.horizon)
+        made = self.forecaster.predict(history, self.task.horizon)
+        assert isinstance(made, pd.DataFrame)
         return made

@@ -61,8 +61,9 @@ def command(*words: object) -> list[str]:
 
 
 def job(run: Path, table: Path, output: Path, *words: object, kills: float = 0) -> dict[str, Any]:
-    """One forecast: seconds, and the largest memory of a worker and of all processes; with kills every
-    so many seconds of one of its processes.
+    """One forecast: seconds, and the largest memory of a worker and of all of them.
+
+    With ``kills`` one of the workers is killed every so many seconds, in the mean.
     """
     started, largest, total, killed = time.monotonic(), 0.0, 0.0, 0
     process = subprocess.Popen(
@@ -82,7 +83,7 @@ def job(run: Path, table: Path, output: Path, *words: object, kills: float = 0) 
             continue
     assert process.stderr is not None
     if process.returncode:
-        raise SystemExit(process.stderr.read())
+        sys.exit(process.stderr.read())
     seconds = time.monotonic() - started
     told = {"seconds": seconds, "worker_mb": largest, "workers_mb": total}
     return {**told, "killed": killed} if kills else told

@@ -69,5 +69,6 @@ class Spread:
             interval: pd.DataFrame = forecaster.predict_interval(table, self.levels, **bounds)
             return interval
         made: pd.DataFrame = forecaster.predict_quantiles(table, self.quantiles, **bounds)
-        made = made.set_axis([f"{name}-ql{level:.10g}" for name, level in made.columns], axis=1)
+        pairs: list[Any] = list(made.columns)
+        made = made.set_axis([f"{name}-ql{level:.10g}" for name, level in pairs], axis=1)
         return made.reset_index() if made.index.nlevels > 1 else made
