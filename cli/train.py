@@ -93,7 +93,7 @@ def command(
     from stanhop_app.runs.making import make_run
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
-    _by_protocol(data, options)
+    by_protocol(data, options)
     output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
@@ -101,13 +101,13 @@ def command(
     _check_input(data, options["devices"])
     read = {name: options.pop(name) for name in READING}
     kept = {name: options.pop(name) for name in RUN}
-    forecaster = _forecaster(options, {name: read[name] for name in READ}, quiet)
+    forecaster = make_forecaster(options, {name: read[name] for name in READ}, quiet)
     forecaster.training_config()
     if finished:
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    panel, proved = _panel(data, read, forecaster)
+    panel, proved = make_panel(data, read, forecaster)
     try:
         report = make_run(
             forecaster,
@@ -140,7 +140,7 @@ def command(
     echo(f"\nRun folder: {output}\nNext: stanhop forecast {output}")
 
 
-def _by_protocol(data: str, options: dict[str, Any]) -> None:
+def by_protocol(data: str, options: dict[str, Any]) -> None:
     """Horizon and split of the published protocol of a data set that has one, where nobody chose them."""
     from stanhop_app.datasets import DATASETS
 
@@ -152,7 +152,7 @@ def _by_protocol(data: str, options: dict[str, Any]) -> None:
             echo(f"{data}: --{name} {value}, as published")
 
 
-def _panel(
+def make_panel(
     data: str, read: dict[str, Any], forecaster: "STanHopForecaster"
 ) -> tuple["Panel", dict[str, Any]]:
     """The table, split, with options that suit its rows; and what it proved of how it is written."""
@@ -183,7 +183,9 @@ def _check_input(data: str, devices: int) -> None:
         raise click.UsageError("several processes cannot read standard input; use a file.")
 
 
-def _forecaster(options: dict[str, Any], read: dict[str, Any], quiet: bool) -> "STanHopForecaster":
+def make_forecaster(
+    options: dict[str, Any], read: dict[str, Any], quiet: bool
+) -> "STanHopForecaster":
     """The forecaster that the flags say, not fitted."""
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 

@@ -31,6 +31,16 @@ Choices = tuple[str, ...] | Callable[[], tuple[str, ...]]
 _KEY = "option"
 
 
+class Shares(tuple[float, ...]):
+    """Values of a search as multiples of the value that is taken where nobody searches."""
+
+    __slots__ = ()
+
+    def __new__(cls, *values: float) -> "Shares":
+        """Multiples, such as ``Shares(0.5, 1, 2)``."""
+        return super().__new__(cls, values)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """What a number must be; None: no bound."""
@@ -85,6 +95,8 @@ class Option:
     """Flags of a truth value that are not ``--NAME`` and ``--no-NAME``."""
     suggested: tuple[str, ...] | None
     """Values that a widget offers, where others are possible."""
+    search: tuple[Any, ...] | None
+    """Where a search looks: the lowest and the highest of numbers; or three values and more; or `Shares`."""
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -104,6 +116,7 @@ def option(
     metavar: str | None = None,
     flags: tuple[str, str] | None = None,
     suggested: tuple[str, ...] | None = None,
+    search: tuple[Any, ...] | None = None,
 ) -> Any:
     """A dataclass field that is an option.
 
@@ -118,6 +131,7 @@ def option(
         metavar: what help calls its value.
         flags: of a truth value, for "on" and "off".
         suggested: values that a widget offers, where others are possible.
+        search: where a search looks by default: (lowest, highest), or three values and more.
     """
     bounds = Bounds(least=least, above=above, most=most, below=below)
     description = {
@@ -127,6 +141,7 @@ def option(
         "metavar": metavar,
         "flags": flags,
         "suggested": suggested,
+        "search": search,
     }
     return field(default=default, metadata={_KEY: description})
 

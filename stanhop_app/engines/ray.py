@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from stanhop_app.engines.plan import Block
 from stanhop_app.engines.work import Made, Task, Worker
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import OptionError, StanhopError
 
 
 def run_ray(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> Iterator[Made]:
@@ -33,7 +33,7 @@ def run_ray(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> It
     started = not ray.is_initialized()
     if started:
         own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers}
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
+        _start(own)
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -51,6 +51,23 @@ def run_ray(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> It
     finally:
         if started:
             ray.shutdown()
+
+
+def _start(own: dict[str, Any]) -> None:
+    """Connect to a cluster, or start one of this machine.
+
+    Raises:
+        StanhopError: if Ray does not answer.
+    """
+    import ray
+
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except Exception as error:  # Ray raises plain Exceptions
+        reason = " ".join(str(error).split())[:200]
+        raise StanhopError(
+            f"Ray could not be started or reached ({reason}); give the command again."
+        ) from None
 
 
 class _Actor:

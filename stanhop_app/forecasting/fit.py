@@ -27,6 +27,7 @@ from stanhop_app.training.config import FinalKind, MemoryKind, TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.loop import train
 from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.training.task import Tell
 
 KEPT = 2**28
 """Bytes of a table up to which a fit keeps all of its rows, so that it can be updated; else the last ones."""
@@ -113,6 +114,7 @@ def fit(
     final: FinalKind = "none",
     memory: MemoryKind = "none",
     progress: bool | None = None,
+    tell: Tell | None = None,
 ) -> Fitted:
     """Train the deep part, fit the linear part in closed form, and combine them on validation.
 
@@ -124,10 +126,10 @@ def fit(
         final: what is fitted again on all rows (`fit_final`).
         memory: what corrects forecasts (`stanhop_app.forecasting.external`).
         progress: whether to draw a bar; None: on a terminal.
+        tell: told of every row of the logs of the deep part's training.
     """
     network, panel, training = prepared.network, prepared.panel, prepared.training
-    learn, validation = (prepared.windows[part] for part in PARTS[:2])
-    validation = validation.thinned(JUDGED)
+    learn, validation = prepared.windows["train"], prepared.windows["validation"].thinned(JUDGED)
     log = _outlier_log(validation, training.batch_size, outlier_steps, run_folder)
     history = train(
         network.deep,
@@ -138,6 +140,7 @@ def fit(
         identity=_identity(panel, prepared),
         progress=progress,
         watch=log,
+        tell=tell,
     )
     kept = len(panel) if panel.nbytes <= KEPT else network.config.lookback
     book = Book.of(panel, kept) if panel.is_many else None

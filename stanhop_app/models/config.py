@@ -5,7 +5,7 @@ from typing import Any
 
 from stanhop_app.errors import OptionError
 from stanhop_app.layers.names import GATES, KINDS, MOST_BITS, association_names
-from stanhop_app.options import check, option
+from stanhop_app.options import Shares, check, option
 
 CLIPPED = 0.5
 """Share of a mean weight that clipping takes by default (`default_clip`)."""
@@ -88,18 +88,26 @@ class STanHopConfig(HopfieldOptions):
 
     num_variates: int = option(MISSING, "Variates C, the columns of the table.", least=1)
     horizon: int = option(24, "Time steps forecast.", least=1, most=LONGEST)
-    lookback: int = option(512, "Time steps read.", least=1, most=LONGEST)
+    lookback: int = option(
+        512, "Time steps read.", least=1, most=LONGEST, search=Shares(0.25, 0.5, 1, 1.5)
+    )
     deep_lookback: int = option(
         336,
         "Time steps that the deep part reads, the latest, at most; the linear part may read all.",
         least=1,
+        search=Shares(0.25, 0.5, 1, 1.5),
     )
     patch_length: int = option(
-        24, "Time steps in one patch; a lookback that it does not divide is padded.", least=1
+        24,
+        "Time steps in one patch; a lookback that it does not divide is padded.",
+        least=1,
+        search=Shares(0.25, 0.5, 1, 2),
     )
-    dim: int = option(64, "Width of every token. The papers' network has 256.", least=1)
+    dim: int = option(
+        64, "Width of every token. The papers' network has 256.", least=1, search=(16, 32, 64, 128)
+    )
     num_layers: int = option(
-        2, "STanHop blocks in the encoder. The papers' network has 11.", least=1
+        2, "STanHop blocks in the encoder. The papers' network has 11.", least=1, search=(1, 3)
     )
     hidden_dim: int = option(128, "Width inside dense feed-forward networks.", least=1)
     num_prototypes: int = option(
@@ -109,7 +117,11 @@ class STanHopConfig(HopfieldOptions):
         2, "Neighbouring patches merged between blocks; 1 keeps the resolution.", least=1
     )
     dropout: float = option(
-        0.1, "Probability with which a feature of a sample is dropped.", least=0.0, below=1.0
+        0.1,
+        "Probability with which a feature of a sample is dropped.",
+        least=0.0,
+        below=1.0,
+        search=(0.0, 0.4),
     )
     instance_norm: bool = option(
         True,

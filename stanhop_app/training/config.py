@@ -24,7 +24,10 @@ class TrainingConfig:
         choices=get_args(Loss),
     )
     max_epochs: int = option(
-        6, "Passes over the training windows; the learning-rate cycle spans all of them.", least=1
+        6,
+        "Passes over the training windows; the learning-rate cycle spans all of them.",
+        least=1,
+        search=(3, 12),
     )
     max_steps: int | None = option(
         None,
@@ -37,16 +40,19 @@ class TrainingConfig:
         least=1,
     )
     batch_size: int = option(
-        64, "Windows in an optimiser step, over all devices together.", least=1
+        64,
+        "Windows in an optimiser step, over all devices together.",
+        least=1,
+        search=(32, 64, 128, 256),
     )
     # On ETTh1's validation rows .003 was better than .001 at 24, 96, 336 and 720 hours.
     learning_rate: float = option(
-        3e-3, "Learning rate at the top of the one-cycle schedule.", above=0.0
+        3e-3, "Learning rate at the top of the one-cycle schedule.", above=0.0, search=(3e-4, 1e-2)
     )
     warmup: float = option(
         0.3, "Share of the steps in which the learning rate rises.", least=0.0, below=1.0
     )
-    weight_decay: float = option(0.01, "Decoupled weight decay of AdamW.")
+    weight_decay: float = option(0.01, "Decoupled weight decay of AdamW.", search=(1e-3, 0.3))
     # arXiv 2306.12929, table 6.
     decay_gains: bool = option(
         True,

@@ -20,7 +20,7 @@ from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import is_main_process
 from stanhop_app.training.state import State
-from stanhop_app.training.task import Task, Watch
+from stanhop_app.training.task import Task, Tell, Watch
 
 STEPS_PER_ROW = 20
 """Optimiser steps that a row of `STEPS` is the mean of; the file is written anew with every row."""
@@ -37,6 +37,7 @@ def train(
     progress: bool | None = None,
     checkpoint_steps: int = 200,
     watch: Watch | None = None,
+    tell: Tell | None = None,
 ) -> list[dict[str, float]]:
     """Train a model in place; it ends with its averaged weights (``config.keep``), on the CPU.
 
@@ -52,6 +53,8 @@ def train(
         checkpoint_steps: optimiser steps between checkpoints (and one at the end of every epoch).
         watch: looks at the model every so many steps, such as
             `stanhop_app.training.outlier_log.OutlierLog`; on the main process only.
+        tell: told of every row of the two logs as it is made, on the main process only; what it raises ends
+            the training.
 
     Returns:
         One row per epoch: epoch, step, train_loss, validation_loss, learning_rate, samples_per_second.
@@ -64,6 +67,7 @@ def train(
     with drawing(), _interruptible() as interrupted:
         loop = State(model, task, config, folder, dict(identity or {}))
         loop.watch = watch if loop.fabric.is_global_zero else None
+        loop.tell = tell if loop.fabric.is_global_zero else None
         if resume:
             loop.load()
             if watch is not None and loop.position.step:
@@ -119,6 +123,8 @@ def _epoch(loop: "State", bar: Any, interrupted: threading.Event, checkpoint_ste
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }
     )
+    if loop.tell is not None:
+        loop.tell(position.history[-1])
     better = validation < position.best
     if better:
         position.best, position.best_epoch = validation, position.epoch

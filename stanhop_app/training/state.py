@@ -25,7 +25,7 @@ from stanhop_app.training.checkpoint import (
 from stanhop_app.training.config import TrainingConfig, one_cycle
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
 from stanhop_app.training.processes import part_at_exit
-from stanhop_app.training.task import Task, Watch
+from stanhop_app.training.task import Task, Tell, Watch
 
 NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
@@ -94,6 +94,7 @@ class State:
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.position = Position()
         self.watch: Watch | None = None
+        self.tell: Tell | None = None
         self.best: dict[str, Tensor] = {}
         size = min(task.train_size, config.epoch_windows or task.train_size)
         epoch_steps = math.ceil(size / config.batch_size)
@@ -166,6 +167,8 @@ class State:
                 "learning_rate": self.learning_rate(),
             }
         )
+        if self.tell is not None:
+            self.tell(position.steps[-1])
         if self.folder is not None and self.fabric.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_csv(self.folder / STEPS, position.steps)

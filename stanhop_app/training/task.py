@@ -1,9 +1,13 @@
 """What the loop is given: what is learned, and who looks on."""
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+Tell = Callable[[Mapping[str, float]], None]
+"""Told of every row of a training's logs: those of an epoch have a "validation_loss"."""
 
 
 class Task(Protocol):

@@ -92,7 +92,7 @@ def job(run: Path, table: Path, output: Path, *words: object, kills: float = 0) 
 def is_worker(process: psutil.Process) -> bool:
     """Whether a process opens the model: one of ours, or an actor of Ray."""
     words = " ".join(process.cmdline())
-    return "multiprocessing.spawn" in words or "ray::" in words
+    return "multiprocessing.spawn" in words or "ray::MapWorker" in words
 
 
 def forecasts(output: Path) -> pd.DataFrame:
