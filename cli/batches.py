@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.intervals import check
-from stanhop_app.cli.options import as_trained, echo
+from stanhop_app.cli.options import as_trained, echo, is_default
 
 if TYPE_CHECKING:
     from stanhop_app.engines.config import EngineConfig
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.forecasting.intervals.spread import Spread
+
+
+REFUSED = ("cutoff", "ids", "future", "format_", "plot", "explained", "trust")
+"""Options of stanhop forecast that an engine does not take."""
 
 
 def forecast_batches(
@@ -22,7 +26,6 @@ def forecast_batches(
     *,
     horizon: int | None,
     options: dict[str, Any],
-    refused: dict[str, Any],
     force: bool,
 ) -> None:
     """Forecast all series of Parquet files into a folder of Parquet files.
@@ -35,7 +38,6 @@ def forecast_batches(
         spread: what is asked for beside points.
         horizon: steps; None: the trained ones.
         options: how the table is read, where that differs from the run's.
-        refused: other options by flag, which an engine does not take.
         force: whether results of another job are removed.
     """
     from tqdm import tqdm
@@ -44,9 +46,10 @@ def forecast_batches(
     from stanhop_app.engines.work import Task
     from stanhop_app.training.folder import CONFIG, checksum, read_json
 
-    given = [flag for flag, value in refused.items() if value]
-    if given:
-        raise click.UsageError(f"{given[0]} does not go with --engine; leave one of them out.")
+    for name in REFUSED:
+        if not is_default(name):
+            flag = f"--{name.rstrip('_').replace('explained', 'explain')}"
+            raise click.UsageError(f"{flag} does not go with --engine; leave one of them out.")
     if data is None or output is None:
         raise click.UsageError("--engine needs DATA and --output, a folder for the forecasts.")
     forecaster = _opened(run, spread, horizon)

@@ -115,15 +115,8 @@ def command(
     spread = taken(options)
     engine = EngineConfig(**{name: options.pop(name) for name in flag_names(EngineConfig)})
     if engine.engine is not None:
-        refused: dict[str, Any] = {
-            "--cutoff": cutoff,
-            "--ids": ids,
-            "--future": future,
-            "--format": format_,
-        }
-        refused |= {"--plot": plot, "--explain": explained, "--trust": trust}
         common: dict[str, Any] = {"horizon": horizon, "options": options, "force": force}
-        forecast_batches(run, data, output, engine, spread, refused=refused, **common)
+        forecast_batches(run, data, output, engine, spread, **common)
         return
     file, kind = _written_to(output, format_)
     check_outputs(file, plot, force=force)
