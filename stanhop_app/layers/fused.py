@@ -1,7 +1,8 @@
 """softmax and softmax1 retrieval through PyTorch's fused attention kernels, exactly.
 
 Without derivatives and masks, on a CPU, softmax1 is what softmax retrieves, times ``sigmoid(lse - log n)``
-with lse the log-sum-exp of the scores, which the kernel returns: nothing is copied. Everywhere else
+with lse the log-sum-exp of the scores, which the kernel returns: nothing is copied. On CUDA it is so with
+derivatives, too (`stanhop_app.layers.no_op`). Everywhere else
 the no-op of softmax1 is one more stored pattern: value 0, score ``log n``. With n = 1 that is a zero key. Any
 other n, and a mask of patterns beside a causal order, are a *bias per pattern*, which one
 more feature carries: f on every query, g on the pattern, ``beta f g`` the bias; a masked pattern's own key
@@ -15,6 +16,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stanhop_app.layers import no_op
 
 FAR = {torch.float16: 2e4}
 FAR_ELSEWHERE = 1e12
@@ -58,6 +61,8 @@ def fused_attention(
         and _is_plain(query, key, value, log_n)
     ):
         return _by_log_sum_exp(query, key, value, scale, log_n, is_causal)
+    if log_n is not None and mask is None and dropout_p == 0 and _on_a_card(query, key, value):
+        return no_op.retrieve(query, key, value, scale, log_n, is_causal)
     queries, patterns = query.shape[-2], key.shape[-2]
     rows = per_pattern = None
     if mask is not None and mask.shape[-1] == 1 and patterns > 1:
@@ -128,6 +133,16 @@ def _is_plain(query: Tensor, key: Tensor, value: Tensor, log_n: Tensor | float) 
     )
 
 
+def _on_a_card(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Whether a kernel of CUDA tells the log-sum-exp of these; it knows no float64."""
+    known = (torch.float32, torch.float16, torch.bfloat16)
+    return (
+        query.device.type == "cuda"
+        and query.dtype in known
+        and no_op.can_retrieve(query, key, value)
+    )
+
+
 def _by_log_sum_exp(
     query: Tensor, key: Tensor, value: Tensor, scale: float, log_n: Tensor | float, is_causal: bool
 ) -> Tensor:
@@ -184,8 +199,8 @@ def _with_bias(
     if log_n is None:
         return query, key
     if isinstance(log_n, Tensor):
-        no_op = (log_n / (strength * scale)).to(key.dtype).expand(*key.shape[:2], 1, 1)
+        last = (log_n / (strength * scale)).to(key.dtype).expand(*key.shape[:2], 1, 1)
     else:
-        no_op = key.new_full((*key.shape[:2], 1, 1), log_n / (strength * scale))
-    no_op = F.pad(no_op, (key.shape[-1] - 1, 0))
-    return query, torch.cat([no_op, key], dim=-2)
+        last = key.new_full((*key.shape[:2], 1, 1), log_n / (strength * scale))
+    last = F.pad(last, (key.shape[-1] - 1, 0))
+    return query, torch.cat([last, key], dim=-2)

@@ -3,7 +3,7 @@
     python tests/benchmarks/tune.py [--tables exchange-rate:24 m4-weekly:13] [--trials 20] [--seeds 0,1,2]
         [--folder FOLDER] [--output tune.json]
 
-The search reads training and validation rows alone and trains by seed 0; test errors are looked at once, here.
+The search reads training and validation rows alone, by seed 0; test errors are looked at once, here.
 """
 
 import argparse
