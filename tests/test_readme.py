@@ -30,7 +30,17 @@ PAGES = (
     *(f"{name}/README.md" for name in ("cli", "ui", "datasets", "tests", "tests/benchmarks")),
     *(
         f"tests/benchmarks/{name}.md"
-        for name in ("attack", "etth1", "memory", "speed", "suite", "tables", "theory", "variants")
+        for name in (
+            "attack",
+            "etth1",
+            "gpu",
+            "memory",
+            "speed",
+            "suite",
+            "tables",
+            "theory",
+            "variants",
+        )
     ),
 )
 
