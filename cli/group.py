@@ -29,6 +29,7 @@ COMMANDS = {
     "quantize": "Score a run in simulated low-bit arithmetic.",
     "export": "Write a run as ONNX, int8 ONNX or torch.export.",
     "verify": "Check every file of a run against its checksum.",
+    "serve": "Answer requests for forecasts over HTTP.",
     "tune": "Search options of train on validation rows, resumable.",
     "compare": "Compare attention variants: errors, outliers, bits, speed.",
     "compare-memory": "Compare dense and memory layers, with ablations.",

@@ -1,0 +1,128 @@
+"""The server itself: addresses, sizes, kinds of content, and errors in one line."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.errors import OptionError, StanhopError
+from stanhop_app.runs.serving.asked import Asked
+from stanhop_app.runs.serving.config import ServeConfig
+from stanhop_app.runs.serving.page import TYPES, about_page, schema
+from stanhop_app.runs.serving.service import Service
+from stanhop_app.version import __version__
+
+
+def application(service: Service, config: ServeConfig) -> Any:
+    """The server, as any ASGI runner takes it.
+
+    Raises:
+        OptionError: if FastAPI is not installed.
+    """
+    try:
+        from fastapi import FastAPI, Request, Response
+        from fastapi.responses import HTMLResponse, JSONResponse
+    except ImportError:
+        raise OptionError("a server needs FastAPI: pip install 'stanhop-app[serve]'.") from None
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(service.serve_windows())
+        yield
+        task.cancel()
+
+    app = FastAPI(
+        title="stanhop", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    waiting = [0]
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    async def page() -> str:
+        return about_page(service.about)
+
+    @app.get("/model", summary="What the model reads and forecasts")
+    async def model() -> dict[str, Any]:
+        return service.about
+
+    @app.post(
+        "/forecast",
+        summary="The steps after a table or a window",
+        openapi_extra={"requestBody": {"content": schema(), "required": True}},
+    )
+    async def forecast(request: Request) -> Response:
+        if waiting[0] >= config.waiting:
+            told = {"error": f"{config.waiting} requests wait already; come again."}
+            return JSONResponse(told, status_code=503, headers={"Retry-After": "1"})
+        waiting[0] += 1
+        try:
+            content, kind = await _answer(request, service, config.max_request)
+            return Response(content, media_type=kind)
+        finally:
+            waiting[0] -= 1
+
+    @app.exception_handler(StanhopError)
+    async def refused(request: Request, error: StanhopError) -> Response:
+        code = {TooLarge: 413, Unread: 415}.get(type(error), 422)
+        return JSONResponse({"error": str(error)}, status_code=code)
+
+    @app.middleware("http")
+    async def defects(request: Request, answer: Callable[[Any], Awaitable[Any]]) -> Any:
+        try:
+            return await answer(request)
+        except Exception as error:  # ours: said without what could be of somebody else
+            told = {"error": f"this is a defect of stanhop ({type(error).__name__})."}
+            return JSONResponse(told, status_code=500)
+
+    return app
+
+
+class TooLarge(OptionError):
+    """A request that is larger than was allowed."""
+
+
+class Unread(OptionError):
+    """A request of a kind that nobody reads."""
+
+
+async def _answer(request: Any, service: Service, megabytes: int) -> tuple[bytes, str]:
+    """Content and media type of the answer to a request."""
+    media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    kind = TYPES.get(media)
+    if kind is None:
+        raise Unread(f"{media!r} is not read; send one of {', '.join(TYPES)}.")
+    body, most = bytearray(), megabytes * 2**20
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise TooLarge(f"the request has more than {megabytes} MB (--max-request).")
+    loop, content = asyncio.get_running_loop(), bytes(body)
+    asked = (
+        await loop.run_in_executor(None, Asked.of_json, content)
+        if kind == "json"
+        else await loop.run_in_executor(None, Asked.of_table, content, dict(request.query_params))
+    )
+    made = await service.forecast(asked)
+    accepted = request.headers.get("accept", "*/*")
+    wanted = next((name for name in TYPES if name in accepted), "application/json")
+    return encoded(made, TYPES[wanted]), wanted
+
+
+def encoded(made: pd.DataFrame | np.ndarray, kind: str) -> bytes:
+    """A forecast as JSON, CSV or Parquet; a window's as JSON alone."""
+    if isinstance(made, np.ndarray):
+        return json.dumps({"forecast": made.tolist()}).encode()
+    frame = made if isinstance(made.index, pd.RangeIndex) else made.reset_index()
+    if kind == "json":
+        rows = frame.to_json(orient="records", date_format="iso", double_precision=15)
+        return f'{{"forecast": {rows}}}'.encode()
+    file = io.BytesIO()
+    if kind == "csv":
+        frame.to_csv(file, index=False)
+    else:
+        frame.to_parquet(file, index=False)
+    return file.getvalue()
