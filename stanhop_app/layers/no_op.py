@@ -87,7 +87,7 @@ class _Softmax1(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """The kernel's derivative, given what softmax1 retrieved and its log-sum-exp."""
         query, key, value, out, lse_n, no_op, *drawn = ctx.saved_tensors

@@ -42,7 +42,9 @@ class Asked:
             raise OptionError(f"the request is no JSON ({one_line(error)}).") from None
         if not isinstance(told, dict) or not set(told) <= set(ASKED):
             raise OptionError(f"a request is a JSON object of {', '.join(ASKED)}.")
-        frames = {name: _frame(told[name], name) for name in ("table", "future") if name in told}
+        frames: dict[str, Any] = {
+            name: _frame(told[name], name) for name in ("table", "future") if name in told
+        }
         window = None
         if "window" in told:
             try:

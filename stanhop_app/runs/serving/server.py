@@ -67,7 +67,8 @@ def application(service: Service, config: ServeConfig) -> Any:
 
     @app.exception_handler(StanhopError)
     async def refused(request: Request, error: StanhopError) -> Response:
-        code = {TooLarge: 413, Unread: 415}.get(type(error), 422)
+        codes: dict[type[StanhopError], int] = {TooLarge: 413, Unread: 415}
+        code = codes.get(type(error), 422)
         return JSONResponse({"error": str(error)}, status_code=code)
 
     @app.middleware("http")

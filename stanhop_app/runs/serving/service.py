@@ -60,7 +60,7 @@ class Service:
 
     def _of_table(self, asked: Asked) -> pd.DataFrame:
         spread = Spread(levels=asked.levels, quantiles=asked.quantiles)
-        which = {"ids": asked.ids, "future": asked.future}
+        which: dict[str, Any] = {"ids": asked.ids, "future": asked.future}
         which = {name: value for name, value in which.items() if value is not None}
         if which and isinstance(self.forecaster, ExportedForecaster):
             raise OptionError("an exported model forecasts one table; leave ids and future out.")
