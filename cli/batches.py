@@ -38,7 +38,7 @@ def forecast_batches(
         spread: what is asked for beside points.
         horizon: steps; None: the trained ones.
         options: how the table is read, where that differs from the run's.
-        force: whether results of another job are removed.
+        force: whether results of an earlier job are removed.
     """
     from tqdm import tqdm
 

@@ -21,7 +21,7 @@ from stanhop_app.cli.options import (
     read_source,
     reader_of,
 )
-from stanhop_app.cli.tables import encode
+from stanhop_app.cli.outputs import DATABASE, FORMATS, record, write, written_to
 
 from stanhop_app.engines.config import EngineConfig
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     from stanhop_app.forecasting.external.analogues import Analogues
     from stanhop_app.forecasting.fitted import Fitted
-
-
-FORMATS = ("csv", "parquet", "json")
 
 
 @click.command("forecast")
@@ -61,7 +58,8 @@ FORMATS = ("csv", "parquet", "json")
     help="Format of the forecast. Default: by the ending of --output, else csv.",
 )
 @output_option(
-    "File that the forecast is written to, or with --engine a folder. Default: standard output.",
+    "File that the forecast is written to, with --engine a folder, or a table of a database: "
+    "postgresql://writer@host/shop#forecasts. Default: standard output.",
     kind=str,
 )
 @page_option("plot")
@@ -118,16 +116,15 @@ def command(
         common: dict[str, Any] = {"horizon": horizon, "options": options, "force": force}
         forecast_batches(run, data, output, engine, spread, **common)
         return
-    file, kind = _written_to(output, format_)
+    file, kind = written_to(output, format_, spread)
     check_outputs(file, plot, force=force)
     forecaster = load_forecaster(run, trust=trust)
     fitted = getattr(forecaster, "fitted_", None)
     _check_kind(run, fitted, ids=ids, future=future, plot=plot, explained=explained)
     check(spread, run, forecaster, horizon)
-    table = None
+    table = actual = None
     if data is not None:
         table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
-    actual = None
     if cutoff is not None:
         forecaster, table, actual = _cut(run, forecaster, cutoff, table)
     elif table is None:
@@ -148,28 +145,10 @@ def command(
         _draw(forecaster, shown, prediction, name, plot, told, drawn, actual)
     if spread.asked:
         prediction = predicted(spread, forecaster, table, **more)
-    _write(prediction, kind, file)
-
-
-def _written_to(output: str | None, format_: str | None) -> tuple[Path | None, str]:
-    """The file that a forecast is written to, and its format."""
-    file = None if output is None else Path(output)
-    ending = file.suffix.lstrip(".") if file is not None else "csv"
-    if format_ is None and ending not in FORMATS:
-        raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
-    return file, format_ or ending
-
-
-def _write(prediction: "pd.DataFrame", kind: str, output: Path | None) -> None:
-    """Write a forecast to a file or to standard output."""
-    from stanhop_app.files import write_atomic
-
-    content = encode(prediction, kind)
-    if output is None:
-        click.echo(content, nl=False)
-        return
-    write_atomic(output, lambda file: file.write_bytes(content))
-    echo(f"{len(prediction):,} rows written to {output}")
+    if kind == DATABASE:
+        record(run, forecaster, table, prediction, str(output))
+    else:
+        write(prediction, kind, file)
 
 
 def _check_kind(

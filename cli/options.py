@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
+from stanhop_app.cli.query import check_query, query_option, query_result
 
+from stanhop_app.data.addresses import is_database
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import shown
 from stanhop_app.files import read_plain
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 
 READING = flag_names(ReadingConfig)
 """Names of `data_options`."""
-data_options = flags(ReadingConfig, group="Data")
-"""How a table is read."""
+
+
+def data_options(command: Any) -> Any:
+    """How a table is read: the fields of `ReadingConfig`, and the query of a database."""
+    return flags(ReadingConfig, group="Data")(query_option(command))
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -167,6 +173,9 @@ def read_source(
         raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
         return reader(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
+    if is_database(source):
+        return reader(query_result(source, options), hints=hints, **options)
+    check_query(source)
     if source in DATASETS and not Path(source).is_file():
         return reader(DATASETS[source].locate(), hints=hints, **options)
     return reader(source, hints=hints, **options)

@@ -38,7 +38,7 @@ def forecast_blocks(
         config: the engine, its workers, and series in a block.
         made_from: what tells the run and the options from others; JSON values.
         say: told what is done.
-        force: whether results of another job there are removed.
+        force: whether results of an earlier job there are removed, also of the same one.
         done: told how many blocks are there, and of how many.
 
     Returns:
@@ -103,7 +103,7 @@ def _planned(
 ) -> Plan:
     """The plan that lies there, if it is of this job; else a new one."""
     kept = results.plan()
-    if kept is not None and kept.made_from == identity:
+    if kept is not None and kept.made_from == identity and not force:
         return kept
     if kept is not None and not force:
         raise ArtefactError(

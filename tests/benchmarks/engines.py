@@ -1,7 +1,7 @@
 """Forecasts of many series by every engine: the same bits, time, memory, and what kills do to them.
 
-    python tests/benchmarks/engines.py [--series 10000] [--rows 500] [--growth 2000,6000,20000] [--kills 10]
-        [--folder FOLDER] [--output engines.json]
+    python tests/benchmarks/engines.py [--series 10000] [--rows 500] [--growth 2000,6000,20000,60000]
+        [--kills 10] [--folder FOLDER] [--output engines.json]
 
 Tables are made (a weekly wave of every series, with noise) and the network is trained on the first 500
 series. "engines" are jobs of the whole table; "growth" is the largest worker's memory by how many series
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--series", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=500)
-    parser.add_argument("--growth", default="2000,6000,20000")
+    parser.add_argument("--growth", default="2000,6000,20000,60000")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
@@ -153,9 +153,11 @@ def main() -> None:
     for series in map(int, options.growth.split(",")):
         grown = make(folder / f"{series}.parquet", series, options.rows)
         output = folder / f"growth-{series}"
-        told = job(run, grown, output, "--engine", "local", "--workers", 2, "--force")
-        cells[f"growth {series}"] = {"part": "growth", "series": series, **told}
-        write_json(options.output, content)
+        for workers in (1, 2):
+            told = job(run, grown, output, "--engine", "local", "--workers", workers, "--force")
+            key = f"growth {series} {workers}"
+            cells[key] = {"part": "growth", "series": series, "workers": workers, **told}
+            write_json(options.output, content)
     for round_ in range(options.kills):
         random.seed(round_)
         output = folder / f"kills-{round_}"

@@ -1,0 +1,72 @@
+"""Where stanhop forecast writes: standard output, a file, or a table of a database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from stanhop_app.cli.options import echo
+from stanhop_app.cli.tables import encode
+
+from stanhop_app.data.addresses import is_database, split_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stanhop_app.forecasting.intervals.spread import Spread
+
+FORMATS, DATABASE = ("csv", "parquet", "json"), "database"
+"""Formats of files, and what stands for none."""
+
+
+def written_to(
+    output: str | None, format_: str | None, spread: "Spread"
+) -> tuple[Path | None, str]:
+    """The file that a forecast is written to, and its format; no file if it is a database."""
+    if output is not None and is_database(output):
+        place, named = split_table(output)
+        if not named:
+            raise click.UsageError(f"{place}: say the table after #, as {place}#forecasts.")
+        if format_ is not None:
+            raise click.UsageError("--format is of a file; leave it out.")
+        if spread.quantiles is not None or spread.paths:
+            raise click.UsageError(
+                "a database takes points and --levels; write all else to a file."
+            )
+        return None, DATABASE
+    file = None if output is None else Path(output)
+    ending = file.suffix.lstrip(".") if file is not None else "csv"
+    if format_ is None and ending not in FORMATS:
+        raise click.UsageError(f"{output}: ends in none of {', '.join(FORMATS)}; give --format.")
+    return file, format_ or ending
+
+
+def write(prediction: "pd.DataFrame", kind: str, output: Path | None) -> None:
+    """Write a forecast to a file or to standard output."""
+    from stanhop_app.files import write_atomic
+
+    content = encode(prediction, kind)
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    write_atomic(output, lambda file: file.write_bytes(content))
+    echo(f"{len(prediction):,} rows written to {output}")
+
+
+def record(
+    run: Path, forecaster: Any, table: Any, prediction: "pd.DataFrame", address: str
+) -> None:
+    """Write a forecast into a table of a database, where the same one again changes nothing."""
+    from stanhop_app.runs.forecast_rows import forecast_rows, write_rows
+
+    fitted = getattr(forecaster, "fitted_", None)
+    many = fitted is not None and fitted.series is not None
+    if many:
+        history = fitted.kept_series() if table is None else table
+        ends = [last - 1 for _, last in history.spans()]
+        cutoffs = dict(zip(history.ids, history.frame.index[ends], strict=True))
+    else:
+        rows = forecaster.context_ if table is None else getattr(table, "frame", table)
+        cutoffs = {"": rows.index[-1]}
+    made = forecast_rows(prediction, list(forecaster.columns_), cutoffs, run.resolve().name)
+    there = write_rows(made, address)
+    echo(f"{len(made):,} rows written to {address}" + (f", {there:,} replaced" if there else ""))

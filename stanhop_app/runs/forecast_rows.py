@@ -1,0 +1,87 @@
+"""Forecasts as rows of a database: one row a series, variate, cut-off, step and kind of value."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stanhop_app.data.addresses import split_table
+from stanhop_app.data.database import connected
+from stanhop_app.errors import OptionError
+
+TYPES = {
+    "run": "VARCHAR(300)",
+    "series": "VARCHAR(300)",
+    "variate": "VARCHAR(300)",
+    "cutoff": "TIMESTAMP",
+    "step": "INTEGER",
+    "time": "TIMESTAMP",
+    "kind": "VARCHAR(50)",
+    "value": "DOUBLE PRECISION",
+}
+"""Columns of the table: time stamps in UTC where rows have a zone, ``kind`` such as point, lo-80, hi-80."""
+KEY = ("run", "series", "variate", "cutoff", "step", "kind")
+"""What tells rows apart: the same forecast again replaces its rows."""
+
+
+def forecast_rows(
+    made: pd.DataFrame, variates: list[str], cutoffs: Mapping[str, Any], run: str
+) -> pd.DataFrame:
+    """Rows of a forecast.
+
+    Args:
+        made: of ``predict`` or ``predict_interval``: wide with an index of time, or long with ids.
+        variates: names of what is forecast.
+        cutoffs: time stamp of the last known row, by series; "" of a wide table.
+        run: name of the run.
+    """
+    if isinstance(made.index, pd.DatetimeIndex):
+        ids, times = np.full(len(made), ""), made.index
+        values = made
+    else:
+        ids, times = made.iloc[:, 0].astype(str).to_numpy(), pd.DatetimeIndex(made.iloc[:, 1])
+        values = made.iloc[:, 2:]
+    steps = pd.Series(ids).groupby(ids, sort=False).cumcount().to_numpy() + 1
+    base = {
+        "run": run,
+        "series": ids,
+        "cutoff": _utc(pd.DatetimeIndex([cutoffs[name] for name in ids])),
+        "step": steps,
+        "time": _utc(times),
+    }
+    parts = []
+    for variate in variates:
+        for column in values.columns:
+            if column == variate or str(column).startswith((f"{variate}-lo-", f"{variate}-hi-")):
+                kind = str(column).removeprefix(variate).removeprefix("-") or "point"
+                told = {"variate": variate, "kind": kind, "value": values[column].to_numpy()}
+                parts.append(pd.DataFrame({**base, **told}))
+    rows = pd.concat(parts, ignore_index=True)[list(TYPES)]
+    return rows.dropna(subset="value").reset_index(drop=True)
+
+
+def write_rows(rows: pd.DataFrame, address: str) -> int:
+    """Write rows into a table of a database, all or none.
+
+    Args:
+        rows: of `forecast_rows`.
+        address: of the database, and the table after #: postgresql://writer@warehouse/shop#forecasts.
+
+    Returns:
+        Rows that were there before, of the same forecasts, and are replaced.
+
+    Raises:
+        StorageError: if it does not answer, or refuses; nothing was written then.
+        OptionError: for an address with a password, or without a table.
+    """
+    place, table = split_table(address)
+    if not table:
+        raise OptionError(f"{place}: say the table after #, as {place}#forecasts.")
+    with connected(place, reading=False) as database:
+        return database.replace(table, TYPES, KEY, rows)
+
+
+def _utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Time stamps without a zone; those that have one in UTC."""
+    return times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
