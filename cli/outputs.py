@@ -59,8 +59,7 @@ def record(
     from stanhop_app.runs.forecast_rows import forecast_rows, write_rows
 
     fitted = getattr(forecaster, "fitted_", None)
-    many = fitted is not None and fitted.series is not None
-    if many:
+    if fitted is not None and fitted.series is not None:
         history = fitted.kept_series() if table is None else table
         ends = [last - 1 for _, last in history.spans()]
         cutoffs = dict(zip(history.ids, history.frame.index[ends], strict=True))
