@@ -98,7 +98,7 @@ def command(
     finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
         check_folder(output, read_config, resume=resume, force=force)
-    _check_input(data, options["devices"])
+    _check_input(data, options["devices"] * options["num_nodes"])
     read = {name: options.pop(name) for name in READING}
     kept = {name: options.pop(name) for name in RUN}
     forecaster = make_forecaster(options, {name: read[name] for name in READ}, quiet)

@@ -24,7 +24,17 @@ DEFAULT_SPACE = (
     "weight_decay",
 )
 """The options that are searched where none are named."""
-FIXED = ("num_variates", "horizon", "seed", "device", "devices", "precision", "linear_skip", "keep")
+FIXED = (
+    "num_variates",
+    "horizon",
+    "seed",
+    "device",
+    "devices",
+    "num_nodes",
+    "precision",
+    "linear_skip",
+    "keep",
+)
 """Options that say what is asked, or on what machine: no search chooses them."""
 
 

@@ -86,7 +86,14 @@ class TrainingConfig:
     )
     device: str = option("auto", "Accelerator to train on.", choices=("auto", "cpu", "cuda", "mps"))
     devices: int = option(
-        1, "Processes, a device each; more than one train data-parallel (DDP).", least=1
+        1,
+        "Processes on each machine, a device each; more than one train data-parallel (DDP).",
+        least=1,
+    )
+    num_nodes: int = option(
+        1,
+        "Machines, of which each is given the same command, by torchrun, Slurm or by hand.",
+        least=1,
     )
     precision: Precision = option(
         "32-true", "Precision of Lightning Fabric.", choices=get_args(Precision)

@@ -74,7 +74,12 @@ HASHED = (".safetensors", ".onnx", ".pt2", ".npy")
 
 def is_main_process() -> bool:
     """Whether this process writes files and speaks: rank 0 of a launch, or the only one."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+    known = os.environ
+    if "RANK" in known:  # torchrun
+        return known["RANK"] == "0"
+    if int(known.get("SLURM_NTASKS") or 1) > 1 and "SLURM_PROCID" in known:
+        return known["SLURM_PROCID"] == "0"
+    return known.get("NODE_RANK", "0") == "0" and known.get("LOCAL_RANK", "0") == "0"
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

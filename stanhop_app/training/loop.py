@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
+from stanhop_app.errors import TrainingError
 from stanhop_app.training.config import TrainingConfig
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import is_main_process
@@ -60,7 +61,7 @@ def train(
         One row per epoch: epoch, step, train_loss, validation_loss, learning_rate, samples_per_second.
 
     Raises:
-        TrainingError: if the loss is not finite.
+        TrainingError: if the loss is not finite, or another process of the training died.
         ArtefactError: if the checkpoint to resume is damaged or of another configuration.
         KeyboardInterrupt: on interrupt, after a checkpoint was written.
     """
@@ -86,7 +87,8 @@ def train(
         )
         with bar:
             while not loop.position.finished:
-                _epoch(loop, bar, interrupted, checkpoint_steps)
+                with _together(loop):
+                    _epoch(loop, bar, interrupted, checkpoint_steps)
         loop.finish()
     return loop.position.history
 
@@ -140,6 +142,26 @@ def _epoch(loop: "State", bar: Any, interrupted: threading.Event, checkpoint_ste
     loop.save()
     if loop.anywhere(interrupted.is_set()):
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _together(loop: "State") -> Iterator[None]:
+    """Say in one line that another process of the training is gone.
+
+    Raises:
+        TrainingError: if it is; what the last checkpoint holds can be gone on with.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        words = ("Connection", "closed by peer", "gloo", "NCCL", "socket", "Timed out")
+        if loop.fabric.world_size == 1 or not any(word in str(error) for word in words):
+            raise
+        where = "" if loop.folder is None else f" (checkpoint in {loop.folder})"
+        raise TrainingError(
+            "another process of this training died or cannot be reached; go on with the same command and "
+            f"--resume, with as many processes or others{where}."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -24,10 +24,9 @@ from stanhop_app.training.checkpoint import (
 )
 from stanhop_app.training.config import TrainingConfig, one_cycle
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.training.parameters import parameter_groups
 from stanhop_app.training.processes import part_at_exit
 from stanhop_app.training.task import Task, Tell, Watch
-
-NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 
 
 @dataclass
@@ -52,6 +51,10 @@ class Position:
     steps: list[dict[str, float]] = field(default_factory=list)
 
 
+PLACES = ("device", "devices", "num_nodes")
+"""Options that say where a training runs, which may change when it goes on."""
+
+
 class State:
     """State of a training run, and the four things done with it: step, validate, save, load."""
 
@@ -73,8 +76,9 @@ class State:
             self.fabric = Fabric(
                 accelerator=config.device,
                 devices=config.devices,
+                num_nodes=config.num_nodes,
                 precision=config.precision,
-                strategy="ddp" if config.devices > 1 else "auto",
+                strategy="ddp" if config.devices * config.num_nodes > 1 else "auto",
             )
         except (RuntimeError, ValueError, ImportError) as error:
             reason = " ".join(str(error).split())
@@ -84,7 +88,7 @@ class State:
         # One initial state everywhere, one stream of dropout masks per process.
         torch.manual_seed(config.seed + self.fabric.global_rank)
         optimizer = torch.optim.AdamW(
-            _parameter_groups(model, config),
+            parameter_groups(model, config),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -261,7 +265,7 @@ class State:
         tensors, header = load_tensors(path)
         saved = header.get("identity", {})
         for name, value in self.identity.items():
-            if saved.get(name) != value:
+            if name not in PLACES and saved.get(name) != value:
                 raise CheckpointError(
                     f"{path}: made with other options ({name} was {saved.get(name)}, is {value}); "
                     "resume with the same, or start anew with --force."
@@ -275,25 +279,20 @@ class State:
             position["best"] = math.inf
         self.position = Position(**position)
         self.loss_sum.fill_(self.position.loss_sum)
-        torch.set_rng_state(tensors["random"][self.fabric.global_rank])
+        self._load_random(tensors)
+
+    def _load_random(self, tensors: dict[str, Tensor]) -> None:
+        """Take up the random states; of another number of processes, draw from seed, process and step."""
+        rank, states = self.fabric.global_rank, tensors["random"]
+        if len(states) != self.fabric.world_size:
+            torch.manual_seed(self.config.seed + rank + 1_000_003 * self.position.step)
+            return
+        torch.set_rng_state(states[rank])
         if "random_cuda" in tensors and self.fabric.device.type == "cuda":
-            state = tensors["random_cuda"][self.fabric.global_rank]
-            torch.cuda.set_rng_state(state, self.fabric.device)
+            torch.cuda.set_rng_state(tensors["random_cuda"][rank], self.fabric.device)
 
     def finish(self) -> None:
         """Leave the model with its best weights, on the CPU."""
         self.model.load_state_dict(self.best)
         self.model.to("cpu").eval()
         self.task.to(torch.device("cpu"))
-
-
-def _parameter_groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    """One group of all parameters, or a second one, of the gains of norms, that is not decayed."""
-    if config.decay_gains:
-        return [{"params": list(model.parameters())}]
-    norms = (m for m in model.modules() if isinstance(m, NORMS))
-    gains = {id(m.weight): m.weight for m in norms if isinstance(m.weight, nn.Parameter)}
-    return [
-        {"params": [p for p in model.parameters() if id(p) not in gains]},
-        {"params": list(gains.values()), "weight_decay": 0.0},
-    ]

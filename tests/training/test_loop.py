@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from torch import nn
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.training.checkpoint import load_tensors
 from stanhop_app.training.config import TrainingConfig, one_cycle
-from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, is_main_process
 from stanhop_app.training.loop import train
 
 
@@ -323,6 +324,136 @@ def test_two_processes_train_as_one(tmp_path):
         results.append(json.loads(line.removeprefix("RESULT ")))
     for one, two in zip(*results, strict=True):
         torch.testing.assert_close(torch.tensor(one), torch.tensor(two), rtol=1e-5, atol=1e-6)
+
+
+PROCESS = """
+import json, os, signal, sys, torch
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from test_loop import Regression, config, weights
+from stanhop_app.errors import TrainingError
+from stanhop_app.training.folder import is_main_process
+from stanhop_app.training.loop import train
+devices, nodes, folder, resume, dies = sys.argv[1:6]
+torch.set_num_threads(1)
+torch.manual_seed(1)
+
+class Dying(Regression):
+    steps = 0
+    def loss(self, model, indices, *, validation):
+        self.steps += not validation
+        if 0 < self.steps == int(dies) and not is_main_process():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(model, indices, validation=validation)
+
+model = torch.nn.Linear(4, 1)
+options = config(devices=int(devices), num_nodes=int(nodes), max_epochs=2, batch_size=23)
+where = None if folder == "-" else Path(folder)
+try:
+    train(model, Dying(), options, progress=False, folder=where, resume=resume == "1",
+          checkpoint_steps=2)
+except TrainingError as error:
+    print("REFUSED", error)
+    os._exit(7)
+if is_main_process():
+    print("RESULT", json.dumps(weights(model).tolist()))
+"""
+
+
+def launched(tmp_path, devices, nodes=1, folder="-", resume="0", dies="0", **more):
+    """A process of a training, which starts those of its other devices itself."""
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS.format(folder=str(Path(__file__).parent)))
+    words = [sys.executable, script, devices, nodes, folder, resume, dies]
+    return subprocess.Popen(
+        [str(word) for word in words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **more},
+    )
+
+
+def result(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    (line,) = [x for x in out.splitlines() if x.startswith("RESULT")]
+    return torch.tensor(json.loads(line.removeprefix("RESULT ")))
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Weights of one process."""
+    torch.manual_seed(1)
+    model = nn.Linear(4, 1)
+    train(model, Regression(), config(max_epochs=2, batch_size=23), progress=False)
+    return weights(model)
+
+
+def test_a_training_whose_process_was_killed_goes_on_with_one(tmp_path, alone):
+    folder = tmp_path / "run"
+    process = launched(tmp_path, 2, folder=folder, dies="4")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 7, err
+    assert "another process of this training died or cannot be reached" in out
+    torch.manual_seed(1)
+    model = nn.Linear(4, 1)
+    options = config(max_epochs=2, batch_size=23)
+    history = train(model, Regression(), options, folder=folder, resume=True, progress=False)
+    assert history[0]["epoch"] == 1
+    torch.testing.assert_close(weights(model), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_training_of_one_process_goes_on_with_two_machines(tmp_path, alone):
+    """Two machines are two processes here, each given the same command and its number."""
+    folder = tmp_path / "run"
+    torch.manual_seed(1)
+    model = nn.Linear(4, 1)
+
+    def stop(row):
+        if row["step"] >= 3:
+            raise KeyboardInterrupt
+
+    options = config(max_epochs=2, batch_size=23)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            model, Regression(), options, folder=folder, progress=False, tell=stop,
+            checkpoint_steps=2,
+        )  # fmt: skip
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    machines = [
+        launched(
+            tmp_path, 1, 2, folder, "1", MASTER_ADDR="127.0.0.1", MASTER_PORT=port,
+            NODE_RANK=str(number),
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    made = result(machines[0])
+    machines[1].communicate(timeout=60)
+    assert machines[1].returncode == 0
+    torch.testing.assert_close(made, alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("known", "main"),
+    [
+        ({}, True),
+        ({"RANK": "3", "LOCAL_RANK": "0"}, False),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, False),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, True),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, True),
+    ],
+)
+def test_one_process_speaks_and_writes(monkeypatch, known, main):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_NTASKS", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    assert is_main_process() == main
 
 
 def test_the_last_weights_are_kept_where_that_is_asked_for():
