@@ -32,6 +32,7 @@ PAGES = (
         f"tests/benchmarks/{name}.md"
         for name in (
             "attack",
+            "engines",
             "etth1",
             "gpu",
             "memory",
@@ -39,6 +40,7 @@ PAGES = (
             "suite",
             "tables",
             "theory",
+            "tune",
             "variants",
         )
     ),

@@ -558,6 +558,51 @@ def m4(content: Mapping[str, Any]) -> str:
     return markdown(["data", "model", "sMAPE", "MASE", "OWA"], rows)
 
 
+def engines(content: Mapping[str, Any]) -> str:
+    """Time and memory of jobs, by engine and by the number of series."""
+    rows = []
+    for name, cell in content["cells"].items():
+        if cell["part"] == "kills":
+            continue
+        what = name if cell["part"] == "engines" else f"local, {cell['workers']} worker"
+        what += "s" if cell.get("workers", 1) > 1 else ""
+        series = f"{cell['series']:,}" if cell["part"] == "growth" else "10,000"
+        equal = {True: "yes", False: "NO"}.get(cell.get("equal"), "")
+        memory = f"{cell['worker_mb']:.0f} / {cell['workers_mb']:.0f}"
+        rows.append([what, series, f"{cell['seconds']:.1f}", memory, equal])
+    head = ["engine", "series of 500 rows", "seconds", "MB, a worker / all", "the same bits"]
+    return markdown(head, rows)
+
+
+def engine_kills(content: Mapping[str, Any]) -> str:
+    """Jobs whose workers were killed."""
+    rows = []
+    for engine in ("local", "ray"):
+        cells = [c for c in content["cells"].values() if c.get("engine") == engine]
+        counts = [sum(c[name] for c in cells) for name in ("killed", "equal", "twice")]
+        rows.append([engine, str(len(cells)), *map(str, counts)])
+    return markdown(["engine", "jobs", "workers killed", "equal to the bit", "rows twice"], rows)
+
+
+def tune(content: Mapping[str, Any]) -> str:
+    """Errors with and without the options of a search, the mean over seeds."""
+    cells, rows = content["cells"].values(), []
+    for table in dict.fromkeys(cell["table"] for cell in cells):
+        for kind in ("defaults", "tuned"):
+            own = [c for c in cells if c["table"] == table and c.get("kind") == kind]
+            scores = [c["metrics"]["scores"][WHOLE] for c in own]
+            told = [
+                both(float(np.mean(values)), float(np.std(values, ddof=1)), 5)
+                for values in (
+                    [s[name] for s in scores]
+                    for name in ("validation_mse", "validation_mae", "test_mse", "test_mae")
+                )
+            ]
+            rows.append([table.replace(":", ", "), kind, str(len(own)), *told])
+    head = ["table", "options", "seeds", "validation MSE", "MAE", "test MSE", "MAE"]
+    return markdown(head, rows)
+
+
 TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "results": ("etth1.json", results),
     "etth1": ("etth1.json", etth1),
@@ -577,6 +622,9 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "adaptive": ("adaptive.json", adaptive),
     "backtests": ("backtests.json", backtests),
     "checks": ("backtests.json", checks),
+    "engines": ("engines.json", engines),
+    "engine-kills": ("engines.json", engine_kills),
+    "tune": ("tune.json", tune),
     "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
@@ -599,6 +647,8 @@ FILES = (
             "covariates",
             "external",
             "intervals",
+            "engines",
+            "tune",
         )
     ),
 )
