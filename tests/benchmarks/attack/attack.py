@@ -114,6 +114,43 @@ def _backtest(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int
     )
 
 
+def _engine(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """Forecasts of 600 series in three blocks by two processes: the same command goes on to the same bytes."""
+    days, names = np.arange(60), [f"s{number:03d}" for number in range(600)]
+    waves = 2 + np.sin((days[None] + np.arange(600)[:, None]) * 2 * np.pi / 7)
+    times = np.tile(pd.date_range("2024-01-01", periods=60), 600)
+    table = {"id": np.repeat(names, 60), "time": times, "value": waves.ravel()}
+    long, run = scratch / "series.parquet", scratch / "run"
+    pd.DataFrame(table).to_parquet(long, row_group_size=5000)
+    training = ["--each", "--id-column", "id", "--horizon", "7", "--max-steps", "3", "--quiet"]
+    kills.timed(["train", long, *training, "--output", run], scratch)
+    words = ["forecast", run, long, "--engine", "local", "--workers", "2", "--block-series", "256"]
+
+    def result(path: Path) -> object:
+        return {part.name: part.read_bytes() for part in sorted(path.glob("part-*.parquet"))}
+
+    return kills.again(lambda path: [*words, "--output", path], result, rounds, seed, scratch)
+
+
+def _tune(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
+    """A search goes on where it was: as many trials come to an end, and the first is the same."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    words = ["tune", csv, *kills.TINY, "--max-steps", "3", "--trials", "4", "--search", "dropout"]
+
+    def result(path: Path) -> object:
+        journal = JournalFileBackend(str(path / "trials.journal"))
+        study = optuna.load_study(
+            study_name="stanhop", storage=optuna.storages.JournalStorage(journal)
+        )
+        cut = study.user_attrs.get("cut", [])
+        ended = [t for t in study.trials if t.state.is_finished() and t.number not in cut]
+        return len(ended), ended[0].value, (path / "best.toml").exists()
+
+    return kills.again(lambda path: [*words, "--output", path], result, rounds, seed, scratch)
+
+
 def _suite(how: str) -> Attack:
     words = ["suite", "train", "vit", *kills.TINY[6:], "--num-layers", "1", "--hidden-dim", "16"]
     words += ["--max-steps", "40", "--quiet"]
@@ -144,6 +181,8 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
     "kill memory add": (_memory, 100),
     "kill data clean": (_clean, 100),
     "kill backtest": (_backtest, 100),
+    "kill forecast --engine": (_engine, 100),
+    "kill tune": (_tune, 100),
     "kill save": (kills.save, 100),
     "kill export": (kills.export, 100),
     "kill suite train": (_suite("plain"), 100),
