@@ -115,7 +115,7 @@ def _backtest(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int
 
 
 def _engine(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """Forecasts of 600 series in three blocks by two processes: the same command goes on to the same bytes."""
+    """Forecasts of 600 series in three blocks by two processes: the same command goes on, to the same."""
     days, names = np.arange(60), [f"s{number:03d}" for number in range(600)]
     waves = 2 + np.sin((days[None] + np.arange(600)[:, None]) * 2 * np.pi / 7)
     times = np.tile(pd.date_range("2024-01-01", periods=60), 600)
