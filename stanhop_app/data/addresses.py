@@ -8,7 +8,13 @@ An address is kept in run folders and seen by others in the list of processes: t
 (PGPASSWORD) or ``STANHOP_DATABASE_PASSWORD`` holds the password.
 """
 
+import re
+from urllib.parse import unquote
+
 from stanhop_app.errors import OptionError
+
+SECRET = re.compile(r"[?&;](password|passwd|passphrase|pwd|token|secret)\s*=", re.IGNORECASE)
+"""What begins a secret in the options of an address."""
 
 PASSWORD = "STANHOP_DATABASE_PASSWORD"
 """Variable of the environment that holds a password for drivers without one of their own."""
@@ -53,7 +59,7 @@ def check_address(address: str) -> str:
     """
     scheme, _, rest = address.partition("://")
     login = rest.split("/")[0].rpartition("@")[0]
-    if ":" in login or "password" in rest.lower():
+    if ":" in login or SECRET.search(unquote(rest)):
         raise OptionError(
             f"{scheme}://...: an address holds no password, which others could read; put it into the "
             f"environment (PGPASSWORD for PostgreSQL, else {PASSWORD})."

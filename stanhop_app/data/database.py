@@ -142,7 +142,8 @@ class _Sql(Database):
         from sqlalchemy import text
 
         streamed = self.connection.execution_options(stream_results=True, yield_per=PIECE)
-        with streamed.execute(text(query)) as result:
+        literal = query.replace(":", r"\:")  # what follows a colon is no parameter here
+        with streamed.execute(text(literal)) as result:
             if not result.returns_rows:
                 raise DataError("the query returns no rows; it must be a SELECT.")
             names = list(result.keys())

@@ -239,7 +239,12 @@ def test_a_table_that_is_too_large_is_not_read(file):
 
 @pytest.mark.parametrize(
     "address",
-    ["postgresql://me:word@host/db", "postgresql://host/db?password=word", "mysql://a:word@h/d"],
+    [
+        "postgresql://me:word@host/db",
+        "postgresql://host/db?password=word",
+        "mysql://a:word@h/d",
+        "mssql://h?odbc_connect=DRIVER%3Dx%3BPWD%3Dword",
+    ],
 )
 def test_passwords_in_addresses_are_refused_and_not_repeated(stanhop, address, tmp_path):
     with pytest.raises(OptionError, match="an address holds no password") as caught:
@@ -263,6 +268,18 @@ def test_what_answers_nobody_is_one_line(stanhop, trained, tmp_path):
     code, _, err = stanhop("forecast", trained, "-o", address)
     assert code == 2
     assert "say the table after #" in err
+
+
+def test_tables_may_be_called_as_secrets_are():
+    address = "postgresql://host/passwords#password_resets"
+    assert check_address(address) == address
+
+
+@pytest.mark.parametrize("kind", ["file", "warehouse"])
+def test_colons_and_percents_of_a_query_are_its_own(request, kind):
+    query = "SELECT '12:30' AS a, ' :b' AS b, CAST(1 AS INT)::text AS c FROM weather WHERE 'x' LIKE '%x%'"
+    read = pd.read_parquet(query_table(request.getfixturevalue(kind), query, megabytes=100))
+    assert read.iloc[0].tolist() == ["12:30", " :b", "1"]
 
 
 def test_a_query_is_asked_of_a_database_only(stanhop, csv, query):
