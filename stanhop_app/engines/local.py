@@ -1,18 +1,18 @@
 """The engine of this machine: processes that are started anew when they die."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 from stanhop_app.engines.plan import Block
 from stanhop_app.engines.work import Made, Task, Worker
 from stanhop_app.errors import StanhopError
+from stanhop_app.training.apart import start_apart
 
 DEATHS = 5
 """How often a block may take its worker with it before it is given up."""
@@ -63,10 +63,8 @@ class _Hand:
 
     @classmethod
     def start(cls, task: Task) -> "_Hand":
-        context = multiprocessing.get_context("spawn")  # a fork would share torch's threads
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, task), daemon=True)
-        process.start()
+        ours, theirs = Pipe()
+        process = start_apart(_serve, theirs, task)  # a fork would share torch's threads
         theirs.close()
         return cls(process, ours)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stanhop_app.errors import ArtefactError, OptionError, StanhopError, TrainingError
 from stanhop_app.files import read_plain, write_atomic
 from stanhop_app.studies.search import Search
+from stanhop_app.training.apart import start_apart
 from stanhop_app.training.folder import writing
 
 if TYPE_CHECKING:
@@ -77,12 +78,7 @@ def _run(search: Search, folder: Path, left: int, say: Callable[[str], None]) ->
     if workers == 1:
         _trials(search, folder, tickets, say)
         return
-    processes = [
-        context.Process(target=_worker, args=(search, folder, tickets, workers), daemon=True)
-        for _ in range(workers)
-    ]
-    for process in processes:
-        process.start()
+    processes = [start_apart(_worker, search, folder, tickets, workers) for _ in range(workers)]
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):

@@ -1,6 +1,7 @@
 """A search over options: where it looks, what it keeps, and what a kill costs."""
 
 import math
+import sys
 import tomllib
 
 import numpy as np
@@ -143,7 +144,11 @@ def test_a_search_that_was_cut_loses_no_trial(search, tmp_path, monkeypatch):
     assert len(tune(search(4), tmp_path / "cut", say=print).trials) == 5
 
 
-def test_two_processes_make_as_many_trials(search, tmp_path):
+def test_two_processes_make_as_many_trials(search, tmp_path, monkeypatch):
+    script = tmp_path / "script.py"  # of a user, without a guard
+    script.write_text("raise SystemExit('the script was run again')")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     sought = search(3)
     sought = Search(**{**vars(sought), "config": TuneConfig(trials=3, parallel=2)})
     study = tune(sought, tmp_path, say=print)
