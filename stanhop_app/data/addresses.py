@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from stanhop_app.errors import OptionError
 
-SECRET = re.compile(r"[?&;](password|passwd|passphrase|pwd|token|secret)\s*=", re.IGNORECASE)
+SECRET = re.compile(r"[?&;]\w*(passw|passphrase|pwd|token|secret)\w*\s*=", re.IGNORECASE)
 """What begins a secret in the options of an address."""
 
 PASSWORD = "STANHOP_DATABASE_PASSWORD"
@@ -58,7 +58,7 @@ def check_address(address: str) -> str:
         OptionError: if there is one; it is not repeated.
     """
     scheme, _, rest = address.partition("://")
-    login = rest.split("/")[0].rpartition("@")[0]
+    login = rest.rpartition("@")[0]
     if ":" in login or SECRET.search(unquote(rest)):
         raise OptionError(
             f"{scheme}://...: an address holds no password, which others could read; put it into the "

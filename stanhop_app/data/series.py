@@ -73,8 +73,9 @@ class SeriesTable:
 
     def repeated_ids(self, counts: int | Sequence[int]) -> np.ndarray:
         """Every id as often as it has rows, of the kind that the table has them: text, or whole numbers."""
-        kept = np.array([int(name) for name in self.ids]) if self.numbered else self.ids
-        return np.repeat(kept, counts)
+        numbers = [int(name) for name in self.ids] if self.numbered else []
+        fit = bool(numbers) and min(numbers) >= -(2**63) and max(numbers) < 2**63
+        return np.repeat(np.array(numbers, dtype=np.int64) if fit else self.ids, counts)
 
     def long(self) -> pd.DataFrame:
         """A frame of ids, time stamps and values, as a long table is written."""

@@ -12,7 +12,7 @@ from stanhop_app.engines.ray import run_ray
 from stanhop_app.engines.results import Results
 from stanhop_app.engines.source import ParquetSource
 from stanhop_app.engines.work import Engine, Made, Task
-from stanhop_app.errors import ArtefactError, DataError, StanhopError
+from stanhop_app.errors import ArtefactError, DataError, OptionError, StanhopError
 from stanhop_app.files import to_json
 
 ENGINES: dict[str, Engine] = {"local": run_local, "ray": run_ray}
@@ -49,6 +49,7 @@ def forecast_blocks(
         DataError: if the table cannot be read, or has series that cannot be forecast.
         StanhopError: if blocks could not be made, naming them; all others are there.
     """
+    _check_apart(task)
     source, results = ParquetSource(task.source), Results(task.output)
     files = [list(file) for file in source.files]
     identity = {**made_from, "files": files, "block_series": config.block_series}
@@ -74,6 +75,15 @@ def forecast_blocks(
         if failed:
             raise _error(plan, task, failed)
         return plan
+
+
+def _check_apart(task: Task) -> None:
+    """Refuse an output that is, holds or lies in the table: what is written would be read, or removed."""
+    source, output = (path.rstrip("/") + "/" for path in (task.source, task.output))
+    if source.startswith(output) or output.startswith(source):
+        raise OptionError(
+            f"{task.output}: forecasts and table ({task.source}) must lie apart; choose another --output."
+        )
 
 
 def _error(plan: Plan, task: Task, failed: dict[int, Made]) -> StanhopError:

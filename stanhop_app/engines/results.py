@@ -119,8 +119,16 @@ class Results:
         """Remove the plan, then all parts, of an earlier job; nothing else is touched."""
         names = self.names()
         for name in [PLAN, *sorted(names - {PLAN})]:
-            if name in names and (name == PLAN or is_part_name(name)):
+            if name in names and (name == PLAN or (is_part_name(name) and self._is_ours(name))):
                 self._remove(name)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file says that a job made it; others may be called so, too."""
+        try:
+            content = io.BytesIO(self._read(name) or b"")
+            return MARK in (pq.read_metadata(content).metadata or {})
+        except (ArtefactError, pa.ArrowException, OSError):
+            return False
 
     def _read(self, name: str) -> bytes | None:
         try:

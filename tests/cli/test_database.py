@@ -243,6 +243,8 @@ def test_a_table_that_is_too_large_is_not_read(file):
         "postgresql://me:word@host/db",
         "postgresql://host/db?password=word",
         "mysql://a:word@h/d",
+        "postgresql://me:wo/rd@host/db",
+        "trino://u@h/c?access_token=word",
         "mssql://h?odbc_connect=DRIVER%3Dx%3BPWD%3Dword",
     ],
 )

@@ -18,7 +18,7 @@ from stanhop_app.engines.config import EngineConfig
 from stanhop_app.engines.results import Results, part_name
 from stanhop_app.engines.source import ParquetSource
 from stanhop_app.engines.work import Made, Task, Worker
-from stanhop_app.errors import ArtefactError, DataError, StanhopError
+from stanhop_app.errors import ArtefactError, DataError, OptionError, StanhopError
 from stanhop_app.forecasting.intervals.spread import Spread
 
 OPTIONS = {
@@ -162,6 +162,22 @@ def test_only_what_is_missing_or_damaged_is_made_again(job, wanted, tmp_path):
     assert (out / part_name(0)).stat().st_mtime_ns == kept
     assert job()[1] == ["3 of 3 blocks are there, 0 are left"]
     assert len(pd.read_parquet(out)) == len(wanted)  # the plan is in nobody's way
+
+
+def test_a_table_is_never_taken_for_results(job, tmp_path):
+    """Also where its files are called as those of a job are, and whatever is forced."""
+    sales = tmp_path / "sales"
+    sales.mkdir()
+    shops(3).to_parquet(sales / part_name(0))
+    for output in (sales, tmp_path, sales / "made"):
+        with pytest.raises(OptionError, match="must lie apart"):
+            job(sales, output, force=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    shops(3).to_parquet(other / part_name(7))
+    job(sales, other, force=True)
+    assert (other / part_name(7)).exists()
+    assert (sales / part_name(0)).exists()
 
 
 def test_results_of_another_job_stay_unless_forced(job, tmp_path):

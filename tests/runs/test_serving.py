@@ -102,6 +102,24 @@ def test_a_table_of_any_kind_is_forecast_as_the_library_does(run, fitted, weathe
     assert len(answers[4].json()["forecast"]) == 20
 
 
+def test_a_table_is_read_as_that_of_the_training_was(stanhop, weather, tmp_path):
+    """Its word for a missing value is not taken for a number."""
+    table = weather.iloc[:300].copy()
+    table.iloc[-5:-2, 0] = -999
+    table.to_csv(tmp_path / "holes.csv")
+    words = ["--na=-999", "--missing", "interpolate", "--lookback", "48", "--patch-length", "12"]
+    words += ["--horizon", "12", "--dim", "16", "--num-heads", "2", "--max-steps", "3", "-q"]
+    run = tmp_path / "run"
+    code, _, err = stanhop("train", tmp_path / "holes.csv", *words, "-o", run)
+    assert code == 0, err
+    wanted = stanhop("forecast", run, tmp_path / "holes.csv")[1]
+    content = (tmp_path / "holes.csv").read_bytes()
+    (answer,) = ask(run, [post(content=content, headers={"Content-Type": "text/csv"})])
+    made = pd.DataFrame(answer.json()["forecast"])
+    told = pd.read_csv(io.StringIO(wanted))
+    np.testing.assert_allclose(made[list(weather)], told[list(weather)], rtol=1e-9)
+
+
 def test_windows_that_come_at_once_are_forecast_together(run, fitted, weather, monkeypatch):
     passes = []
     made = Service._pass

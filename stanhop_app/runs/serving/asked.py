@@ -1,6 +1,5 @@
 """What a request asks for, read and checked: whatever is wrong is told in one line."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stanhop_app.data.table import read_table
 from stanhop_app.errors import DataError, OptionError
 
 ASKED = ("table", "window", "horizon", "levels", "quantiles", "ids", "future")
@@ -20,7 +18,8 @@ ASKED = ("table", "window", "horizon", "levels", "quantiles", "ids", "future")
 class Asked:
     """A request, read."""
 
-    table: pd.DataFrame | None = None
+    table: pd.DataFrame | bytes | None = None
+    """Rows of JSON; or a file, which is read as that of the training was."""
     window: np.ndarray | None = None
     horizon: int | None = None
     levels: Sequence[float] | None = None
@@ -73,7 +72,7 @@ class Asked:
             except ValueError:
                 raise OptionError(f"{name}: {text!r} is not a list of numbers.") from None
             rest[name] = int(values[0]) if name == "horizon" else values
-        return cls(table=read_table(io.BytesIO(content)), **rest)
+        return cls(table=content, **rest)
 
 
 def _frame(rows: Any, name: str) -> pd.DataFrame:

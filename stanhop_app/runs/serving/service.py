@@ -1,6 +1,7 @@
 """The model behind a server: windows that wait together are forecast together."""
 
 import asyncio
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stanhop_app.data.frame import to_frame
+from stanhop_app.data.reading import reading_of
+from stanhop_app.data.series import SeriesTable, take_any, to_series
+from stanhop_app.data.table import read_table
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.spread import Spread
 from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
@@ -64,15 +69,31 @@ class Service:
         which = {name: value for name, value in which.items() if value is not None}
         if which and isinstance(self.forecaster, ExportedForecaster):
             raise OptionError("an exported model forecasts one table; leave ids and future out.")
+        table = None if asked.table is None else self._read(asked.table)
         if spread.asked:
             if asked.horizon not in (None, self.forecaster.horizon):
                 raise OptionError(
                     f"intervals are of the trained horizon, {self.forecaster.horizon} steps."
                 )
-            return spread.predict(self.forecaster, asked.table, **which)
-        made = self.forecaster.predict(asked.table, asked.horizon, **which)
+            return spread.predict(self.forecaster, table, **which)
+        model: Any = self.forecaster
+        made = model.predict(table, asked.horizon, **which)
         assert isinstance(made, pd.DataFrame)
         return made
+
+    def _read(self, given: pd.DataFrame | bytes) -> pd.DataFrame | SeriesTable:
+        """A table, read as that of the training was: what was said for it, and what it proved."""
+        kept, hints = reading_of(self.forecaster.source_)
+        fitted = self.fitted
+        if isinstance(given, bytes):
+            given = read_table(io.BytesIO(given), hints=hints, **kept)
+        if fitted is None or (fitted.series is None and fitted.known is None):
+            return to_frame(given, hints=hints, **kept)
+        if fitted.series is None:
+            return take_any(given, hints=hints, **kept)
+        told = {name: value for name, value in kept.items() if value is not None}
+        known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+        return to_series(given, hints=hints, **{**known, **told})
 
     async def _of_window(self, asked: Asked) -> np.ndarray:
         """A window of numbers, the last ``lookback`` rows of all columns: the steps after it."""
@@ -108,10 +129,11 @@ class Service:
                 made = await loop.run_in_executor(self._thread, self._pass, windows)
             except Exception as error:
                 for _, future in some:
-                    future.set_exception(error)
+                    if not future.done():
+                        future.set_exception(error)
                 continue
             for (_, future), values in zip(some, made, strict=True):
-                if not future.cancelled():
+                if not future.done():
                     future.set_result(values)
 
     def _pass(self, windows: np.ndarray) -> np.ndarray:
