@@ -6,7 +6,7 @@ import decimal
 import io
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pandas as pd
 
@@ -79,12 +79,12 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-class Database:
+class Database(Protocol):
     """A connection: what is asked of it here."""
 
     def rows(self, query: str) -> Iterator[pd.DataFrame]:
         """What a query returns, piece by piece."""
-        raise NotImplementedError
+        ...
 
     def replace(
         self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
@@ -100,7 +100,11 @@ class Database:
         Returns:
             Rows that were there before and are replaced.
         """
-        raise NotImplementedError
+        ...
+
+    def close(self) -> None:
+        """End the connection; what was not committed is undone."""
+        ...
 
 
 @contextlib.contextmanager
@@ -131,7 +135,7 @@ def connected(address: str, *, reading: bool) -> Iterator[Database]:
         opened.close()
 
 
-class _Sql(Database):
+class _Sql:
     """Any database that SQLAlchemy reaches."""
 
     def __init__(self, connection: Any):
@@ -178,7 +182,7 @@ class _Sql(Database):
         self.connection.engine.dispose()
 
 
-class _Duck(Database):
+class _Duck:
     """A file of DuckDB, or no file and a query over others."""
 
     def __init__(self, connection: Any):

@@ -57,7 +57,7 @@ def forecast_blocks(
     with results.lock():
         plan = _planned(results, source, task, identity, config, say, force)
         mark = plan.sha256
-        task = replace(task, mark=mark)
+        task = replace(task, mark=mark, files=tuple(source.files))
         left = [(n, block) for n, block in enumerate(plan.blocks) if not results.is_done(n, mark)]
         there, total = len(plan.blocks) - len(left), len(plan.blocks)
         if there:

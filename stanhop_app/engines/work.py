@@ -11,7 +11,7 @@ from stanhop_app.data.series import SeriesTable, to_series
 from stanhop_app.engines.plan import Block
 from stanhop_app.engines.results import Results
 from stanhop_app.engines.source import ParquetSource
-from stanhop_app.errors import StanhopError
+from stanhop_app.errors import DataError, StanhopError
 from stanhop_app.forecasting.intervals.spread import Spread
 from stanhop_app.forecasting.rolling import AT_ONCE
 
@@ -35,6 +35,8 @@ class Task:
     spread: Spread = field(default_factory=Spread)
     mark: str = ""
     """SHA-256 of the plan."""
+    files: tuple[tuple[str, int, str], ...] = ()
+    """The files that the plan is of (`ParquetSource.files`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ class Worker:
     def __call__(self, number: int, block: Block) -> Made:
         """Forecast a block and write it; what cannot be is told, not raised."""
         try:
+            if tuple(ParquetSource(self.task.source).files) != self.task.files:
+                raise DataError(f"{self.task.source}: its files changed; begin anew (--force).")
             frame = self.forecast(block)
             self.results.write_part(number, self.task.mark, frame)
         except StanhopError as error:

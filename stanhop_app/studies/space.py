@@ -176,7 +176,7 @@ def _value(option: Option, text: str) -> Any:
 
 def _with_base(dimension: Dimension, value: Any) -> Dimension:
     """A dimension that holds the value that is taken where nobody searches: the first trial."""
-    if dimension.holds(value):
+    if value is None or dimension.holds(value):
         return dimension
     if dimension.values:
         return Dimension(name=dimension.name, values=(*dimension.values, value))

@@ -78,7 +78,9 @@ def _run(search: Search, folder: Path, left: int, say: Callable[[str], None]) ->
     if workers == 1:
         _trials(search, folder, tickets, say)
         return
-    processes = [start_apart(_worker, search, folder, tickets, workers) for _ in range(workers)]
+    processes = [
+        start_apart(_worker, search, folder, tickets, workers, number) for number in range(workers)
+    ]
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes):
@@ -87,17 +89,22 @@ def _run(search: Search, folder: Path, left: int, say: Callable[[str], None]) ->
         )
 
 
-def _worker(search: Search, folder: Path, tickets: Any, workers: int) -> None:
+def _worker(search: Search, folder: Path, tickets: Any, workers: int, number: int) -> None:
     import torch
 
     torch.set_num_threads(max((os.cpu_count() or 1) // workers, 1))
-    _trials(search, folder, tickets, lambda text: None)
+    _trials(search, folder, tickets, lambda text: None, number)
 
 
-def _trials(search: Search, folder: Path, tickets: Any, say: Callable[[str], None]) -> None:
-    """Make trials, one after the other, as long as there are tickets."""
+def _trials(
+    search: Search, folder: Path, tickets: Any, say: Callable[[str], None], number: int = 0
+) -> None:
+    """Make trials, one after the other, as long as there are tickets; ``number`` is that of the process."""
     optuna = _optuna()
     study = _study(search, folder)
+    # A stream of its own for every process and every resume, or they would draw the same options.
+    begun = 1000 * sum(trial.state.is_finished() for trial in study.trials)
+    study.sampler = _sampler(search.config.tuning_seed + begun + number)
     while tickets.acquire(block=False):
         trial, started = study.ask(), time.monotonic()
         values = {d.name: d.suggest(trial) for d in search.dimensions}
@@ -112,9 +119,8 @@ def _trials(search: Search, folder: Path, tickets: Any, say: Callable[[str], Non
             value = search.value(values, tell)
         except optuna.TrialPruned:
             state = optuna.trial.TrialState.PRUNED
-        except (
-            StanhopError
-        ) as error:  # options that do not go together, or a loss that is not finite
+        # Options that do not go together, a loss that is not finite, or more memory than there is.
+        except (StanhopError, MemoryError, RuntimeError) as error:
             state = optuna.trial.TrialState.FAIL
             trial.set_user_attr("error", str(error))
         trial.set_user_attr("seconds", round(time.monotonic() - started, 2))
@@ -145,7 +151,8 @@ def _take_up(study: "optuna.Study", search: Search) -> None:
     """Make trials again that a kill cut, with the same options; begin with those of no search."""
     optuna = _optuna()
     if not study.trials:
-        study.enqueue_trial({d.name: search.base[d.name] for d in search.dimensions})
+        base = {d.name: search.base[d.name] for d in search.dimensions}
+        study.enqueue_trial({name: value for name, value in base.items() if value is not None})
     for trial in study.trials:
         if trial.state == optuna.trial.TrialState.RUNNING:
             study.set_user_attr(CUT, [*study.user_attrs.get(CUT, []), trial.number])
@@ -177,9 +184,7 @@ def _study(search: Search, folder: Path, *, force: bool = False) -> "optuna.Stud
             study_name=NAME,
             direction="minimize",
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(
-                seed=search.config.tuning_seed, multivariate=True, constant_liar=True
-            ),
+            sampler=_sampler(search.config.tuning_seed),
             # Losses of different kinds cannot be compared epoch by epoch.
             pruner=optuna.pruners.NopPruner()
             if objective_of_steps
@@ -200,6 +205,10 @@ def _study(search: Search, folder: Path, *, force: bool = False) -> "optuna.Stud
             "--force."
         )
     return study
+
+
+def _sampler(seed: int) -> Any:
+    return _optuna().samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
 def _optuna() -> Any:

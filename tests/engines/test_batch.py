@@ -249,6 +249,20 @@ def test_a_series_that_cannot_be_forecast_is_named_and_all_others_are_there(job,
     assert done == [True, False, True]
 
 
+def test_a_file_that_comes_in_the_middle_is_not_taken_in(job, tmp_path, monkeypatch):
+    sales = tmp_path / "sales"
+    sales.mkdir()
+    shops().to_parquet(sales / "b.parquet", row_group_size=1000)
+
+    def meanwhile(task, blocks, workers):
+        shops(3).to_parquet(sales / "a.parquet")
+        yield from here(task, blocks, workers)
+
+    monkeypatch.setitem(batch.ENGINES, "local", meanwhile)
+    with pytest.raises(DataError, match="its files changed; begin anew"):
+        job(sales)
+
+
 def mark_of(folder):
     return Results(str(folder / "out")).plan().sha256
 

@@ -45,9 +45,9 @@ def test_whatever_is_suggested_is_within_the_bounds_of_its_field():
         values = {d.name: d.suggest(trial) for d in dimensions}
         network = {n: v for n, v in values.items() if n in vars(STanHopConfig(num_variates=1))}
         training = {n: v for n, v in values.items() if n not in network}
-        TrainingConfig(**training)
+        assert TrainingConfig(**training)
         network["deep_lookback"] = max(network["deep_lookback"], network["patch_length"])
-        STanHopConfig(num_variates=1, **network)
+        assert STanHopConfig(num_variates=1, **network).num_patches >= 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,8 @@ def test_what_is_taken_without_a_search_is_in_the_space():
     (dim,), (dropout,) = space(["dim=8|16"], BASE), space(["dropout=0.2..0.3"], BASE)
     assert dim.values == (8, 16, 64)
     assert (dropout.low, dropout.high) == (0.1, 0.3)
+    (steps,) = space(["max_steps=10..100"], BASE)  # without a search there is no such number
+    assert (steps.low, steps.high) == (10, 100)
 
 
 ASKED = ["dropout=0..0.3", "num_prototypes=1..3", "instance_norm"]
@@ -142,6 +144,8 @@ def test_a_search_that_was_cut_loses_no_trial(search, tmp_path, monkeypatch):
     assert study.trials[2].value == whole.trials[1].value
     assert "cut" in list(trials_table(study, "mse")["state"])
     assert len(tune(search(4), tmp_path / "cut", say=print).trials) == 5
+    more = tune(search(7), tmp_path / "cut", say=print).trials[2:]
+    assert len({str(trial.params) for trial in more}) == len(more)  # no stream is drawn again
 
 
 def test_two_processes_make_as_many_trials(search, tmp_path, monkeypatch):
