@@ -16,7 +16,7 @@ from stanhop_app.cli.options import (
     read_data,
     read_source,
 )
-from stanhop_app.cli.tables import encode, write_page
+from stanhop_app.cli.tables import write_page
 
 from stanhop_app.errors import shown
 from stanhop_app.files import to_json
@@ -131,6 +131,7 @@ def clean(data: str, output: Path, force: bool, **options: Any) -> None:
     """
     from stanhop_app.data.series import SeriesTable, read_any
     from stanhop_app.files import write_atomic
+    from stanhop_app.runs.encoding import encode
 
     check_outputs(output, force=force)
     kind = output.suffix.lstrip(".")

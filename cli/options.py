@@ -12,7 +12,7 @@ import click
 from stanhop_app.cli.flags import GroupOption, flag_names, flags, numbers
 from stanhop_app.cli.query import check_query, query_option, query_result
 
-from stanhop_app.data.addresses import is_database
+from stanhop_app.data.addresses import check_scheme, is_database
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.errors import shown
 from stanhop_app.files import read_plain
@@ -175,6 +175,7 @@ def read_source(
         return reader(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
     if is_database(source):
         return reader(query_result(source, options), hints=hints, **options)
+    check_scheme(source)
     check_query(source)
     if source in DATASETS and not Path(source).is_file():
         return reader(DATASETS[source].locate(), hints=hints, **options)

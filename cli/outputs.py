@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.options import echo
-from stanhop_app.cli.tables import encode
 
-from stanhop_app.data.addresses import is_database, split_table
+from stanhop_app.data.addresses import check_scheme, is_database, split_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +32,7 @@ def written_to(
                 "a database takes points and --levels; write all else to a file."
             )
         return None, DATABASE
+    check_scheme(output or "")
     file = None if output is None else Path(output)
     ending = file.suffix.lstrip(".") if file is not None else "csv"
     if format_ is None and ending not in FORMATS:
@@ -43,6 +43,7 @@ def written_to(
 def write(prediction: "pd.DataFrame", kind: str, output: Path | None) -> None:
     """Write a forecast to a file or to standard output."""
     from stanhop_app.files import write_atomic
+    from stanhop_app.runs.encoding import encode
 
     content = encode(prediction, kind)
     if output is None:

@@ -1,6 +1,5 @@
 """How results are shown: as tables on a terminal, as one JSON object, as a page of HTML."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,35 +103,3 @@ def print_report(report: "Report", *, variates: bool = False) -> None:
         click.echo(
             shown(report.variates.to_string(float_format="%.4g", index_names=False), longest=None)
         )
-
-
-def encode(prediction: "pd.DataFrame", kind: str) -> bytes:
-    """A frame of time stamps as csv, parquet or json (one object a time step); times in ISO 8601."""
-    if not hasattr(prediction.index, "tz"):  # long: the time stamps are a column
-        return _encode_long(prediction, kind)
-    name = str(prediction.index.name or "time")
-    prediction = prediction.rename_axis(name)
-    if kind == "parquet":
-        buffer = io.BytesIO()
-        prediction.to_parquet(buffer)
-        return buffer.getvalue()
-    if kind == "csv":
-        return prediction.to_csv(lineterminator="\n").encode()
-    table = prediction.reset_index()
-    table[name] = [stamp.isoformat() for stamp in table[name]]
-    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()
-
-
-def _encode_long(prediction: "pd.DataFrame", kind: str) -> bytes:
-    """A long forecast, whose time stamps are a column, or sums without any."""
-    if kind == "parquet":
-        buffer = io.BytesIO()
-        prediction.to_parquet(buffer, index=False)
-        return buffer.getvalue()
-    if kind == "csv":
-        return prediction.to_csv(index=False, lineterminator="\n").encode()
-    times = [str(name) for name in prediction if prediction[name].dtype.kind == "M"]
-    table = prediction.assign(
-        **{name: [stamp.isoformat() for stamp in prediction[name]] for name in times}
-    )
-    return (table.to_json(orient="records", indent=2, double_precision=15) + "\n").encode()

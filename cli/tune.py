@@ -1,7 +1,7 @@
 """stanhop tune DATA."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.flags import Grouped, flag_names, flags, names
@@ -25,6 +25,9 @@ from stanhop_app.options import join_names
 from stanhop_app.runs.config import RunConfig
 from stanhop_app.studies.search import TuneConfig
 from stanhop_app.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    import optuna
 
 BEST = "best.toml"
 """Name of the file of the best options."""
@@ -96,12 +99,7 @@ def command(
     table, matters = trials_table(study, sought.objective), importance_table(study)
     best = best_options(sought, study.best_params)
     best |= _said(read)
-    first = study.trials[0].value
-    gain = 0.0 if first is None else 1 - study.best_value / first
-    sentence = (
-        f"trial {study.best_trial.number} of {len(table)}: {sought.objective} {study.best_value:.5f} on "
-        f"validation, {gain:.1%} below the options of no search"
-    )
+    sentence, gain = _sentence(study, sought.objective, len(table))
     write_text(output / BEST, as_toml(best, f"stanhop tune {data}: {sentence}"))
     shown = {"Trials, the best first": table} | (
         {} if matters.empty else {"What mattered": matters}
@@ -121,3 +119,16 @@ def _said(read: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in read.items() if not is_default(name)}
     lists = {n: join_names(v) for n, v in given.items() if isinstance(v, list | tuple)}
     return {name: value for name, value in {**given, **lists}.items() if value is not None}
+
+
+def _sentence(study: "optuna.Study", objective: str, trials: int) -> tuple[str, float | None]:
+    """What the search came to, and by which share it is below the options of no search."""
+    from stanhop_app.studies.tuning import without_search
+
+    base = without_search(study)
+    gain = None if base is None else 1 - study.best_value / base
+    told = "the options of no search came to no end"
+    if gain is not None:
+        told = f"{gain:.1%} below the options of no search"
+    best = f"trial {study.best_trial.number} of {trials}: {objective} {study.best_value:.5f}"
+    return f"{best} on validation, {told}", gain

@@ -39,6 +39,18 @@ def is_database(source: str) -> bool:
     return bool(separator) and scheme.split("+")[0] in SCHEMES
 
 
+def check_scheme(source: str) -> None:
+    """Refuse what looks like an address, and is of no database that is known.
+
+    Raises:
+        OptionError: naming those that are; what follows the scheme, perhaps a password, is not repeated.
+    """
+    scheme, separator, _ = source.partition("://")
+    if separator and not is_database(source):
+        meant = "write postgresql://" if scheme == "postgres" else f"known are {', '.join(SCHEMES)}"
+        raise OptionError(f"{scheme}://...: is the address of no database; {meant}.")
+
+
 def split_table(address: str) -> tuple[str, str]:
     """The address of a database, and the table after #; empty if there is none.
 

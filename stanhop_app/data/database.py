@@ -4,17 +4,14 @@ import contextlib
 import datetime as dt
 import decimal
 import io
-import os
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
 
 import pandas as pd
+import pyarrow as pa
 
-from stanhop_app.data.addresses import PASSWORD, split_table
+from stanhop_app.data.addresses import split_table
+from stanhop_app.data.connections import Database, open_database, reason_of
 from stanhop_app.errors import DataError, OptionError, StorageError
-
-PIECE = 50_000
-"""Rows that are fetched at once."""
 
 
 def query_table(address: str, query: str | None, *, megabytes: int) -> io.BytesIO:
@@ -55,10 +52,25 @@ def query_table(address: str, query: str | None, *, megabytes: int) -> io.BytesI
     if not len(table):
         raise DataError(f"{address}: the query returns no rows.")
     file = io.BytesIO()
-    table.to_parquet(file, index=False)
+    try:
+        table.to_parquet(file, index=False)
+    except pa.ArrowException:
+        raise DataError(
+            f"{address}: column {_mixed(table)!r} of the query has values of different kinds; CAST it to one."
+        ) from None
     file.seek(0)
     file.name = address
     return file
+
+
+def _mixed(table: pd.DataFrame) -> str:
+    """The first column that is of no one kind."""
+    for name in table:
+        try:
+            pa.array(table[name], from_pandas=True)
+        except pa.ArrowException:
+            return str(name)
+    return "?"
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -79,34 +91,6 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-class Database(Protocol):
-    """A connection: what is asked of it here."""
-
-    def rows(self, query: str) -> Iterator[pd.DataFrame]:
-        """What a query returns, piece by piece."""
-        ...
-
-    def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
-    ) -> int:
-        """Write rows into a table, made if need be, in place of those with the same key, all or none.
-
-        Args:
-            table: its name, perhaps after that of a schema and a point.
-            types: of its columns, as SQL names them.
-            key: columns that tell rows apart.
-            rows: to write.
-
-        Returns:
-            Rows that were there before and are replaced.
-        """
-        ...
-
-    def close(self) -> None:
-        """End the connection; what was not committed is undone."""
-        ...
-
-
 @contextlib.contextmanager
 def connected(address: str, *, reading: bool) -> Iterator[Database]:
     """A connection that ends with the block.
@@ -118,151 +102,16 @@ def connected(address: str, *, reading: bool) -> Iterator[Database]:
     kind = DataError if reading else StorageError
     after = "" if reading else "; nothing was written"
     try:
-        opened = (
-            _duck(address, reading) if address.startswith("duckdb:") else _sql(address, reading)
-        )
+        opened = open_database(address, reading=reading)
     except (OptionError, DataError):
         raise
     except Exception as error:  # drivers have errors of their own each
-        raise kind(f"{address}: cannot be reached ({_reason(error)}).") from None
+        raise kind(f"{address}: cannot be reached ({reason_of(error)}).") from None
     try:
         yield opened
     except (OptionError, DataError, StorageError):
         raise
     except Exception as error:
-        raise kind(f"{address}: {_reason(error)}{after}.") from None
+        raise kind(f"{address}: {reason_of(error)}{after}.") from None
     finally:
         opened.close()
-
-
-class _Sql:
-    """Any database that SQLAlchemy reaches."""
-
-    def __init__(self, connection: Any):
-        self.connection = connection
-
-    def rows(self, query: str) -> Iterator[pd.DataFrame]:
-        """Fetch as the server sends; the whole is never there."""
-        from sqlalchemy import text
-
-        streamed = self.connection.execution_options(stream_results=True, yield_per=PIECE)
-        literal = query.replace(":", r"\:")  # what follows a colon is no parameter here
-        with streamed.execute(text(literal)) as result:
-            if not result.returns_rows:
-                raise DataError("the query returns no rows; it must be a SELECT.")
-            names = list(result.keys())
-            for part in result.partitions(PIECE):
-                yield pd.DataFrame.from_records([tuple(row) for row in part], columns=names)
-
-    def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
-    ) -> int:
-        """In one transaction: make the table, delete, insert."""
-        from sqlalchemy import text
-
-        quoted = self.connection.dialect.identifier_preparer.quote
-        name = ".".join(quoted(part) for part in table.split("."))
-        columns = ", ".join(f"{quoted(c)} {kind} NOT NULL" for c, kind in types.items())
-        keys = ", ".join(map(quoted, key))
-        run = self.connection.execute
-        run(text(f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({keys}))"))
-        same = " AND ".join(f"{quoted(c)} = :{c}" for c in key)
-        old = rows[list(key)].to_dict(orient="records")
-        gone = run(text(f"DELETE FROM {name} WHERE {same}"), old).rowcount
-        places = ", ".join(f":{c}" for c in types)
-        listed = ", ".join(map(quoted, types))
-        values = rows[list(types)].to_dict(orient="records")
-        run(text(f"INSERT INTO {name} ({listed}) VALUES ({places})"), values)
-        self.connection.commit()
-        return max(int(gone), 0)
-
-    def close(self) -> None:
-        """End the connection; what was not committed is undone."""
-        self.connection.close()
-        self.connection.engine.dispose()
-
-
-class _Duck:
-    """A file of DuckDB, or no file and a query over others."""
-
-    def __init__(self, connection: Any):
-        self.connection = connection
-
-    def rows(self, query: str) -> Iterator[pd.DataFrame]:
-        """Fetch piece by piece."""
-        asked = self.connection.sql(query)
-        if asked is None:
-            raise DataError("the query returns no rows; it must be a SELECT.")
-        for batch in asked.to_arrow_reader(PIECE):
-            if len(batch):
-                yield batch.to_pandas()
-
-    def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
-    ) -> int:
-        """In one transaction: make the table, delete, insert."""
-        run = self.connection.execute
-        name = ".".join(f'"{part}"' for part in table.split("."))
-        columns = ", ".join(f'"{c}" {kind} NOT NULL' for c, kind in types.items())
-        keys, listed = (", ".join(f'"{c}"' for c in names) for names in (key, types))
-        run("BEGIN TRANSACTION")
-        run(f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({keys}))")
-        self.connection.register("stanhop_rows", rows[list(types)])
-        gone = run(
-            f"DELETE FROM {name} WHERE ({keys}) IN (SELECT ({keys}) FROM stanhop_rows)"
-        ).fetchone()
-        run(f"INSERT INTO {name} ({listed}) SELECT {listed} FROM stanhop_rows")
-        run("COMMIT")
-        return int(gone[0]) if gone else 0
-
-    def close(self) -> None:
-        """End the connection; what was not committed is undone."""
-        self.connection.close()
-
-
-def _sql(address: str, reading: bool) -> Any:
-    try:
-        import sqlalchemy as sql
-    except ImportError:
-        raise OptionError(
-            "databases need SQLAlchemy and DuckDB: pip install 'stanhop-app[sql]'."
-        ) from None
-    url = sql.make_url(address)
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    password = os.environ.get(PASSWORD)
-    if password is not None:
-        url = url.set(password=password)
-    try:
-        engine = sql.create_engine(url, hide_parameters=True)
-    except ImportError as error:
-        raise OptionError(f"{address}: its driver is not installed ({_reason(error)}).") from None
-    connection = engine.connect()
-    if reading and url.get_backend_name() == "postgresql":
-        connection = connection.execution_options(postgresql_readonly=True)
-    return _Sql(connection)
-
-
-def _duck(address: str, reading: bool) -> Any:
-    try:
-        import duckdb
-    except ImportError:
-        raise OptionError("DuckDB is not installed: pip install 'stanhop-app[sql]'.") from None
-    path = address.removeprefix("duckdb:").removeprefix("//")
-    path = path.removeprefix("/") if not path.startswith("//") else path[1:]
-    if not path and not reading:
-        raise OptionError(f"{address}: names no file to write into, as duckdb:///forecasts.duckdb.")
-    if path and reading and not os.path.isfile(path):
-        raise DataError(f"{path}: no such file.")
-    # Extensions would be fetched from their maker's host.
-    config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    read_only = bool(path) and reading
-    return _Duck(duckdb.connect(path or ":memory:", read_only=read_only, config=cast(Any, config)))
-
-
-def _reason(error: Exception) -> str:
-    """What a driver says, in one line, without SQL, and without a password that it may repeat."""
-    text = " ".join(str(getattr(error, "orig", None) or error).split())
-    for secret in (os.environ.get(PASSWORD), os.environ.get("PGPASSWORD")):
-        text = text.replace(secret, "...") if secret else text
-    return text.rstrip(".")[:300]

@@ -121,9 +121,11 @@ def names(column: pd.Series, name: str) -> np.ndarray:
             f"{name}: id column {column.name!r} is empty in {int(empty.sum())} rows, first in row {row}; "
             "name the series, or drop these rows."
         )
-    if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
-        column = column.astype("int64")  # 1.0 is how a column with a hole once wrote 1
-    return column.astype(str).to_numpy()
+    text: np.ndarray = column.astype(str).to_numpy()
+    if pd.api.types.is_float_dtype(column):  # 1.0 is how a column with a hole once wrote 1
+        whole = ((column % 1 == 0) & (column.abs() < 2**53)).to_numpy()
+        text = np.where(whole, column.where(whole, 0).astype("int64").astype(str), text)
+    return text
 
 
 def numbers_of_text(

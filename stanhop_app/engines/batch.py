@@ -71,7 +71,9 @@ def forecast_blocks(
                     tell(there, total)
                 else:
                     failed[made.number] = made
-            left = [pair for pair in left if pair[0] in failed and failed[pair[0]].again]
+            left = [
+                pair for pair in left if pair[0] in failed and failed[pair[0]].cause == "chance"
+            ]
         if failed:
             raise _error(plan, task, failed)
         return plan
@@ -98,8 +100,8 @@ def _error(plan: Plan, task: Task, failed: dict[int, Made]) -> StanhopError:
         f"{len(lines):,} of {len(plan.blocks):,} blocks could not be made, all others are in {task.output}; "
         f"mend what is wrong and give the command again:\n{shown}"
     )
-    hopeless = all(not made.again for made in failed.values())
-    return DataError(about) if hopeless else StanhopError(about)
+    of_table = all(made.cause == "table" for made in failed.values())
+    return DataError(about) if of_table else StanhopError(about)
 
 
 def _planned(

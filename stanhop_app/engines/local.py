@@ -44,8 +44,7 @@ def run_local(task: Task, blocks: Sequence[tuple[int, Block]], workers: int) -> 
                 if deaths[number] < DEATHS:
                     waiting.appendleft(hand.block)
                 else:
-                    error = f"its process was killed {DEATHS} times, perhaps for want of memory"
-                    yield Made(number=number, error=error)
+                    yield Made(number=number, error=hand.end(), cause="death")
                 hand.stop()
                 hands[hands.index(hand)] = _Hand.start(task)
     finally:
@@ -88,6 +87,14 @@ class _Hand:
             raise told
         assert isinstance(told, Made)
         return told
+
+    def end(self) -> str:
+        """How its process died, which it did too often."""
+        self.process.join(timeout=10)
+        code = self.process.exitcode
+        if code is not None and code >= 0:
+            return f"its process ended by itself (code {code}) {DEATHS} times; its last words are above"
+        return f"its process was killed {DEATHS} times, perhaps for want of memory"
 
     def stop(self) -> None:
         """End it at once; what it writes is there whole or not at all."""

@@ -61,15 +61,23 @@ class ParquetSource:
         partitioning = ds.partitioning(
             pa.schema([(name, pa.string()) for name in names]), flavor="hive"
         )
-        try:
+
+        def opened(schema: pa.Schema | None) -> ds.Dataset:
             return ds.dataset(
                 paths,
+                schema=schema,
                 format="parquet",
                 filesystem=system,
                 partitioning=partitioning if names else None,
                 partition_base_dir=root if names else None,
             )
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+
+        try:
+            table = opened(None)
+            # That of the first file would cut what others have more: columns, fractions, longer numbers.
+            schemas = [table.schema, *(file.physical_schema for file in table.get_fragments())]
+            return opened(pa.unify_schemas(schemas, promote_options="permissive"))
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path}: cannot be read as Parquet ({_reason(error)}).") from None
 
     @cached_property
@@ -159,11 +167,13 @@ def text_of(column: pa.Array) -> pa.Array:
     """Names of series as text: 12 and 12.0 are "12"; what is empty is missing."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_floating(column.type):
-        whole = pc.equal(pc.floor(column), column)
-        if pc.all(whole).as_py():
-            column = column.cast(pa.int64())
     names = column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        # Value by value, or a name would be another one beside a fraction.
+        whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2**53))
+        names = pc.if_else(
+            whole, pc.if_else(whole, column, 0).cast(pa.int64()).cast("string"), names
+        )
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(names), ""), None, names)
 
 
@@ -188,7 +198,8 @@ def _local(path: Path) -> list[tuple[str, int, str]]:
         if not path.is_dir():
             files = [path]
         else:
-            files = [p for p in path.rglob("*") if p.suffix in ENDINGS and not _hidden(p, path)]
+            files = [p for p in path.rglob("*") if p.suffix in ENDINGS]
+            files = [p for p in files if not _is_hidden(str(p.relative_to(path)))]
         told = []
         for file in files:
             about = file.stat() if file == path else file.lstat()
@@ -202,8 +213,9 @@ def _local(path: Path) -> list[tuple[str, int, str]]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from None
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+def _is_hidden(inner: str) -> bool:
+    """Whether a file, or a folder that it lies in, is one that other programs leave out: .tmp, _temporary."""
+    return any(part.startswith((".", "_")) for part in inner.split("/"))
 
 
 def _remote(system: Any, path: str) -> list[tuple[str, int, str]]:
@@ -213,7 +225,11 @@ def _remote(system: Any, path: str) -> list[tuple[str, int, str]]:
             files = {path: system.info(path)}
         else:
             listed = system.find(path, detail=True)
-            files = {name: about for name, about in listed.items() if name.endswith(ENDINGS)}
+            files = {
+                name: about
+                for name, about in listed.items()
+                if name.endswith(ENDINGS) and not _is_hidden(name.removeprefix(path))
+            }
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({_reason(error)}).") from None
     versions = ("ETag", "etag", "mtime", "LastModified", "created")

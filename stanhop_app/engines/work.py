@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -39,6 +39,9 @@ class Task:
     """The files that the plan is of (`ParquetSource.files`)."""
 
 
+Cause = Literal["table", "chance", "death"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """What became of a block."""
@@ -47,8 +50,9 @@ class Made:
     rows: int = 0
     error: str | None = None
     """Why there is none; None: it was made."""
-    again: bool = False
-    """Whether to try again may help: the error is not about the table or the options."""
+    cause: Cause = "table"
+    """What the error is about: the table or the options; "chance", where to try again may help; or "death",
+    where block or model took too many processes with it."""
 
 
 Engine = Callable[[Task, Sequence[tuple[int, Block]], int], Iterator[Made]]
@@ -79,7 +83,7 @@ class Worker:
             return Made(number=number, error=str(error))
         except Exception as error:  # of a library, of memory, of a disk: named, and tried again
             what = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            return Made(number=number, error=what, again=True)
+            return Made(number=number, error=what, cause="chance")
         return Made(number=number, rows=len(frame))
 
     def forecast(self, block: Block) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Forecasts as rows of a database: one row a series, variate, cut-off, step and kind of value."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,19 +9,24 @@ import pandas as pd
 
 from stanhop_app.data.addresses import split_table
 from stanhop_app.data.database import connected
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import OptionError, StorageError
 
 TYPES = {
-    "run": "VARCHAR(300)",
-    "series": "VARCHAR(300)",
-    "variate": "VARCHAR(300)",
+    "run": "VARCHAR(200)",
+    "series": "VARCHAR(250)",
+    "variate": "VARCHAR(250)",
     "cutoff": "TIMESTAMP",
     "step": "INTEGER",
     "time": "TIMESTAMP",
-    "kind": "VARCHAR(50)",
+    "kind": "VARCHAR(40)",
     "value": "DOUBLE PRECISION",
 }
-"""Columns of the table: time stamps in UTC where rows have a zone, ``kind`` such as point, lo-80, hi-80."""
+"""Columns of the table: time stamps in UTC where rows have a zone, ``kind`` such as point, lo-80, hi-80.
+
+The names are as long as a key of MySQL bears, at four bytes a letter.
+"""
+BOUND = re.compile(r"-(lo|hi)-\d+(\.\d+)?")
+"""What a column of a bound has after the name of its variate."""
 KEY = ("run", "series", "variate", "cutoff", "step", "kind")
 """What tells rows apart: the same forecast again replaces its rows."""
 
@@ -53,8 +59,10 @@ def forecast_rows(
     parts = []
     for variate in variates:
         for column in values.columns:
-            if column == variate or str(column).startswith((f"{variate}-lo-", f"{variate}-hi-")):
-                kind = str(column).removeprefix(variate).removeprefix("-") or "point"
+            bound = BOUND.fullmatch(str(column).removeprefix(variate))
+            is_bound = bound and str(column).startswith(variate) and column not in variates
+            if column == variate or is_bound:
+                kind = "point" if column == variate else bound[0][1:]  # type: ignore[index]
                 told = {"variate": variate, "kind": kind, "value": values[column].to_numpy()}
                 parts.append(pd.DataFrame({**base, **told}))
     rows = pd.concat(parts, ignore_index=True)[list(TYPES)]
@@ -78,6 +86,15 @@ def write_rows(rows: pd.DataFrame, address: str) -> int:
     place, table = split_table(address)
     if not table:
         raise OptionError(f"{place}: say the table after #, as {place}#forecasts.")
+    for column in ("run", "series", "variate", "kind"):
+        most = int(TYPES[column][8:-1])
+        long = rows[column].str.len() > most
+        if long.any():
+            name = rows.loc[long, column].iloc[0]
+            raise StorageError(
+                f"{place}: {column} {name[:40]!r}... has {len(name):,} letters, {most} fit into the table; "
+                "nothing was written."
+            )
     with connected(place, reading=False) as database:
         return database.replace(table, TYPES, KEY, rows)
 

@@ -25,6 +25,12 @@ JOURNAL = "trials.journal"
 LARGEST_JOURNAL = 2**28
 """Bytes of a journal that is read."""
 NAME, CUT = "stanhop", "cut"
+BASE, BEGUN, STOPPED = "without_search", "begun", "stopped"
+"""What a trial says of itself: that it has the options of no search, how often it was begun before, and that
+a user stopped it."""
+DEATHS = 3
+"""How often a trial may take its process with it before it is given up."""
+KILLED = "its process was killed, perhaps for want of memory"
 
 
 def tune(
@@ -55,7 +61,7 @@ def tune(
             _run(search, folder, left, say)
         study = _study(search, folder)
     if not any(trial.value is not None for trial in _finished(study)):
-        reasons = {trial.user_attrs.get("error", "pruned") for trial in _finished(study)}
+        reasons = {told_error(trial) for trial in _finished(study)}
         raise TrainingError(f"no trial came to an end: {'; '.join(sorted(reasons))}")
     return study
 
@@ -117,6 +123,9 @@ def _trials(
         state, value = optuna.trial.TrialState.COMPLETE, None
         try:
             value = search.value(values, tell)
+        except KeyboardInterrupt:
+            trial.set_user_attr(STOPPED, True)
+            raise
         except optuna.TrialPruned:
             state = optuna.trial.TrialState.PRUNED
         # Options that do not go together, a loss that is not finite, or more memory than there is.
@@ -133,12 +142,25 @@ def told(trial: "optuna.trial.FrozenTrial", objective: str) -> str:
     what = {
         "COMPLETE": f"{objective} {trial.value:.5f}" if trial.value is not None else "",
         "PRUNED": f"pruned after epoch {trial.last_step}",
-    }.get(trial.state.name, f"failed: {trial.user_attrs.get('error', '')}")
+    }.get(trial.state.name, f"failed: {told_error(trial)}")
     values = ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in trial.params.items()
     )
     return f"trial {trial.number}: {what} ({values})"
+
+
+def told_error(trial: "optuna.trial.FrozenTrial") -> str:
+    """Why a trial came to nothing."""
+    if trial.state.name == "PRUNED":
+        return "pruned"
+    return str(trial.user_attrs.get("error", KILLED))  # who was killed could not say why
+
+
+def without_search(study: "optuna.Study") -> float | None:
+    """The value of the options of no search; None if that trial came to no end."""
+    values = [trial.value for trial in study.trials if trial.user_attrs.get(BASE)]
+    return next((value for value in values if value is not None), None)
 
 
 def _finished(study: "optuna.Study") -> list[Any]:
@@ -148,17 +170,27 @@ def _finished(study: "optuna.Study") -> list[Any]:
 
 
 def _take_up(study: "optuna.Study", search: Search) -> None:
-    """Make trials again that a kill cut, with the same options; begin with those of no search."""
+    """Make trials again that a kill cut, with the same options; begin with those of no search.
+
+    One that was cut `DEATHS` times is given up, as it may be what kills its process.
+    """
     optuna = _optuna()
+    base = {d.name: search.base[d.name] for d in search.dimensions}
+    base = {name: value for name, value in base.items() if value is not None}
     if not study.trials:
-        base = {d.name: search.base[d.name] for d in search.dimensions}
-        study.enqueue_trial({name: value for name, value in base.items() if value is not None})
+        study.enqueue_trial(base, user_attrs={BASE: len(base) == len(search.dimensions), BEGUN: 0})
     for trial in study.trials:
-        if trial.state == optuna.trial.TrialState.RUNNING:
+        if trial.state != optuna.trial.TrialState.RUNNING:
+            continue
+        begun = int(trial.user_attrs.get(BEGUN, 0)) + (not trial.user_attrs.get(STOPPED))
+        if begun < DEATHS:
+            is_base = bool(trial.user_attrs.get(BASE))
+            # A kill may have come before all of its options were drawn; those of no search are known.
+            study.enqueue_trial(
+                base if is_base else trial.params, user_attrs={BASE: is_base, BEGUN: begun}
+            )
             study.set_user_attr(CUT, [*study.user_attrs.get(CUT, []), trial.number])
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            if trial.params:
-                study.enqueue_trial(trial.params)
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
 def _study(search: Search, folder: Path, *, force: bool = False) -> "optuna.Study":

@@ -20,7 +20,8 @@ import sqlalchemy as sql
 
 from stanhop_app.data.addresses import check_address, is_database
 from stanhop_app.data.database import plain, query_table
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.errors import DataError, OptionError, StorageError
+from stanhop_app.runs.forecast_rows import forecast_rows, write_rows
 
 SECRET = "s3cr3t-of-nobody"
 WORDS = ["--lookback", "48", "--patch-length", "12", "--horizon", "12", "--dim", "16"]
@@ -177,6 +178,40 @@ def test_postgresql_is_read_and_written_twice_without_doubling(
     assert not [path for path in held if SECRET.encode() in path.read_bytes()]
 
 
+def test_sqlite_is_read_and_written_twice_without_doubling(stanhop, tmp_path, rows, query):
+    address = f"sqlite:///{tmp_path / 'shop.db'}"
+    code, _, err = stanhop("train", f"{address}#weather", *WORDS, "-o", tmp_path / "none")
+    assert (code, "shop.db: no such file" in err) == (3, True)
+    assert not (tmp_path / "shop.db").exists()  # to look is not to make
+    engine = sql.create_engine(address)
+    rows.to_sql("weather", engine, index=False)
+    run = trained_on(stanhop, tmp_path, address, query)
+    same_as_of_a_file(stanhop, tmp_path, rows, run)
+    for told in ("72 rows written", "72 replaced"):
+        code, _, err = stanhop("forecast", run, "--levels", "80", "-o", f"{address}#forecasts")
+        assert code == 0, err
+        assert told in err
+    made = pd.read_sql("SELECT * FROM forecasts", engine, parse_dates=["time", "cutoff"])
+    engine.dispose()
+    assert len(made) == 72
+    assert (made["time"] - made["cutoff"] == pd.to_timedelta(made["step"], unit="h")).all()
+
+
+def test_a_variate_that_is_called_as_a_bound_is_none():
+    times = pd.date_range("2024-01-01", periods=2, name="time")
+    names = ["A", "A-lo-5", "A-lo-x", "A-lo-80", "A-lo-5-lo-80", "A-lo-x-hi-97.5"]
+    made = pd.DataFrame(np.arange(12.0).reshape(2, 6), times, names)
+    told = forecast_rows(made, ["A", "A-lo-5", "A-lo-x"], {"": times[0]}, "run")
+    kinds = told.groupby("variate")["kind"].unique().map(list).to_dict()
+    assert kinds == {
+        "A": ["point", "lo-80"],
+        "A-lo-5": ["point", "lo-80"],
+        "A-lo-x": ["point", "hi-97.5"],
+    }
+    with pytest.raises(StorageError, match="run 'rrrr.*has 300 letters, 200 fit"):
+        write_rows(forecast_rows(made, ["A"], {"": times[0]}, "r" * 300), "sqlite://#forecasts")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_that_is_cut_is_one_line(stanhop, tmp_path, warehouse):
     query, engine, cuts = tmp_path / "slow.sql", engine_of(warehouse), []
@@ -270,6 +305,26 @@ def test_what_answers_nobody_is_one_line(stanhop, trained, tmp_path):
     code, _, err = stanhop("forecast", trained, "-o", address)
     assert code == 2
     assert "say the table after #" in err
+
+
+def test_an_address_of_no_database_is_not_repeated(stanhop, trained, tmp_path):
+    address = f"postgres://me:{SECRET}@host/shop#sales"
+    for words in (("train", address, "-o", tmp_path / "run"), ("forecast", trained, "-o", address)):
+        code, _, err = stanhop(*words)
+        assert code == 2
+        assert SECRET not in err
+        assert "postgres://...: is the address of no database; write postgresql://" in err
+
+
+def test_a_column_of_several_kinds_is_named(tmp_path):
+    address = f"sqlite:///{tmp_path / 'shop.db'}"
+    engine = sql.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sql.text("CREATE TABLE t (a, b)"))
+        connection.execute(sql.text("INSERT INTO t VALUES (1, 2), (2, 'x'), (3, 1.5)"))
+    engine.dispose()
+    with pytest.raises(DataError, match="column 'b' of the query has values of different kinds"):
+        query_table(f"{address}#t", None, megabytes=100)
 
 
 def test_tables_may_be_called_as_secrets_are():

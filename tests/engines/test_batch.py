@@ -136,8 +136,35 @@ def test_names_of_every_kind_are_those_of_the_library(job, run, tmp_path, kind):
     pd.testing.assert_frame_equal(made, whole, check_exact=True)
 
 
+def test_names_that_are_fractions_are_the_same_in_every_piece(job, run, tmp_path):
+    few = shops(20).assign(shop=lambda rows: rows["shop"].astype(int) + 7000.0)
+    few.loc[few["shop"] == 7019.0, "shop"] = 7000.5  # in the last row group alone
+    few.to_parquet(tmp_path / "few.parquet", row_group_size=100)
+    made, _ = job(tmp_path / "few.parquet")
+    whole = STanHopForecaster.load(run).predict(few)
+    assert set(made["shop"].astype(str)) == set(whole["shop"].astype(str))
+    np.testing.assert_array_equal(made["sold"], whole["sold"])
+
+
+def test_files_whose_columns_differ_are_read_as_one_table(job, run, tmp_path):
+    """Whole numbers in the first, fractions in others: none is cut."""
+    table, folder = shops(30), tmp_path / "parts"
+    folder.mkdir()
+    numbers = table["shop"].astype(int)
+    first = table[numbers < 10].astype({"sold": "int64"})
+    second, third = table[(numbers >= 10) & (numbers < 20)], table[numbers >= 20]
+    for name, part in (("a", first), ("b", second), ("c", third)):
+        part.to_parquet(folder / f"{name}.parquet")
+    made, _ = job(folder)
+    whole = pd.concat([first.astype({"sold": "float64"}), second, third])
+    wanted = STanHopForecaster.load(run).predict(whole)
+    pd.testing.assert_frame_equal(made, wanted, check_exact=True)
+
+
 def test_urls_are_read_and_written(job, wanted):
     memory = fsspec.filesystem("memory")
+    for unfinished in ("_temporary/0/part.parquet", ".half.parquet"):
+        memory.pipe_file(f"/sales/{unfinished}", b"no table")
     with memory.open("/sales/shops.parquet", "wb") as file:
         shops().to_parquet(file, row_group_size=10_000)
     made, _ = job("memory://sales", "memory://forecasts")
@@ -274,7 +301,7 @@ def test_what_fails_by_chance_is_tried_again_and_what_fails_always_is_told(job, 
         for made in here(task, blocks, workers):
             tries.append(made.number)
             bad = made.number == 1 and tries.count(1) < 2
-            yield Made(number=1, error="OSError: disk", again=True) if bad else made
+            yield Made(number=1, error="OSError: disk", cause="chance") if bad else made
 
     monkeypatch.setitem(batch.ENGINES, "local", shaky)
     job()
@@ -282,7 +309,7 @@ def test_what_fails_by_chance_is_tried_again_and_what_fails_always_is_told(job, 
 
     def broken(task, blocks, workers):
         for number, _ in blocks:
-            yield Made(number=number, error="MemoryError: too much", again=True)
+            yield Made(number=number, error="MemoryError: too much", cause="chance")
 
     monkeypatch.setitem(batch.ENGINES, "local", broken)
     with pytest.raises(StanhopError, match="(?s)3 of 3 blocks.*MemoryError") as caught:
@@ -321,7 +348,15 @@ def test_a_block_that_kills_every_process_is_given_up(run, table, tmp_path, job,
         "give",
         lambda hand, block: (setattr(hand, "block", block), hand.process.kill()),
     )
-    with pytest.raises(StanhopError, match="its process was killed 2 times"):
+    with pytest.raises(StanhopError, match="its process was killed 2 times") as caught:
+        job(config=EngineConfig(engine="local", block_series=10_000))
+    assert not isinstance(caught.value, DataError)  # the table may be right
+    monkeypatch.setattr(
+        local._Hand,
+        "give",
+        lambda hand, block: (setattr(hand, "block", block), hand.pipe.send(0)),  # no block
+    )
+    with pytest.raises(StanhopError, match=r"its process ended by itself \(code 1\) 2 times"):
         job(config=EngineConfig(engine="local", block_series=10_000))
 
 

@@ -90,13 +90,13 @@ def test_a_table_of_any_kind_is_forecast_as_the_library_does(run, fitted, weathe
         ],
     )
     assert [answer.status_code for answer in answers] == [200] * 5
-    time = wanted.index.name or "index"
+    time = wanted.index.name or "time"
     made = pd.DataFrame(answers[0].json()["forecast"])
     assert list(pd.to_datetime(made[time])) == list(wanted.index)
-    np.testing.assert_allclose(made[list(wanted)], wanted, rtol=1e-9)
+    np.testing.assert_array_equal(made[list(wanted)], wanted)  # all digits are in the answer
     read = pd.read_csv(io.BytesIO(answers[1].content), index_col=0, parse_dates=True)
     np.testing.assert_allclose(read, wanted, rtol=1e-9)
-    whole = pd.read_parquet(io.BytesIO(answers[2].content)).set_index(time)
+    whole = pd.read_parquet(io.BytesIO(answers[2].content))
     np.testing.assert_array_equal(whole, wanted)
     assert list(pd.DataFrame(answers[3].json()["forecast"]))[1:] == list(bands)
     assert len(answers[4].json()["forecast"]) == 20
@@ -118,6 +118,10 @@ def test_a_table_is_read_as_that_of_the_training_was(stanhop, weather, tmp_path)
     made = pd.DataFrame(answer.json()["forecast"])
     told = pd.read_csv(io.StringIO(wanted))
     np.testing.assert_allclose(made[list(weather)], told[list(weather)], rtol=1e-9)
+    assert any("3 values" in note for note in answer.json()["notes"])  # what was filled is told
+    csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    (answer,) = ask(run, [post(content=content, headers=csv)])
+    assert "3 values" in json.loads(answer.headers["stanhop-notes"])[0]
 
 
 def test_windows_that_come_at_once_are_forecast_together(run, fitted, weather, monkeypatch):
@@ -186,6 +190,20 @@ def test_what_the_server_says_of_itself_needs_no_other_host(run):
         ({"json": {"table": [], "horizon": True}}, 422, "table: must be"),
         ({"json": {"table": [{"a": 1}], "horizon": True}}, 422, "horizon cannot be 'True'"),
         ({"json": {"table": [{"a": 1}], "levels": "80"}}, 422, "levels cannot be '80'"),
+        ({"json": {"table": [{"a": [1]}]}}, 422, "column 'a' has a list or an object in row 1"),
+        ({"json": {"window": [[1e300, 2, 3]] * 48}}, 422, "not finite"),
+        *(
+            (
+                {
+                    "content": b"a",
+                    "headers": {"Content-Type": "text/csv"},
+                    "params": {"horizon": text},
+                },
+                422,
+                f"horizon: '{text}' is not a whole number",
+            )
+            for text in ("inf", "4.9")
+        ),
         ({"content": b"a", "headers": {"Content-Type": "text/html"}}, 415, "'text/html' is not"),
         ({"content": b"", "headers": {"Content-Type": "text/csv"}}, 422, "the file is empty"),
         (

@@ -15,7 +15,7 @@ from stanhop_app.errors import ArtefactError, OptionError, TrainingError
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.studies import tuning
 from stanhop_app.studies.search import Search, TuneConfig
-from stanhop_app.studies.space import DEFAULT_SPACE, FIXED, searched, space
+from stanhop_app.studies.space import DEFAULT_SPACE, FIXED, Dimension, searched, space
 from stanhop_app.studies.tuning import JOURNAL, tune
 from stanhop_app.studies.tuning_report import (
     as_toml,
@@ -146,6 +146,66 @@ def test_a_search_that_was_cut_loses_no_trial(search, tmp_path, monkeypatch):
     assert len(tune(search(4), tmp_path / "cut", say=print).trials) == 5
     more = tune(search(7), tmp_path / "cut", say=print).trials[2:]
     assert len({str(trial.params) for trial in more}) == len(more)  # no stream is drawn again
+
+
+class Killed(BaseException):
+    """What nobody catches, as a kill."""
+
+
+def test_a_trial_that_kills_its_process_is_given_up_and_told(search, tmp_path, monkeypatch):
+    value = Search.value
+
+    def kill(self, values, tell):
+        if values["dropout"] != 0.1:
+            raise Killed
+        return value(self, values, tell)
+
+    monkeypatch.setattr(Search, "value", kill)
+    for _ in range(tuning.DEATHS):
+        with pytest.raises(Killed):
+            tune(search(2), tmp_path, say=print)
+    study = tune(search(2), tmp_path, say=print)
+    assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+    assert len({str(t.params) for t in study.trials[1:]}) == 1
+    assert "failed: its process was killed" in tuning.told(study.trials[-1], "mse")
+    states = trials_table(study, "mse")["state"]
+    assert sorted(states) == ["complete", "cut", "cut", "fail"]
+
+
+def test_who_stops_a_trial_often_does_not_lose_it(search, tmp_path, monkeypatch):
+    value = Search.value
+
+    def stop(self, values, tell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "value", stop)
+    for _ in range(tuning.DEATHS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            tune(search(1), tmp_path, say=print)
+    monkeypatch.setattr(Search, "value", value)
+    assert tune(search(1), tmp_path, say=print).best_params["dropout"] == 0.1
+
+
+def test_a_gain_is_told_against_the_options_of_no_search_alone(search, tmp_path, monkeypatch):
+    """Also where that trial was cut before any of its options was drawn, and made again as another one."""
+    suggest = Dimension.suggest
+
+    def cut(self, trial):
+        if self.name != "dropout":
+            raise Killed
+        return suggest(self, trial)
+
+    monkeypatch.setattr(Dimension, "suggest", cut)
+    with pytest.raises(Killed):
+        tune(search(2), tmp_path, say=print)
+    monkeypatch.undo()
+    study = tune(search(2), tmp_path, say=print)
+    assert study.trials[1].params == {
+        "dropout": 0.1,
+        "num_prototypes": 2,
+        "instance_norm": True,
+    }
+    assert tuning.without_search(study) == study.trials[1].value
 
 
 def test_two_processes_make_as_many_trials(search, tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ class Asked:
                 values = [float(part) for part in text.split(",")]
             except ValueError:
                 raise OptionError(f"{name}: {text!r} is not a list of numbers.") from None
-            rest[name] = int(values[0]) if name == "horizon" else values
+            rest[name] = _whole(text) if name == "horizon" else values
         return cls(table=content, **rest)
 
 
@@ -80,9 +80,17 @@ def _frame(rows: Any, name: str) -> pd.DataFrame:
     if not (isinstance(rows, list | dict) and rows):
         raise DataError(f"{name}: must be a list of rows such as {{'time': ..., 'OT': ...}}.")
     try:
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name}: is no table ({one_line(error)}).") from None
+    for column in (c for c in frame.columns if frame[c].dtype.kind == "O"):
+        nested = frame[column].map(lambda cell: isinstance(cell, list | dict)).to_numpy()
+        if nested.any():
+            row = int(np.flatnonzero(nested)[0]) + 1
+            raise DataError(
+                f"{name}: column {column!r} has a list or an object in row {row}; a cell is one value."
+            )
+    return frame
 
 
 def _check_kinds(rest: dict[str, Any]) -> None:
@@ -97,6 +105,18 @@ def _check_kinds(rest: dict[str, Any]) -> None:
         }
         if not fits[name]:
             raise OptionError(f"{name} cannot be {str(value)[:100]!r}.")
+
+
+def _whole(text: str) -> int:
+    """A whole number of an address.
+
+    Raises:
+        OptionError: if it is none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"horizon: {text!r} is not a whole number.") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -1,21 +1,24 @@
 """The server itself: addresses, sizes, kinds of content, and errors in one line."""
 
 import asyncio
-import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stanhop_app.errors import OptionError, StanhopError
+from stanhop_app.errors import DataError, OptionError, StanhopError
+from stanhop_app.runs.encoding import encode, json_rows
 from stanhop_app.runs.serving.asked import Asked
 from stanhop_app.runs.serving.config import ServeConfig
 from stanhop_app.runs.serving.page import TYPES, about_page, schema
-from stanhop_app.runs.serving.service import Service
+from stanhop_app.runs.serving.service import Answer, Service
 from stanhop_app.version import __version__
+
+NOTES, LONGEST_HEADER = "Stanhop-Notes", 4000
+"""Header of what was done with a table, such as values that were filled, and its characters at most."""
 
 
 def application(service: Service, config: ServeConfig) -> Any:
@@ -60,8 +63,8 @@ def application(service: Service, config: ServeConfig) -> Any:
             return JSONResponse(told, status_code=503, headers={"Retry-After": "1"})
         waiting[0] += 1
         try:
-            content, kind = await _answer(request, service, config.max_request)
-            return Response(content, media_type=kind)
+            content, kind, notes = await _answer(request, service, config.max_request)
+            return Response(content, media_type=kind, headers=_told(notes))
         finally:
             waiting[0] -= 1
 
@@ -90,8 +93,10 @@ class Unread(OptionError):
     """A request of a kind that nobody reads."""
 
 
-async def _answer(request: Any, service: Service, megabytes: int) -> tuple[bytes, str]:
-    """Content and media type of the answer to a request."""
+async def _answer(
+    request: Any, service: Service, megabytes: int
+) -> tuple[bytes, str, Sequence[str]]:
+    """Content and media type of the answer to a request, and what was done with its table."""
     media = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     kind = TYPES.get(media)
     if kind is None:
@@ -110,20 +115,31 @@ async def _answer(request: Any, service: Service, megabytes: int) -> tuple[bytes
     made = await service.forecast(asked)
     accepted = request.headers.get("accept", "*/*")
     wanted = next((name for name in TYPES if name in accepted), "application/json")
-    return encoded(made, TYPES[wanted]), wanted
+    if isinstance(made.forecast, np.ndarray):
+        wanted = "application/json"  # a window has no names and no time stamps
+    return encoded(made, TYPES[wanted]), wanted, made.notes
 
 
-def encoded(made: pd.DataFrame | np.ndarray, kind: str) -> bytes:
-    """A forecast as JSON, CSV or Parquet; a window's as JSON alone."""
-    if isinstance(made, np.ndarray):
-        return json.dumps({"forecast": made.tolist()}).encode()
-    frame = made if isinstance(made.index, pd.RangeIndex) else made.reset_index()
-    if kind == "json":
-        rows = frame.to_json(orient="records", date_format="iso", double_precision=15)
-        return f'{{"forecast": {rows}}}'.encode()
-    file = io.BytesIO()
-    if kind == "csv":
-        frame.to_csv(file, index=False)
-    else:
-        frame.to_parquet(file, index=False)
-    return file.getvalue()
+def encoded(made: Answer, kind: str) -> bytes:
+    """A forecast as JSON, CSV or Parquet; a window's as JSON alone.
+
+    Raises:
+        DataError: if it has values that are not finite, which JSON cannot say.
+    """
+    if kind != "json":
+        assert isinstance(made.forecast, pd.DataFrame)
+        return encode(made.forecast, kind)
+    window = isinstance(made.forecast, np.ndarray)
+    rows = made.forecast.tolist() if window else json_rows(made.forecast)
+    told: dict[str, Any] = {"forecast": rows} | ({"notes": made.notes} if made.notes else {})
+    try:
+        return json.dumps(told, allow_nan=False).encode()
+    except ValueError:
+        raise DataError(
+            "the forecast of these values is not finite; they are beyond what the model can take."
+        ) from None
+
+
+def _told(notes: Sequence[str]) -> dict[str, str]:
+    """A header with what was done with a table, as JSON: files have no other place for it."""
+    return {NOTES: json.dumps(list(notes))[:LONGEST_HEADER]} if notes else {}

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,16 @@ from stanhop_app.version import __version__
 
 TOGETHER, PATIENCE = 64, 0.002
 """Windows that are forecast in one pass at most, and seconds that the first of them waits for others."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    forecast: pd.DataFrame | np.ndarray
+    """Steps that come, as a table; after a window as numbers (horizon, columns)."""
+    notes: Sequence[str] = ()
+    """What was done with the table that a user should know, such as values that were filled."""
 
 
 class Service:
@@ -50,7 +62,7 @@ class Service:
             "version": __version__,
         }
 
-    async def forecast(self, asked: Asked) -> pd.DataFrame | np.ndarray:
+    async def forecast(self, asked: Asked) -> Answer:
         """The forecast of a request; one without a table and a window is of the rows that the run keeps.
 
         Raises:
@@ -59,27 +71,28 @@ class Service:
         if asked.table is not None and asked.window is not None:
             raise OptionError("a request has a table or a window, not both.")
         if asked.window is not None:
-            return await self._of_window(asked)
+            return Answer(await self._of_window(asked))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._of_table, asked)
 
-    def _of_table(self, asked: Asked) -> pd.DataFrame:
+    def _of_table(self, asked: Asked) -> Answer:
         spread = Spread(levels=asked.levels, quantiles=asked.quantiles)
         which: dict[str, Any] = {"ids": asked.ids, "future": asked.future}
         which = {name: value for name, value in which.items() if value is not None}
         if which and isinstance(self.forecaster, ExportedForecaster):
             raise OptionError("an exported model forecasts one table; leave ids and future out.")
         table = None if asked.table is None else self._read(asked.table)
+        notes = table.notes if isinstance(table, SeriesTable) else _notes(table)
         if spread.asked:
             if asked.horizon not in (None, self.forecaster.horizon):
                 raise OptionError(
                     f"intervals are of the trained horizon, {self.forecaster.horizon} steps."
                 )
-            return spread.predict(self.forecaster, table, **which)
+            return Answer(spread.predict(self.forecaster, table, **which), notes)
         model: Any = self.forecaster
         made = model.predict(table, asked.horizon, **which)
         assert isinstance(made, pd.DataFrame)
-        return made
+        return Answer(made, notes)
 
     def _read(self, given: pd.DataFrame | bytes) -> pd.DataFrame | SeriesTable:
         """A table, read as that of the training was: what was said for it, and what it proved."""
@@ -124,8 +137,8 @@ class Service:
             await asyncio.sleep(PATIENCE)
             while len(some) < TOGETHER and not self._queue.empty():
                 some.append(self._queue.get_nowait())
-            windows = np.stack([window for window, _ in some])
             try:
+                windows = np.stack([window for window, _ in some])
                 made = await loop.run_in_executor(self._thread, self._pass, windows)
             except Exception as error:
                 for _, future in some:
@@ -140,3 +153,8 @@ class Service:
         if isinstance(self.forecaster, ExportedForecaster):
             return self.forecaster.predict_windows(windows)
         return self.forecaster.fitted_.forecast_windows(windows)
+
+
+def _notes(table: pd.DataFrame | None) -> Sequence[str]:
+    """What a reader says of a table of one frame."""
+    return () if table is None else tuple(table.attrs.get("notes", ()))
