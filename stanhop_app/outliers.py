@@ -30,7 +30,8 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 TOP = 5
 FEED = re.compile(r"(^|[._])(feed|feed_forward|ffn|mlp|fc2|(?<!attention\.)output\.dense)$")
 LAYER = re.compile(r"(^|\.)(blocks|layers|layer|readers|h)\.\d+$")
-ALL, FFN_NORM, LAYER_OUTPUTS = MODULE_SETS
+FEED_NORM = re.compile(r"(^|[._])feed_norm$|(?<!attention\.)output\.LayerNorm$")
+ALL, FFN_NORM, FFN_ITS_NORM, LAYER_OUTPUTS = MODULE_SETS
 PRESETS: dict[str, Callable[[str, nn.Module], bool]] = {
     ALL: lambda name, module: True,
     FFN_NORM: lambda name, module: (
@@ -38,11 +39,15 @@ PRESETS: dict[str, Callable[[str, nn.Module], bool]] = {
         or isinstance(module, MemoryBlock)
         or type(module).__name__.endswith("Norm")
     ),
+    FFN_ITS_NORM: lambda name, module: (
+        bool(FEED.search(name) or FEED_NORM.search(name)) or isinstance(module, MemoryBlock)
+    ),
     LAYER_OUTPUTS: lambda name, module: bool(LAYER.search(name)),
 }
 """Sets of modules, by name. "all": every module that puts out a tensor, containers and the model too, as
-the papers' code hooks STanHop. "ffn+norm": feed-forward networks and every normalisation; for a Hugging
-Face BERT that is the paper's set and the norms after attention, embedding and head besides.
+the papers' code hooks STanHop. "ffn+norm": feed-forward networks and every normalisation. "ffn+its-norm":
+feed-forward networks and the normalisation of each, which in BERT comes after it: two modules a layer, as
+table 1 of the outlier-efficient paper counts BERT (norms after attention, embedding and head are not in it).
 "layer-outputs": whole blocks, the set that the paper's figures for OPT agree with. Which set the paper's
 table shows for STanHop is not known."""
 Modules = str | Sequence[str]

@@ -10,6 +10,7 @@ from torch import nn
 from stanhop_app.errors import TrainingError
 from stanhop_app.files import to_json
 from stanhop_app.layers import Hopfield, HopfieldPooling
+from stanhop_app.models.bert import BERT, BERTConfig
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.outliers import ROOT, OutlierReport, find_modules, kurtosis, record
 from stanhop_app.quantization import quantize
@@ -304,3 +305,9 @@ def test_the_papers_set_for_bert_is_among_ffn_and_norm():
     for layer in (0, 1):
         assert {f"encoder.layer.{layer}.output.{n}" for n in ("dense", "LayerNorm")} <= names
         assert f"encoder.layer.{layer}.attention.output.dense" not in names
+    layers = [f"encoder.layer.{layer}.output" for layer in (0, 1)]
+    wanted = [f"{name}.{part}" for name in layers for part in ("dense", "LayerNorm")]
+    assert list(find_modules(transformers.BertModel(config), "ffn+its-norm")) == wanted
+    own = BERT(BERTConfig(vocab_size=9, max_length=8, dim=8, num_heads=2, num_layers=2))
+    wanted = [f"blocks.{block}.{part}" for block in (0, 1) for part in ("feed", "feed_norm")]
+    assert list(find_modules(own, "ffn+its-norm")) == wanted

@@ -8,7 +8,7 @@ from pathlib import Path
 GATES = ("linear", "mlp", "all_heads")
 KINDS = ("dense", "memory")
 """Kinds of feed-forward networks and projections."""
-MODULE_SETS = ("all", "ffn+norm", "layer-outputs")
+MODULE_SETS = ("all", "ffn+norm", "ffn+its-norm", "layer-outputs")
 """Sets of modules that outliers are measured over (`stanhop_app.outliers.PRESETS`)."""
 PARTS = ("train", "validation", "test")
 """Parts of the rows, or samples, in the order of a split."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stanhop_app.errors import ArtefactError
 from stanhop_app.studies.cells import Cell
 
 
@@ -38,7 +39,15 @@ def module_outliers(cell: Cell, modules: str, shared: Sequence[str]) -> dict[str
         cell: trained.
         modules: a preset, or "all" for the shared ones; not a number for a cell that lacks one of them.
         shared: `shared_modules`.
+
+    Raises:
+        ArtefactError: for a preset that there was not when the cell was made.
     """
+    if modules != "all" and modules not in cell["outliers"]:
+        raise ArtefactError(
+            f"its cells were measured before the set {modules} was known; choose other --modules, or compare "
+            "anew into another file."
+        )
     if modules != "all":
         return dict(cell["outliers"][modules])
     if not shared or any(name not in cell["modules"] for name in shared):

@@ -16,6 +16,7 @@ from stanhop_app.cli.compare import SIX
 from stanhop_app.cli.group import run
 
 from stanhop_app.errors import ArtefactError, TrainingError
+from stanhop_app.layers.names import MODULE_SETS
 from stanhop_app.models.variants import VARIANTS, parse_variant
 from stanhop_app.studies import variants as comparison
 from stanhop_app.studies.cells import read_results
@@ -69,7 +70,7 @@ def test_every_cell_says_all(compared):
     assert not path.with_name("variants.json.cells").exists()
     for cell in content["cells"].values():
         assert set(cell["bits"]) == {"W8A8", "W6A6", "W4A8", "W4A4"}
-        assert set(cell["outliers"]) == {"all", "ffn+norm", "layer-outputs"}
+        assert set(cell["outliers"]) == set(MODULE_SETS)
         everything = cell["outliers"]["all"]
         norms = [norm for _, norm in cell["modules"].values()]
         kurtoses = [kurtosis for kurtosis, _ in cell["modules"].values()]

@@ -13,6 +13,7 @@ import torch
 from stanhop_app.cli.group import run
 
 from stanhop_app.errors import ArtefactError, DataError
+from stanhop_app.layers.names import MODULE_SETS
 from stanhop_app.models.variants import PAIRS, parse_variant
 from stanhop_app.quantization import quantize
 from stanhop_app.studies import suite as comparison
@@ -89,7 +90,7 @@ def test_a_run_is_read_as_it_was_written_and_says_what_it_scored(runs, model):
     names = {p.name.split("-")[0] + p.suffix for p in (runs / model).iterdir()}
     assert names <= {"config.json.json", "model.safetensors", "tokenizer.json"}
     found = measure(run.network, task)
-    assert set(found["outliers"]) == {"all", "ffn+norm", "layer-outputs"}
+    assert set(found["outliers"]) == set(MODULE_SETS)
     assert 0 <= found["no_op"] < 1
     assert score_bits(run.network, task, "W16A16")["loss"] == pytest.approx(
         run.metrics["loss"], rel=1e-3
@@ -190,7 +191,7 @@ def test_every_cell_says_all(compared):
     assert len(content["cells"]) == 12
     for cell in content["cells"].values():
         assert set(cell["bits"]) == set(BITS)
-        assert set(cell["outliers"]) == {"all", "ffn+norm", "layer-outputs"}
+        assert set(cell["outliers"]) == set(MODULE_SETS)
         assert cell["multiply_adds"] > 0
         assert cell["steps"]["step"][-1] == 4
     assert not compared[0].with_name("suite.json.cells").exists()
