@@ -6,16 +6,24 @@ Importing this module registers ``stanhop_softmax``, ``stanhop_softmax1``, ``sta
     import stanhop_app.hf
     model = AutoModel.from_pretrained(name, attn_implementation="stanhop_softmax1")
 
+Models with an attention of their own, such as BLOOM or DeBERTa, would take such a name and go on with
+softmax; they refuse it instead (`has_own_attention`), for which importing this module puts a check before
+``PreTrainedModel.get_correct_attn_implementation``.
+
 Weights that were trained with softmax give other outputs under another association: fine-tune, or train
 from the start.
 """
 
+import ast
+import functools
+import inspect
+import sys
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import eager_mask
 
 from stanhop_app.errors import OptionError
 from stanhop_app.layers import associate
@@ -59,8 +67,65 @@ def register(
         raise OptionError("options other than the defaults need a name of their own; give name=.")
     name = PREFIX + association if name is None else name
     AttentionInterface.register(name, _attention(name, association, n, alpha, clip))
-    AttentionMaskInterface.register(name, sdpa_mask)
+    # One that is added to scores: whoever does not call the function still hides what is to be hidden.
+    AttentionMaskInterface.register(name, eager_mask)
+    _registered.add(name)
     return name
+
+
+SOFTMAX = {"softmax", "Softmax", "scaled_dot_product_attention", "MultiheadAttention"}
+"""What a class calls that weighs by softmax itself."""
+_registered: set[str] = set()
+
+
+def has_own_attention(model: type[PreTrainedModel]) -> bool:
+    """Whether a class of models computes attention itself, so that no implementation by name changes it.
+
+    Either the class says so, or a class in its file whose name has "Attention" takes a softmax and never asks
+    for an implementation, as the encoder of BigBird-Pegasus does: such a model would be one of two
+    associations. Attention that only pools what the layers put out, as in SigLIP, does not count, and keeps
+    its softmax.
+    """
+    return not model._can_set_attn_implementation() or bool(_own_attentions(model.__module__))
+
+
+@functools.cache
+def _own_attentions(module: str) -> tuple[str, ...]:
+    """Classes of a module that take a softmax of scores themselves, by their text."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return tuple(
+        node.name
+        for node in classes
+        if "Attention" in node.name
+        and "Pool" not in node.name
+        and (called := {_called(call) for call in ast.walk(node)}) & SOFTMAX
+        and "get_interface" not in called
+    )
+
+
+def _called(node: ast.AST) -> str | None:
+    """The last name of what is called."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return getattr(function, "attr", getattr(function, "id", None))
+
+
+def _refuse_own_attention() -> None:
+    """Let classes with attention of their own refuse the names that are registered here."""
+    asked = PreTrainedModel.get_correct_attn_implementation
+
+    @functools.wraps(asked)
+    def checked(
+        self: PreTrainedModel, requested_attention: str | None, *args: bool, **options: bool
+    ) -> str:
+        if requested_attention in _registered and has_own_attention(type(self)):
+            raise OptionError(
+                f"{type(self).__name__} computes attention itself, and would go on with softmax; choose "
+                f"another model, or leave attn_implementation={requested_attention!r} out."
+            )
+        return asked(self, requested_attention, *args, **options)
+
+    PreTrainedModel.get_correct_attn_implementation = checked
 
 
 def _attention(
@@ -127,5 +192,6 @@ def _as_bool(mask: Tensor) -> Tensor:
     return visible
 
 
+_refuse_own_attention()
 NAMES = tuple(register(name) for name in ("softmax", "softmax1", "sparsemax", "entmax15"))
 """What importing this module registers."""

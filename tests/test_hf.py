@@ -3,8 +3,19 @@
 from inspect import signature
 
 import pytest
+import small_models
 import torch
-from transformers import BertConfig, BertModel, OPTConfig, OPTModel, ViTConfig, ViTModel
+from transformers import (
+    CONFIG_MAPPING,
+    BertConfig,
+    BertModel,
+    BloomConfig,
+    BloomModel,
+    OPTConfig,
+    OPTModel,
+    ViTConfig,
+    ViTModel,
+)
 
 from stanhop_app import hf
 from stanhop_app.layers import ASSOCIATIONS
@@ -161,6 +172,49 @@ def test_what_no_association_can_do_is_refused():
     torch.testing.assert_close(
         out, torch.full((1, 2, 1, 4), 0.5)
     )  # one pattern seen, and the no-op
+
+
+EQUAL = "albert bart bert deit dinov2 distilbert electra gpt2 gptj gpt_neox llama m2m_100 marian mistral "
+EQUAL += "mixtral opt phi qwen2 roberta siglip_vision_model vit vit_mae whisper xlm-roberta yolos"
+OWN = "bloom xglm longformer roformer convbert big_bird mpnet ibert nystromformer squeezebert deberta "
+OWN += "deberta-v2 xlnet openai-gpt funnel xlm bigbird_pegasus pegasus_x"
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # transformers' own names of caches
+@pytest.mark.parametrize("name", EQUAL.split())
+def test_a_model_has_the_softmax1_of_its_paper_or_says_what_it_is(name):
+    """Padded left and right, causal, cached, trained; all kinds of models: tests/benchmarks/hugging_face."""
+    made = small_models.compare(name)
+    allowed = ("equal", "other input", "not built") if name in ("gptj", "whisper") else ("equal",)
+    assert made.outcome in allowed, made
+
+
+@pytest.mark.parametrize("name", OWN.split())
+def test_a_model_with_attention_of_its_own_refuses(name):
+    model, config = small_models.model_class(name), CONFIG_MAPPING[name]()
+    assert hf.has_own_attention(model)
+    config._attn_implementation = "stanhop_softmax1"
+    with (
+        torch.device("meta"),
+        pytest.raises(ValueError, match="computes attention itself, and would"),
+    ):
+        model(config)
+
+
+def test_a_model_refuses_later_too():
+    """Transformers itself warns, and leaves it."""
+    config = BloomConfig(vocab_size=9, hidden_size=8, n_layer=1, n_head=2)
+    model = BloomModel(config)
+    model.set_attn_implementation("stanhop_softmax1")
+    assert model.config._attn_implementation == "eager"
+
+
+def test_whoever_does_not_call_the_function_still_hides_what_is_hidden():
+    mask = hf.AttentionMaskInterface()["stanhop_softmax1"](1, 3, 3)
+    assert (
+        mask.tolist()
+        == torch.full((3, 3), torch.finfo(mask.dtype).min).triu(1)[None, None].tolist()
+    )
 
 
 def test_weights_are_returned_when_asked_for():

@@ -603,6 +603,26 @@ def tune(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def hugging_face(content: Mapping[str, Any]) -> str:
+    """Kinds of models of transformers by what came of them."""
+    told = {
+        "equal": "softmax1 of its own, to 1e-5",
+        "differs": "**not softmax1, and not refused**",
+        "refused": "refused, in one line",
+        "no attention": "nothing to replace, nothing changed",
+        "several models": "not compared: put together of several configs",
+        "not built": "not compared: these sizes do not suit it",
+        "other input": "not compared: reads neither tokens nor pictures",
+        "large": "not compared: not small at any of these sizes",
+    }
+    rows = []
+    for outcome, what in told.items():
+        names = [row["name"] for row in content["models"] if row["outcome"] == outcome]
+        rows.append([what, str(len(names)), ", ".join(names)])
+    table = markdown(["what", "kinds", "names"], rows)
+    return f"{table}\n\ntransformers {content['transformers']}. {made(content)}"
+
+
 TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "results": ("etth1.json", results),
     "etth1": ("etth1.json", etth1),
@@ -625,6 +645,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "engines": ("engines.json", engines),
     "engine-kills": ("engines.json", engine_kills),
     "tune": ("tune.json", tune),
+    "hugging-face": ("hugging_face/hugging_face.json", hugging_face),
     "external-associations": ("external/associations.json", associations),
     **{
         name: ("timings.json", timing(name)) for name in ("export", "associate", "latency", "speed")
@@ -649,6 +670,7 @@ FILES = (
             "intervals",
             "engines",
             "tune",
+            "hugging_face",
         )
     ),
 )
