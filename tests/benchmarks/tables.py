@@ -617,7 +617,7 @@ def hugging_face(content: Mapping[str, Any]) -> str:
     }
     rows = []
     for outcome, what in told.items():
-        names = [row["name"] for row in content["models"] if row["outcome"] == outcome]
+        names = [row["name"] for row in content["cells"].values() if row["outcome"] == outcome]
         rows.append([what, str(len(names)), ", ".join(names)])
     table = markdown(["what", "kinds", "names"], rows)
     return f"{table}\n\ntransformers {content['transformers']}. {made(content)}"

@@ -36,7 +36,8 @@ def main() -> None:
     outcomes = [row["outcome"] for row in rows]
     print({outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))})
     if not asked.names:
-        content = {"transformers": transformers.__version__, "models": rows}
+        content = {"kind": "hugging_face", "version": 1, "transformers": transformers.__version__}
+        content["cells"] = {row["name"]: row for row in rows}
         asked.output.write_text(json.dumps(content, indent=1) + "\n")
 
 
