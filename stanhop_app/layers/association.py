@@ -6,18 +6,19 @@ modern-Hopfield family differ (dense, sparse, generalised sparse, outlier-effici
 `stanhop_app.layers.retrieval` is the only place that applies them.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import entmax as _entmax
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from stanhop_app.errors import OptionError
+from stanhop_app.layers.tsallis import tsallis
 
 SMALLEST_ALPHA = 1.01
 """The smallest alpha of `entmax`, besides 1: nearer to 1 its bisection is mostly noise in float32."""
@@ -92,7 +93,7 @@ def sparsemax(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "
     References:
         Martins and Astudillo, arXiv 1602.02068; SparseHopfield, arXiv 2309.12673.
     """
-    return _in_float(_entmax.sparsemax, scores, dim)
+    return _in_float(2.0, scores, dim)
 
 
 def entmax15(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
@@ -101,7 +102,7 @@ def entmax15(scores: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*
     References:
         Peters, Niculae and Martins, arXiv 1905.05702.
     """
-    return _in_float(_entmax.entmax15, scores, dim)
+    return _in_float(1.5, scores, dim)
 
 
 def entmax(
@@ -128,25 +129,20 @@ def entmax(
             return softmax(scores, dim)
         least = alpha
     elif alpha.device.type == "cpu" and not torch.compiler.is_compiling():
-        least = float(alpha.detach().min())
+        # Inside of vmap no value can be looked at.
+        with contextlib.suppress(RuntimeError):
+            least = float(alpha.detach().min())
     if not least >= SMALLEST_ALPHA - 1e-6:
         raise OptionError(f"alpha must be 1 or at least {SMALLEST_ALPHA}, got {least}.")
-    return _in_float(partial(_bisect, alpha), scores, dim)
+    return _in_float(alpha, scores, dim)
 
 
-def _bisect(alpha: float | Tensor, z: Tensor, dim: int) -> Tensor:
-    exponent = alpha.to(z.dtype) if isinstance(alpha, Tensor) else alpha
-    # Bisection loses the digits that a common level takes up; the result ignores it.
-    level = z.detach().amax(dim, keepdim=True)
-    weights: Tensor = _entmax.entmax_bisect(z - level, exponent, dim=dim)
-    return weights
-
-
-def _in_float(rule: Callable[..., Tensor], scores: Tensor, dim: int) -> Tensor:
-    """Apply a rule in float32 to half-precision scores: sums of sorted scores need the digits."""
-    if scores.dtype in (torch.float16, torch.bfloat16):
-        return rule(scores.float(), dim=dim).to(scores.dtype)
-    return rule(scores, dim=dim)
+def _in_float(alpha: float | Tensor, scores: Tensor, dim: int) -> Tensor:
+    """Weights of the Tsallis family, of half precision in float32: sums of sorted scores need the digits."""
+    half = scores.dtype in (torch.float16, torch.bfloat16)
+    exact = scores.float() if half else scores
+    exponent = alpha.to(exact.dtype) if isinstance(alpha, Tensor) else float(alpha)
+    return tsallis(exact, exponent, dim).to(scores.dtype)
 
 
 def clip(

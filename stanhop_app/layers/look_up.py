@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from stanhop_app.errors import warnings_as
 
@@ -47,18 +46,16 @@ def _is_sparse_faster(scores: Tensor, table: Tensor) -> bool:
         and table.dtype in (torch.float32, torch.float64)
         and scores.numel() > 0
         and not torch.compiler.is_compiling()
-        and _has_sparse_products()
+        and torch.backends.mkl.is_available()
     )
 
 
 @functools.cache
-def _has_sparse_products() -> bool:
-    if not torch.backends.mkl.is_available():
-        return False
-    with warnings_as("ignore"):  # PyTorch says once that its sparse formats are in beta
+def _hear_of_beta() -> None:
+    """Let PyTorch say once, unheard, that its sparse formats are in beta."""
+    with warnings_as("ignore"):
         zero = torch.zeros(1, 1, dtype=torch.int32, device="cpu")
         _sparse(zero, torch.ones(1, 1, device="cpu"), 1)
-    return True
 
 
 def _sparse(rows: Tensor, values: Tensor, size: int) -> Tensor:
@@ -74,19 +71,31 @@ def _sparse(rows: Tensor, values: Tensor, size: int) -> Tensor:
 class _LookUp(torch.autograd.Function):
     """Derivatives; S is the (N, R) matrix of scores: out = S T, dT = S^T g, dS = g T^T where S has entries.
 
-    The backward pass of `embedding_bag` gives the same, three times as slowly.
+    The backward pass of `embedding_bag` gives the same, three times as slowly, and once only.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, scores: Tensor, table: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, scores, table)
+    def forward(rows: Tensor, scores: Tensor, table: Tensor) -> Tensor:
         return F.embedding_bag(rows, table, mode="sum", per_sample_weights=scores)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
         rows, scores, table = ctx.saved_tensors
         of_scores = of_table = None
+        if (
+            torch.is_grad_enabled()
+        ):  # further derivatives are asked for, which sparse products have not
+            if ctx.needs_input_grad[1]:
+                of_scores = (F.embedding(rows, table) * gradient.unsqueeze(-2)).sum(-1)
+            if ctx.needs_input_grad[2]:
+                parts = (scores.unsqueeze(-1) * gradient.unsqueeze(-2)).flatten(0, 1)
+                of_table = torch.zeros_like(table).index_add(0, rows.flatten(), parts)
+            return None, of_scores, of_table
+        _hear_of_beta()
         gradient = gradient.contiguous()
         if ctx.needs_input_grad[1]:
             zeros = _sparse(rows, torch.zeros_like(scores), len(table))
@@ -95,6 +104,23 @@ class _LookUp(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             of_table = _transposed(rows, scores, len(table)) @ gradient
         return None, of_scores, of_table
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], rows: Tensor, scores: Tensor, table: Tensor
+    ) -> tuple[Tensor, int]:
+        size = info.batch_size
+        rows, scores = (
+            x.movedim(d, 0) if d is not None else x.expand(size, *x.shape)
+            for x, d in zip((rows, scores), in_dims, strict=False)
+        )
+        if in_dims[2] is not None:  # tables of their own: one below the other
+            table = table.movedim(in_dims[2], 0)
+            starts = torch.arange(size, device=rows.device) * table.shape[1]
+            rows = rows + starts.to(rows.dtype)[:, None, None]
+            table = table.flatten(0, 1)
+        out = look_up(rows.flatten(0, 1), scores.flatten(0, 1), table)
+        return out.unflatten(0, (size, -1)), 0
 
 
 def _transposed(rows: Tensor, values: Tensor, size: int) -> Tensor:

@@ -53,10 +53,10 @@ def associate(
 
     Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
     entmax, clip, ``return_weights``, ``tap``), and on a CPU for up to ``max(128, 4 E)`` patterns (at
-    most 384), where they are faster. All routes compute the same function; explicit weights have
-    derivatives of every order, the kernels only the first. On a CPU, dropout makes the kernel itself use
-    explicit weights. In float16, a mask of patterns beside ``is_causal`` needs scores above -1e4 on the
-    fused route.
+    most 384), where they are faster. All routes compute the same function, with scores in float32 of half
+    precision; explicit weights have derivatives of every order, also in forward mode, the kernels only the
+    first. On a CPU, dropout makes the kernel itself use explicit weights. In float16, a mask of patterns
+    beside ``is_causal`` needs scores above -1e4 on the fused route.
 
     A query that may retrieve nothing (a fully masked row, an empty memory) gets output 0 and
     gradient 0 from every association.
@@ -96,7 +96,6 @@ def associate(
         known = find_association("softmax")
     rule = partial(known, **known.own(alpha=alpha, n=n, log_n=log_n))
     scale = query.shape[-1] ** -0.5 if beta is None else beta
-    scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
     if mask is not None:
         mask = mask[(None,) * (4 - mask.ndim)]
     kernel = known.fused and clip is None
@@ -106,13 +105,20 @@ def associate(
             'fused needs association "softmax" or "softmax1", no clip and no return_weights, got '
             f"{association!r}, clip={clip}, return_weights={return_weights}."
         )
-    if fused is None:
+    if fused is None and kernel and torch.compiler.is_exporting() and _is_dynamic(key):
+        fused = True  # to look at the number of patterns would fix it, or bound it
+    elif fused is None:
         fused = kernel and (query.device.type != "cpu" or not _is_small(*key.shape[-2:]))
     if fused and key.shape[-2]:
         no_op = None
         if "n" in known.options:
             no_op = math.log(n) if log_n is None else log_n
+        scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
         return fused_attention(query, key, value, scale, no_op, mask, is_causal, dropout_p)
+    if torch.compiler.is_exporting() and key.shape[1] != query.shape[1]:
+        # An exporter cannot prove the sizes of rows that are put together (`_grouped`).
+        repeats = query.shape[1] // key.shape[1]
+        key, value = (x.repeat_interleave(repeats, 1) for x in (key, value))
     if is_causal:
         causal = causal_mask(query, key.shape[-2])
         mask = causal if mask is None else mask & causal
@@ -122,6 +128,7 @@ def associate(
     if clip is not None:
         weights = clip_weights(weights, *clip)
     weights = weights if tap is None else tap("weights", weights)
+    weights = weights.to(query.dtype)
     kept = F.dropout(weights, dropout_p) if dropout_p else weights
     retrieved = (_grouped(kept, key) @ value).reshape(*query.shape[:-1], value.shape[-1])
     return (retrieved, weights) if return_weights else retrieved
@@ -234,9 +241,19 @@ def iterate(
         far = (after - state).detach().norm(dim=-1, keepdim=True) > tolerance
         state = after if moving is None else torch.where(moving, after, state)
         moving = far if moving is None else moving & far
-        if not moving.any():
+        if _all_rest(moving):
             break
     return state
+
+
+def _all_rest(moving: Tensor) -> bool:
+    """Whether no row moves; False where no value can be looked at, and all steps are taken instead."""
+    if moving.is_meta or torch.compiler.is_compiling():
+        return False
+    try:
+        return not moving.any()
+    except RuntimeError:  # inside of vmap
+        return False
 
 
 def check_steps(steps: int, tolerance: float | None) -> None:
@@ -245,6 +262,11 @@ def check_steps(steps: int, tolerance: float | None) -> None:
         raise OptionError(f"steps must be at least 0, got {steps}.")
     if tolerance is not None and not tolerance >= 0:
         raise OptionError(f"tolerance must be None or at least 0, got {tolerance}.")
+
+
+def _is_dynamic(key: Tensor) -> bool:
+    """Whether an exporter leaves the number of patterns open."""
+    return isinstance(key.shape[-2], torch.SymInt)
 
 
 def _is_small(patterns: int, width: int) -> bool:
@@ -319,7 +341,15 @@ def _grouped(x: Tensor, key: Tensor) -> Tensor:
 
 
 def _scores(query: Tensor, key: Tensor, scale: float | Tensor) -> Tensor:
-    """``scale query key^T``, (B, H, L, S)."""
+    """``scale query key^T``, (B, H, L, S); in float32 of half precision, as the kernels have them.
+
+    A score of 100 in bfloat16 is off by up to a quarter, and its power of e by as much.
+    """
+    if query.dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast(query.device.type, enabled=False):
+            scale = scale.float() if isinstance(scale, Tensor) else scale
+            return _scores(query.float(), key.float(), scale)
+    scale = scale.to(query.dtype) if isinstance(scale, Tensor) else scale
     scores = _grouped(query * scale, key) @ key.transpose(-1, -2)
     return scores.view(*query.shape[:-1], key.shape[-2])
 

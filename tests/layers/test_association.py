@@ -2,6 +2,7 @@
 
 import math
 
+import entmax as peer
 import pytest
 import torch
 from hypothesis import given
@@ -125,8 +126,31 @@ def test_entmax_has_a_gradient_in_scores_and_alpha():
 def test_entmax_meets_softmax_entmax15_and_sparsemax():
     z = scores(5, (4, 6), 2.0)
     torch.testing.assert_close(entmax(z, 1.0), softmax(z))
-    torch.testing.assert_close(entmax(z, 1.5), entmax15(z), rtol=0, atol=1e-6)
-    torch.testing.assert_close(entmax(z, 2.0), sparsemax(z), rtol=0, atol=1e-6)
+    for alpha, rule in ((1.5, entmax15), (2.0, sparsemax)):  # a tensor is bisected
+        torch.testing.assert_close(entmax(z, torch.tensor(alpha)), rule(z), rtol=0, atol=1e-6)
+        assert torch.equal(entmax(z, alpha), rule(z))
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_weights_are_those_of_the_package_entmax(dim):
+    z = 3 * scores(6, (7, 9, 5), 1.0).float()
+    assert torch.equal(sparsemax(z, dim), peer.sparsemax(z, dim))
+    assert torch.equal(entmax15(z, dim), peer.entmax15(z, dim))
+    for alpha in (1.01, 1.2, 1.7, 3.0):
+        wanted = peer.entmax_bisect(z.double(), alpha, dim)
+        torch.testing.assert_close(entmax(z, alpha, dim).double(), wanted, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_second_derivatives_are_those_of_finite_differences(name):
+    """Also where weights are exact zeros, whose powers are none."""
+    z = scores(7, (3, 6), 2.0).requires_grad_()
+    assert torch.autograd.gradgradcheck(ASSOCIATIONS[name], (z,))
+    if name == "entmax":
+        alpha = torch.tensor([[1.2], [1.4], [1.9]], dtype=torch.float64, requires_grad=True)
+        assert (entmax(z, alpha) == 0).any()
+        assert torch.autograd.gradcheck(entmax, (z, alpha), check_forward_ad=True)
+        assert torch.autograd.gradgradcheck(entmax, (z, alpha))
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.001, float("nan"), torch.tensor([1.5, 1.0])])

@@ -11,7 +11,7 @@ from torch import nn
 
 from stanhop_app.layers import MemoryBlock, MemoryLayer, look_up, replace_linear
 from stanhop_app.layers.hashing import chunk_widths, score_power
-from stanhop_app.layers.look_up import _has_sparse_products
+from stanhop_app.layers.look_up import _hear_of_beta
 from stanhop_app.layers.memory import LARGEST_BYTES
 
 CASES = [(8, 4), (8, 1), (8, 8), (10, 4), (7, 3), (64, 6), (12, 5), (9, 2), (21, 7), (3, 3)]
@@ -281,7 +281,7 @@ def test_a_transformer_layer_runs_and_learns_with_memory_layers():
 
 
 def test_a_first_use_while_compiling_is_no_obstacle():
-    _has_sparse_products.cache_clear()
+    _hear_of_beta.cache_clear()
     layer = MemoryLayer(8, 3, bits=4)
     x = torch.randn(4, 8)
     exported = torch.export.export(layer, (x,)).module()
@@ -294,7 +294,7 @@ def test_derivatives_are_those_of_embedding_bag(monkeypatch):
     x = torch.randn(50, 30, requires_grad=True)
     found = []
     for sparse in (True, False):
-        monkeypatch.setattr(look_up, "_has_sparse_products", lambda sparse=sparse: sparse)
+        monkeypatch.setattr(look_up, "_is_sparse_faster", lambda *_, sparse=sparse: sparse)
         found.append(torch.autograd.grad(layer(x).square().sum(), [x, layer.table]))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)

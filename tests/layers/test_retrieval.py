@@ -294,3 +294,21 @@ def test_widths_that_do_not_fit_are_named():
         plain(q, k[..., :2], v)
     with pytest.raises(ValueError, match="must be"):
         plain(q[0], k, v)
+
+
+@pytest.mark.parametrize("association", ["softmax", "softmax1", "entmax15"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_large_scores_of_half_precision_keep_their_digits(association, dtype):
+    """Scores near 100: in bfloat16 they are whole quarters, in float32 they are not."""
+    torch.manual_seed(0)
+    query, key, value = (x.to(dtype) for x in (10 * torch.randn(3, 1, 1, 40, 16)).unbind())
+    query[:] = query[:, :, :1]  # some keys are as near as each other
+    key[:] = key[:, :, :1] + 0.05 * torch.randn(40, 16).to(dtype)
+    exact = [x.double() for x in (query, key, value)]
+    for autocast in (False, True):
+        with torch.autocast("cpu", dtype=dtype, enabled=autocast):
+            made = associate(query, key, value, association=association, beta=0.1, fused=False)
+        wanted = associate(*exact, association=association, beta=0.1)
+        assert made.dtype == dtype
+        room = {torch.bfloat16: 2e-2, torch.float16: 3e-3}[dtype] * float(value.abs().max())
+        assert float((made.double() - wanted).abs().max()) < room
