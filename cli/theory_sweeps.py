@@ -1,4 +1,4 @@
-"""Experiments of stanhop theory that need no run: capacity, noise, convergence, scaling and bound."""
+"""Experiments of stanhop theory that need no run: memories, convergence, scaling and bound."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from stanhop_app.cli.options import (
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.studies.config import ConvergenceExperiment, MemoryExperiment, ScalingExperiment
-from stanhop_app.studies.sizes import IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
+from stanhop_app.studies.sizes import BETAS, IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
 Command = Callable[..., Any]
 
@@ -43,6 +43,11 @@ memory_options = flags(MemoryExperiment, but=("repeats",))
 """Options of the experiments on memories that nothing is learned in."""
 
 
+stored_option = click.option(
+    "--stored", default=100, show_default=True, help="Number of patterns that are stored."
+)
+
+
 @click.command("capacity")
 @config_option
 @memory_options
@@ -58,9 +63,7 @@ def capacity(**options: Any) -> None:
 
 @click.command("noise")
 @config_option
-@click.option(
-    "--stored", default=100, show_default=True, help="Number of patterns that are stored."
-)
+@stored_option
 @memory_options
 @outputs
 def noise(**options: Any) -> None:
@@ -70,6 +73,20 @@ def noise(**options: Any) -> None:
     stanhop theory noise --data photo-patches --report noise.html
     """
     _memories("noise", LEVELS, **options)
+
+
+@click.command("temperature")
+@config_option
+@stored_option
+@flags(MemoryExperiment, but=("repeats", "beta"))
+@outputs
+def temperature(**options: Any) -> None:
+    """Share of half-masked patterns retrieved against the inverse temperature beta, for five memories.
+
+    \b
+    stanhop theory temperature --data mnist-5k --stored 1500 --full --report temperature.html
+    """
+    _memories("temperature", BETAS, **options)
 
 
 @click.command("convergence")
@@ -158,7 +175,7 @@ def bound(data: str, full: bool, **where: Any) -> None:
     )
 
 
-COMMANDS = (capacity, noise, convergence, scaling, bound)
+COMMANDS = (capacity, noise, temperature, convergence, scaling, bound)
 
 
 def _memories(
@@ -166,10 +183,10 @@ def _memories(
     values: dict[str, tuple[int, ...]],
     *,
     data: str,
-    beta: float,
     steps: int,
     full: bool,
     stored: int = 100,
+    beta: float = MemoryExperiment.beta,
     **where: Any,
 ) -> None:
     from stanhop_app.studies.capacity import run_experiment

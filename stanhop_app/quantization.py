@@ -49,9 +49,9 @@ def parse_bits(text: str) -> tuple[int, int]:
 def weight_scale(weight: Tensor, bits: int, weight_range: str = "minmax") -> Tensor:
     """Step of the symmetric grid of a weight tensor, a scalar.
 
-    The grid is ``-(2^(b-1) - 1) .. 2^(b-1) - 1`` steps, or ``0 .. 2^b - 1`` where no weight is negative.
-    "minmax": the largest weight is the last point. "mse": of 1%, 2%, ..., 100% of that, the step with
-    the least squared error.
+    The grid is ``-2^(b-1) .. 2^(b-1) - 1`` steps, or ``0 .. 2^b - 1`` where no weight is negative.
+    "minmax": the largest weight is the last point (the lowest point is not reached then). "mse": of 1%, 2%,
+    ..., 100% of that, the step with the least squared error, which clips what lies beyond both ends.
     """
     low, high = _weight_grid(weight, bits)
     top = (weight.abs().max() / high).clamp_min(torch.finfo(weight.dtype).tiny)
@@ -69,7 +69,7 @@ def fake_quantize_weight(weight: Tensor, bits: int, weight_range: str = "minmax"
 
 def _weight_grid(weight: Tensor, bits: int) -> tuple[int, int]:
     largest = 2 ** (bits - 1) - 1
-    return (-largest, largest) if weight.min() < 0 else (0, 2**bits - 1)
+    return (-largest - 1, largest) if weight.min() < 0 else (0, 2**bits - 1)
 
 
 def _on_grid(weight: Tensor, scale: Tensor, low: int, high: int) -> Tensor:

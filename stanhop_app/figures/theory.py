@@ -18,13 +18,16 @@ DASHES = ("solid", "dot", "solid", "solid", "dash")
 """Lines that lie on each other stay two to be seen."""
 
 
-def memory_curves(table: pd.DataFrame, *, x: str, title: str = "") -> list[go.Figure]:
+def memory_curves(
+    table: pd.DataFrame, *, x: str, title: str = "", log: bool = False
+) -> list[go.Figure]:
     """Share retrieved and squared error of every memory against a value, with deviations.
 
     Args:
         table: `stanhop_app.studies.capacity.memory_table`.
         x: label of the value, with unit.
         title: should name data, beta, steps and repeats.
+        log: whether the values' axis is one of logarithms.
     """
     figures = []
     for column, label in (("retrieved", "share retrieved"), ("error", "mean squared error")):
@@ -41,7 +44,7 @@ def memory_curves(table: pd.DataFrame, *, x: str, title: str = "") -> list[go.Fi
                     line={"color": COLOURS[number], "dash": DASHES[number % len(DASHES)]},
                 )
             )
-        figure.update_xaxes(title_text=x)
+        figure.update_xaxes(title_text=x, type="log" if log else "linear")
         figure.update_yaxes(title_text=f"{label}, deviation over repeats", rangemode="tozero")
         figure.update_layout(
             title=f"{label}: {title}",

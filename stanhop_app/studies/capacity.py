@@ -6,7 +6,7 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,13 @@ from stanhop_app.studies.config import MemoryExperiment
 from stanhop_app.theory.memories import MEMORIES, complete, retrieval_bound
 
 VERSION = 1
-"""Version of the results file, whose kind is "capacity" or "noise"."""
+"""Version of the results file, whose kind is one of `KINDS`."""
+KINDS = {
+    "capacity": "{:g} stored patterns",
+    "noise": "{:g} times the norm as noise",
+    "temperature": "beta {:g}",
+}
+"""Experiments, and what their values are called."""
 QUERIES = 256
 """Stored patterns that are queried in one repeat, at most."""
 CLOSE = 0.1
@@ -38,15 +44,16 @@ def run_experiment(
     stored: int = 100,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Fill the cells of "capacity" (values: stored patterns) or "noise" (values: its norm), and return all.
+    """Fill the cells of "capacity", "noise" or "temperature" that are missing, and return all.
 
     Args:
         kind: which experiment.
         experiment: what all cells have in common.
-        values: numbers of stored patterns, all masked by half; or norms of Gaussian noise as multiples of a
-            pattern's norm.
+        values: of "capacity" numbers of stored patterns, of which half is masked; of "noise" norms of
+            Gaussian noise as multiples of a pattern's norm; of "temperature" the inverse one, beta, in place
+            of the experiment's, for patterns of which half is masked.
         results: JSON file that grows cell by cell; None: nothing is written.
-        stored: patterns, of "noise".
+        stored: patterns, of "noise" and "temperature".
         say: told of every cell that begins.
 
     Raises:
@@ -56,9 +63,11 @@ def run_experiment(
     _check(kind, values, stored, len(patterns), experiment)
 
     def make(cell: Cell, folder: Path | None) -> dict[str, Any]:
-        count = int(cell["value"]) if kind == "capacity" else stored
-        noise = None if kind == "capacity" else float(cell["value"])
-        return {"memories": _measure(patterns, count, noise, experiment)}
+        value = float(cell["value"])
+        count = int(value) if kind == "capacity" else stored
+        noise = value if kind == "noise" else None
+        asked = replace(experiment, beta=value) if kind == "temperature" else experiment
+        return {"memories": _measure(patterns, count, noise, asked)}
 
     options = {**asdict(experiment), "stored": stored}
     return fill(
@@ -126,8 +135,8 @@ def _check(
     available: int,
     experiment: MemoryExperiment,
 ) -> None:
-    if kind not in ("capacity", "noise"):
-        raise OptionError(f"kind must be capacity or noise, got {kind!r}.")
+    if kind not in KINDS:
+        raise OptionError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
     sizes = values if kind == "capacity" else [stored]
     if not values or not all(2 <= size <= available for size in sizes):
         raise OptionError(
@@ -136,6 +145,8 @@ def _check(
         )
     if kind == "noise" and min(values) < 0:
         raise OptionError(f"levels of noise must be at least 0, got {min(values):g}.")
+    if kind == "temperature" and min(values) <= 0:
+        raise OptionError(f"beta must be above 0, got {min(values):g}.")
 
 
 def memory_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -163,9 +174,9 @@ def claim(content: Mapping[str, Any]) -> str:
     gap = others.loc[best, "error"] - ours["error"]
     standard = np.hypot(ours["error_sd"], others.loc[best, "error_sd"]) / np.sqrt(repeats)
     verdict = "holds" if gap > 2 * standard else "does not hold"
-    what = "stored patterns" if content["kind"] == "capacity" else "times the norm as noise"
+    where = KINDS[content["kind"]].format(last)
     return (
-        f'"OutEffHop beats its baselines" {verdict} at {last:g} {what}: its squared error is '
+        f'"OutEffHop beats its baselines" {verdict} at {where}: its squared error is '
         f"{ours['error']:.4f} ± {ours['error_sd']:.4f}, that of the best other ({best}) "
         f"{others.loc[best, 'error']:.4f} ± {others.loc[best, 'error_sd']:.4f}; retrieved "
         f"{100 * ours['retrieved']:.1f}% and {100 * others.loc[best, 'retrieved']:.1f}%."

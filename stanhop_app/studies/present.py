@@ -49,25 +49,27 @@ def present(content: Mapping[str, Any]) -> Shown:
 
 def _memories(content: Mapping[str, Any]) -> Shown:
     options, kind = content["options"], content["kind"]
-    where = (
-        f"{options['data']}, beta {options['beta']:g}, {options['steps']} steps, "
-        f"{options['repeats']} repeats"
-    )
-    x = "stored patterns" if kind == "capacity" else "norm of the noise / norm of a pattern"
+    warmth = "" if kind == "temperature" else f"beta {options['beta']:g}, "
+    where = f"{options['data']}, {warmth}{options['steps']} steps, {options['repeats']} repeats"
+    x = {
+        "capacity": "stored patterns",
+        "noise": "norm of the noise / norm of a pattern",
+        "temperature": "beta (patterns have norm 1)",
+    }[kind]
     table = capacity.memory_table(content)
     return Shown(
         title=f"{kind.title()}: {where}",
         verdict=capacity.claim(content),
         command=(
-            f"stanhop theory {kind} --data {quote(str(options['data']))} --beta {options['beta']:g} "
-            f"--steps {options['steps']}"
-            + (f" --stored {options['stored']}" if kind == "noise" else "")
+            f"stanhop theory {kind} --data {quote(str(options['data']))} --steps {options['steps']}"
+            + ("" if kind == "temperature" else f" --beta {options['beta']:g}")
+            + ("" if kind == "capacity" else f" --stored {options['stored']}")
             + (" --full" if options["repeats"] == REPEATS["full"] else "")
         ),
         table=table[
             ["retrieved", "nearest", "error", "error_sd", "median_distance", "median_bound"]
         ],
-        figures=memory_curves(table, x=x, title=where),
+        figures=memory_curves(table, x=x, title=where, log=kind == "temperature"),
     )
 
 
@@ -170,6 +172,10 @@ EXPERIMENTS = {
         sentence="Share of noisy patterns retrieved against the norm of the noise.",
         data=(*IMAGES, "photo-patches"),
     ),
+    "temperature": Experiment(
+        sentence="Share of half-masked patterns retrieved against beta.",
+        data=(*IMAGES, "photo-patches"),
+    ),
     "convergence": Experiment(
         sentence="How fast a small ViT learns under each association, and its error by images.",
         data=IMAGES,
@@ -186,6 +192,7 @@ EXPERIMENTS = {
 PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
     "capacity": _memories,
     "noise": _memories,
+    "temperature": _memories,
     convergence.KIND: _convergence,
     scaling.KIND: _scaling,
     bound.KIND: _bound,

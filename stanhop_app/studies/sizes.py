@@ -4,6 +4,11 @@ PATTERNS = {"quick": (10, 30, 100, 300), "full": (10, 20, 50, 100, 200, 500, 100
 """Numbers of stored patterns whose capacity is measured."""
 LEVELS = {"quick": (0, 2, 4, 8), "full": (0, 1, 2, 3, 4, 6, 8, 12, 16)}
 """Norms of the noise, in norms of a pattern."""
+BETAS = {
+    "quick": (1, 5, 10, 20, 50, 100),
+    "full": (1, 2, 5, 10, 15, 20, 30, 50, 100, 200, 500),
+}
+"""Inverse temperatures."""
 REPEATS = {"quick": 5, "full": 20}
 """Repeats of the experiments of capacity and noise."""
 WIDTHS = {

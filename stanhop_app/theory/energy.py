@@ -27,7 +27,7 @@ def distance_energy(
     """``-1/b log sum_i exp(-b |x - rho_i|^2)``: a smooth squared distance to the nearest pattern.
 
     Within ``log(S) / b`` below that distance (proposition 1 of the paper, for any b). Up to a constant it is
-    the negative log-density of a Gaussian kernel estimate of variance 1 / 2b.
+    1 / b times the negative log-density of a Gaussian kernel estimate of variance 1 / 2b.
 
     Args:
         x: (..., D).

@@ -1,7 +1,9 @@
 """Memories, their capacity and noise, and landscapes of energies."""
 
 import json
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from stanhop_app.datasets.patterns import load_patterns
 
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.studies.capacity import MemoryExperiment, claim, memory_table, run_experiment
+from stanhop_app.studies.present import present
 from stanhop_app.theory.landscape import find_basins, find_minima, landscape
 from stanhop_app.theory.memories import MEMORIES, complete, polynomial, retrieval_bound
 
@@ -124,6 +127,21 @@ def test_noise_does_harm():
     assert "times the norm as noise" in claim(content)
 
 
+def test_a_cold_memory_retrieves_and_a_warm_one_means():
+    content = run_experiment("temperature", EASY, [1.0, 500.0], stored=100)
+    table = memory_table(content)
+    for memory in ("dense", "OutEffHop"):
+        assert table.loc[(1.0, memory), "retrieved"] < 0.1
+        assert table.loc[(500.0, memory), "retrieved"] > 0.5
+    same = run_experiment("capacity", replace(EASY, beta=500.0), [100])
+    kept = memory_table(same).loc[100]
+    pd.testing.assert_frame_equal(kept, table.loc[500.0])
+    shown = present(content)
+    assert "beta" not in shown.title
+    assert shown.command == "stanhop theory temperature --data digits --steps 1 --stored 100"
+    assert "at beta 500" in shown.verdict
+
+
 def test_to_convergence_is_not_one_step():
     one = run_experiment("capacity", EASY, [300])
     many = run_experiment("capacity", MemoryExperiment(data="digits", repeats=3, steps=30), [300])
@@ -139,6 +157,7 @@ def test_to_convergence_is_not_one_step():
         ("noise", EASY, [-1.0], 100, "at least 0"),
         ("noise", EASY, [1.0], 1, "store between 2"),
         ("other", EASY, [1.0], 100, "kind must be"),
+        ("temperature", EASY, [0.0], 100, "beta must be above 0"),
     ],
 )
 def test_experiments_that_cannot_be_are_said(kind, experiment, values, stored, message):
