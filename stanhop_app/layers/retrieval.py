@@ -105,10 +105,8 @@ def associate(
             'fused needs association "softmax" or "softmax1", no clip and no return_weights, got '
             f"{association!r}, clip={clip}, return_weights={return_weights}."
         )
-    if fused is None and kernel and torch.compiler.is_exporting() and _is_dynamic(key):
-        fused = True  # to look at the number of patterns would fix it, or bound it
-    elif fused is None:
-        fused = kernel and (query.device.type != "cpu" or not _is_small(*key.shape[-2:]))
+    if fused is None:
+        fused = kernel and _is_kernel_faster(key)
     if fused and key.shape[-2]:
         no_op = None
         if "n" in known.options:
@@ -264,14 +262,14 @@ def check_steps(steps: int, tolerance: float | None) -> None:
         raise OptionError(f"tolerance must be None or at least 0, got {tolerance}.")
 
 
-def _is_dynamic(key: Tensor) -> bool:
-    """Whether an exporter leaves the number of patterns open."""
-    return isinstance(key.shape[-2], torch.SymInt)
-
-
-def _is_small(patterns: int, width: int) -> bool:
-    """Whether explicit weights were measured to be faster on a CPU."""
-    return patterns <= min(LARGEST_SMALL_MEMORY, max(SMALL_MEMORY, SMALL_PER_WIDTH * width))
+def _is_kernel_faster(key: Tensor) -> bool:
+    """Whether the kernel is to be taken: on a CPU explicit weights were measured to be faster if few."""
+    patterns, width = key.shape[-2:]
+    if key.device.type != "cpu":
+        return True
+    if torch.compiler.is_exporting() and isinstance(patterns, torch.SymInt):
+        return True  # to look at a number that an exporter leaves open would bound it
+    return patterns > min(LARGEST_SMALL_MEMORY, max(SMALL_MEMORY, SMALL_PER_WIDTH * width))
 
 
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:

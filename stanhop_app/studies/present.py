@@ -61,8 +61,9 @@ def _memories(content: Mapping[str, Any]) -> Shown:
         title=f"{kind.title()}: {where}",
         verdict=capacity.claim(content),
         command=(
-            f"stanhop theory {kind} --data {quote(str(options['data']))} --steps {options['steps']}"
+            f"stanhop theory {kind} --data {quote(str(options['data']))}"
             + ("" if kind == "temperature" else f" --beta {options['beta']:g}")
+            + f" --steps {options['steps']}"
             + ("" if kind == "capacity" else f" --stored {options['stored']}")
             + (" --full" if options["repeats"] == REPEATS["full"] else "")
         ),
