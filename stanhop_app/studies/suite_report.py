@@ -48,6 +48,11 @@ HEADLINE = {"kurtosis": 0.2188, "max_inf_norm": 0.2607}
 """The paper's mean reductions by softmax1, over four models and three pairs of variants."""
 
 
+CONTEXT = ("context_free", "bigram")
+"""Perplexities of predictors without a network (`stanhop_app.suite.context`); not a number of images, and in
+files from before they were measured."""
+
+
 def suite_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
     """One row a cell: model, variant, seed, both outlier metrics over a set of modules, scores by bits.
 
@@ -63,6 +68,7 @@ def suite_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFram
                 **{name: cell[name] for name in ("model", "variant", "seed")},
                 **module_outliers(cell, modules, shared[cell["model"]]),
                 "score": _score(cell["metrics"]),
+                **{name: cell["metrics"].get(name, np.nan) for name in CONTEXT},
                 **{bits: _score(cell["bits"][bits]) for bits in BITS},
                 "no_op": cell["no_op"],
                 "parameters": cell["parameters"],
@@ -89,6 +95,9 @@ def readable_suite_table(content: Mapping[str, Any], modules: str = "all") -> pd
     table = suite_table(content, modules)
     digits = dict.fromkeys(("kurtosis", "max_inf_norm", "score", *BITS), 2)
     shown = pd.concat([table["seeds"].astype(str), with_deviations(table, digits)], axis=1)
+    for name in CONTEXT:
+        if table[name].notna().any():
+            shown[name] = table[name].map("{:.2f}".format).replace("nan", "")
     shown["no_op"] = table["no_op"].map("{:.3f}".format)
     for name in ("parameters", "multiply_adds"):
         shown[name] = table[name].map("{:,.0f}".format)
@@ -135,6 +144,29 @@ def pair_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame
     return pairs
 
 
+def context_claim(content: Mapping[str, Any]) -> str:
+    """Whether language models learned context: whether they beat the bigram of the left neighbour.
+
+    Empty where that is not known: of images, and in older files.
+    """
+    table, told = suite_table(content), []
+    for model in dict.fromkeys(table.index.get_level_values("model")):
+        rows = table.loc[model].dropna(subset="bigram")
+        if rows.empty:
+            continue
+        bigram = rows["bigram"].mean()
+        short = rows.index[rows["score"] >= rows["bigram"]]
+        if len(short):
+            told.append(
+                f"{model}: {', '.join(short)} did not beat the bigram (perplexity {bigram:.1f}) and learned "
+                "no context; what is compared with them says nothing"
+            )
+        else:
+            least = (1 - rows["score"] / rows["bigram"]).min()
+            told.append(f"{model}: all are {least:.0%} or more below the bigram ({bigram:.1f})")
+    return "; ".join(told)
+
+
 def normalisation_table(content: Mapping[str, Any], model: str) -> pd.DataFrame:
     """Maximum infinity norm of every normalisation of a model's blocks, mean over seeds: a column a variant.
 
@@ -161,6 +193,8 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
         counts = ", ".join(f"{len(_shared(content, model))} of {model}" for model in models)
         over = f"all modules that the variants of the first comparison have ({counts})"
     heading = f"Means over seeds; kurtosis and max norm over {over}. {made}"
+    if claim := context_claim(content):
+        heading = f"{claim}. {heading}"
     tables = {heading: readable_suite_table(content, modules)}
     if len(pairs := pair_table(content, modules)):
         headline = " and ".join(f"{100 * v:.0f}%" for v in HEADLINE.values())

@@ -18,6 +18,7 @@ from stanhop_app.files import hashed_name, to_json, write_hashed
 from stanhop_app.outliers import find_modules, preset_outliers, record
 from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
+from stanhop_app.suite.context import context_scores
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
 from stanhop_app.suite.tasks import SuiteTask, make_task
@@ -53,7 +54,8 @@ class SuiteRun:
     tokenizer: str | None
     data_sha256: str
     metrics: Mapping[str, float]
-    """Scores on the test part: loss in nats, accuracy, and perplexity of texts."""
+    """Scores on the test part: loss in nats, accuracy, and perplexity of texts, beside those of
+    `stanhop_app.suite.context`."""
     history: list[dict[str, float]]
     steps: Mapping[str, list[float]]
     """Norms and kurtosis of whole blocks during the training (`OutlierLog.norms`)."""
@@ -114,7 +116,7 @@ def train_run(
         network=network,
         tokenizer=corpus.tokenizer,
         data_sha256=corpus.sha256,
-        metrics=score_model(network, task),
+        metrics={**score_model(network, task), **context_scores(corpus, task)},
         history=history,
         steps=log.norms(),
     )

@@ -21,7 +21,7 @@ from stanhop_app.forecasting.fitted import DEEP, LINEAR, WHOLE
 from stanhop_app.studies.benchmark import benchmark_table
 from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.memory_report import ablation_table, comparison_table
-from stanhop_app.studies.suite_report import pair_table, suite_table
+from stanhop_app.studies.suite_report import CONTEXT, pair_table, suite_table
 from stanhop_app.studies.variants_report import comparison_table as variants_table
 
 HERE = Path(__file__).parent
@@ -47,7 +47,7 @@ PAPER = {
     "softmax1+gate": "2.459 / 4.240 / .376 / .367",
 }
 """Kurtosis, max norm, MSE and W8A8 of STanHop-Net: arXiv 2404.03828, table 1."""
-SUITE_MODULES = {"bert": "ffn+norm", "opt": "layer-outputs", "vit": "all"}
+SUITE_MODULES = {"bert": "ffn+its-norm", "opt": "layer-outputs", "vit": "all"}
 """The paper's set of modules of each model."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 PAPERS = ("the paper's kurtosis", "the paper's max_inf_norm")
@@ -168,6 +168,7 @@ def suite(content: Mapping[str, Any]) -> str:
                     both(row["kurtosis"], row["kurtosis_sd"], 2),
                     both(row["max_inf_norm"], row["max_inf_norm_sd"], 2),
                     both(row["score"], row["score_sd"], 2),
+                    " / ".join(f"{row[n]:.1f}" for n in CONTEXT if not np.isnan(row[n])),
                     *(f"{row[bits]:.2f}" for bits in ("W8A8", "W6A6", "W4A4")),
                     f"{max(row['no_op'], 0):.0%}",
                     paper,
@@ -175,6 +176,7 @@ def suite(content: Mapping[str, Any]) -> str:
             )
     header = ["model", "variant", "seeds", "kurtosis", "max norm", "perplexity or accuracy"]
     header += [
+        "without context / bigram",
         "W8A8",
         "W6A6",
         "W4A4",

@@ -31,10 +31,12 @@ from stanhop_app.studies.suite_report import (
     suite_tables,
 )
 from stanhop_app.suite.config import SuiteConfig
+from stanhop_app.suite.context import context_scores
 from stanhop_app.suite.run import (
     load_data,
     load_run,
     measure,
+    run_corpus,
     run_task,
     save_run,
     score_bits,
@@ -84,7 +86,8 @@ def test_a_run_is_read_as_it_was_written_and_says_what_it_scored(runs, model):
     assert run.config == CONFIGS[model]
     assert (run.tokenizer is None) == (model != "bert")
     task = run_task(run)
-    assert score_model(run.network, task) == pytest.approx(run.metrics)
+    told = {**score_model(run.network, task), **context_scores(run_corpus(run), task)}
+    assert told == pytest.approx(run.metrics)
     if model != "vit":
         assert run.metrics["perplexity"] == pytest.approx(np.exp(run.metrics["loss"]))
     names = {p.name.split("-")[0] + p.suffix for p in (runs / model).iterdir()}
