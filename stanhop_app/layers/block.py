@@ -187,7 +187,8 @@ class TransformerBlock(nn.Module):
         dropout: probability d with which a feature of a sample is dropped.
         norm_first: pre-norm, or post-norm.
         norm_eps: what the norms add to the variance.
-        activation: of the dense feed-forward network, "gelu" or "relu".
+        norm: class of the norms, `torch.nn.LayerNorm` or `torch.nn.RMSNorm`.
+        activation: of the dense feed-forward network, "gelu", "relu" or "swiglu".
         feed_forward: "dense" or "memory", see `make_feed_forward`.
         bits: of memory layers.
         expand_bits: further bits of a memory block's second layer.
@@ -203,6 +204,7 @@ class TransformerBlock(nn.Module):
         *,
         norm_first: bool = True,
         norm_eps: float = 1e-5,
+        norm: type[nn.LayerNorm] | type[nn.RMSNorm] = nn.LayerNorm,
         activation: str = "gelu",
         feed_forward: str = "dense",
         bits: int = 4,
@@ -212,7 +214,7 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.norm_first = norm_first
         self.retrieve = Hopfield(dim, num_heads, bits=bits, value_from_key=False, **hopfield)
-        self.retrieve_norm = nn.LayerNorm(dim, eps=norm_eps)
+        self.retrieve_norm = norm(dim, eps=norm_eps)
         self.feed = make_feed_forward(
             feed_forward,
             dim,
@@ -221,7 +223,7 @@ class TransformerBlock(nn.Module):
             bits=bits,
             expand_bits=expand_bits,
         )
-        self.feed_norm = nn.LayerNorm(dim, eps=norm_eps)
+        self.feed_norm = norm(dim, eps=norm_eps)
         self.retrieve_sum, self.feed_sum = Residual(dropout), Residual(dropout)
 
     def forward(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -50,6 +51,29 @@ class FeedForward(nn.Module):
         return out
 
 
+class SwiGLU(nn.Module):
+    """``W_3 (silu(W_1 x) * W_2 x)``, without biases, applied to the last dimension.
+
+    Args:
+        dim: width D of input and output.
+        hidden_dim: width between the maps; two thirds of a `FeedForward`'s has as many weights.
+
+    References:
+        Shazeer, arXiv 2002.05202, equation 6.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int):
+        super().__init__()
+        self.gate = dense(dim, hidden_dim, bias=False)
+        self.up = dense(dim, hidden_dim, bias=False)
+        self.down = dense(hidden_dim, dim, bias=False)
+
+    def forward(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch D"]:
+        """(..., D) -> (..., D)."""
+        out: Tensor = self.down(F.silu(self.gate(x)) * self.up(x))
+        return out
+
+
 def find_kind(option: str, kind: str) -> str:
     """The kind, if there is one of this name.
 
@@ -76,10 +100,12 @@ def make_feed_forward(
         kind: "dense" for `FeedForward`, "memory" for `MemoryBlock`.
         dim: width D of input and output.
         hidden_dim: of "dense"; the width inside a memory block follows from its bits.
-        activation: of "dense".
+        activation: of "dense"; "swiglu" is `SwiGLU`.
         bits: of "memory".
         expand_bits: of "memory".
     """
     if find_kind("feed_forward", kind) == "dense":
+        if activation == "swiglu":
+            return SwiGLU(dim, hidden_dim)
         return FeedForward(dim, hidden_dim, activation)
     return MemoryBlock(dim, bits=bits, expand_bits=expand_bits, input_norm=False)

@@ -18,6 +18,7 @@ from stanhop_app.layers.feedforward import dense, find_kind
 from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
 from stanhop_app.layers.names import GATES
 from stanhop_app.layers.retrieval import Retrieval, check_steps, iterate
+from stanhop_app.layers.rotary import rotate
 
 
 class Gate(nn.Module):
@@ -95,6 +96,8 @@ class Hopfield(nn.Module):
         bits: of memory layers.
         dropout: probability with which single weights are dropped in training.
         bias: whether dense projections have biases; memory layers have none.
+        rotary: whether queries and keys are turned by their places (`stanhop_app.layers.rotary`); for one
+            step, and heads of an even width.
 
     Raises:
         OptionError: heads that do not divide the width, unknown names, bounds that cross.
@@ -124,6 +127,7 @@ class Hopfield(nn.Module):
         bits: int = 4,
         dropout: float = 0.0,
         bias: bool = True,
+        rotary: bool = False,
     ):
         super().__init__()
         num_key_heads = num_heads if num_key_heads is None else num_key_heads
@@ -139,6 +143,11 @@ class Hopfield(nn.Module):
         self.clip, self.dropout, self.value_from_key = clip, dropout, value_from_key
         self.steps, self.tolerance = steps, tolerance
         head_dim = dim // num_heads
+        if rotary and (steps > 1 or head_dim % 2):
+            raise OptionError(
+                f"rotary needs one step and heads of an even width, got {steps} and {head_dim}."
+            )
+        self.rotary = rotary
         key_dim = head_dim * num_key_heads
         self.dim, self.projection = dim, find_kind("projection", projection)
         self._make_maps(key_dim, key_dim if value_from_key else dim, bits, bias)
@@ -210,6 +219,8 @@ class Hopfield(nn.Module):
         batch = stored.shape[0] if query.shape[0] == 1 else query.shape[0]
         q = self._split(queries, self.num_heads, batch)
         k, v = (self._split(x, self.num_key_heads, batch) for x in (keys, values))
+        if self.rotary:
+            q, k = rotate(q), rotate(k)
         retrieve = partial(
             self.retrieval,
             association=self.association,

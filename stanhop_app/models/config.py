@@ -41,6 +41,14 @@ class HopfieldOptions:
     clip: tuple[float, float] | None = option(
         None, "Clipped retrieval, stretched to [GAMMA, ZETA]. Default: none.", metavar="GAMMA ZETA"
     )
+    n: float = option(
+        1.0, "No-op classes of softmax1, what a query may retrieve instead of patterns.", least=0.0
+    )
+    learn_n: bool = option(False, "Whether n is learned by every head, from that start.")
+    learn_beta: bool = option(
+        False,
+        "Whether the inverse temperature is learned by every head, from 1 / sqrt(head width).",
+    )
     gate: str | None = option(None, "Gate on what is retrieved. Default: none.", choices=GATES)
     gate_init: float = option(
         0.5, "Share that a gate lets through at the start.", above=0.0, below=1.0
@@ -77,6 +85,9 @@ class HopfieldOptions:
             "expand_bits": self.expand_bits,
             "association": self.association,
             "clip": self.clip,
+            "n": self.n,
+            "learn_n": self.learn_n,
+            "learn_beta": self.learn_beta,
             "gate": self.gate,
             "gate_init": self.gate_init,
         }
@@ -197,6 +208,11 @@ class OPTConfig(TransformerConfig):
 
     vocab_size: int = option(4096, "Tokens of the vocabulary.", least=1)
     max_length: int = option(128, "Longest sequence, in tokens.", least=1)
+    # Biases in norms and projections make a sink free, which hides outliers.
+    modern: bool = option(
+        False,
+        "OPT's blocks as LLaMA has them: RMSNorm, SwiGLU, rotary positions, no biases, a head of its own.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ def tensor_names(model: nn.Module) -> dict[str, str]:
             if not stem.startswith("blocks.") or part not in layer:
                 raise OptionError(
                     f"{ours}: Hugging Face's {kind} has no such tensor; only models without gates, memory "
-                    "layers and patch_norm can be read and written."
+                    "layers, patch_norm, modern blocks and learned n or beta can be read and written."
                 )
             names[ours] = f"{prefix}.{number}.{layer[part]}.{end}"
     return names
@@ -131,7 +131,7 @@ def load_checkpoint(folder: Path, **options: Any) -> BERT | OPT | ViT:
 def save_checkpoint(model: BERT | OPT | ViT, folder: Path) -> None:
     """Write a model as a checkpoint that Hugging Face's classes read.
 
-    They compute with softmax, whatever this model does; `load_checkpoint` finds association and clip under
+    They compute with softmax, whatever this model does; `load_checkpoint` finds association, clip and n under
     the key "stanhop" of ``config.json``.
 
     Raises:
@@ -216,7 +216,7 @@ def _describe(model: BERT | OPT | ViT) -> dict[str, Any]:
     config, kind = model.config, _kind(model)
     described = {
         "model_type": kind,
-        "stanhop": {"association": config.association, "clip": config.clip},
+        "stanhop": {"association": config.association, "clip": config.clip, "n": config.n},
         "hidden_size": config.dim,
         "num_attention_heads": config.num_heads,
         "num_hidden_layers": config.num_layers,

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from stanhop_app.layers.feedforward import dense
 from stanhop_app.models.bert import check_length
 from stanhop_app.models.config import OPTConfig as OPTConfig
 from stanhop_app.models.transformer import make_blocks, start_weights
@@ -26,15 +27,32 @@ class OPT(nn.Module):
 
     OPT was trained with weight decay on the gains of its norms, which keeps its outliers small
     (arXiv 2306.12929, table 6): `stanhop_app.training.config.TrainingConfig.decay_gains`.
+
+    ``modern`` is LLaMA's decoder (Touvron et al., arXiv 2302.13971) instead: RMSNorm, SwiGLU, rotary
+    positions, no biases, and a head of its own; with "softmax" the numbers are those of Hugging Face's
+    LlamaForCausalLM.
     """
 
     def __init__(self, config: OPTConfig):
         super().__init__()
         self.config = config
         self.tokens = nn.Embedding(config.vocab_size, config.dim)
-        self.positions = nn.Embedding(config.max_length + OFFSET, config.dim)
-        self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="relu")
-        self.norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
+        if config.modern:
+            self.blocks = make_blocks(
+                config,
+                norm_first=True,
+                norm_eps=NORM_EPS,
+                activation="swiglu",
+                norm=nn.RMSNorm,
+                bias=False,
+                rotary=True,
+            )
+            self.norm: nn.Module = nn.RMSNorm(config.dim, eps=NORM_EPS)
+            self.head = dense(config.dim, config.vocab_size, bias=False)
+        else:
+            self.positions = nn.Embedding(config.max_length + OFFSET, config.dim)
+            self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="relu")
+            self.norm = nn.LayerNorm(config.dim, eps=NORM_EPS)
         start_weights(self)
 
     def forward(
@@ -48,6 +66,8 @@ class OPT(nn.Module):
                 no padding.
         """
         check_length(tokens, self.config.max_length)
+        if self.config.modern:
+            return self._modern(tokens, mask)
         if mask is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None] + OFFSET
             stored = None
@@ -58,3 +78,11 @@ class OPT(nn.Module):
         for block in self.blocks:
             x = block(x, mask=stored, is_causal=True)
         return F.linear(self.norm(x), self.tokens.weight)
+
+    def _modern(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """The same with rotary positions, which padding on either side leaves as far apart as they are."""
+        x = self.tokens(tokens)
+        for block in self.blocks:
+            x = block(x, mask=None if mask is None else mask[:, None, None], is_causal=True)
+        logits: Tensor = self.head(self.norm(x))
+        return logits

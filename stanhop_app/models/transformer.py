@@ -1,5 +1,7 @@
 """What BERT, OPT and ViT share: their blocks, and how their weights start."""
 
+from typing import Any
+
 from torch import nn
 
 from stanhop_app.layers.block import TransformerBlock
@@ -13,9 +15,17 @@ all papers."""
 
 
 def make_blocks(
-    config: TransformerConfig, *, norm_first: bool, norm_eps: float, activation: str
+    config: TransformerConfig,
+    *,
+    norm_first: bool,
+    norm_eps: float,
+    activation: str,
+    **others: Any,
 ) -> nn.ModuleList:
-    """The blocks of a model, by its order of norms, its epsilon and its activation."""
+    """The blocks of a model, by its order of norms, its epsilon and its activation.
+
+    Further options are those of `stanhop_app.layers.block.TransformerBlock`.
+    """
     return nn.ModuleList(
         TransformerBlock(
             config.dim,
@@ -26,6 +36,7 @@ def make_blocks(
             norm_eps=norm_eps,
             activation=activation,
             **config.block(),
+            **others,
         )
         for _ in range(config.num_layers)
     )

@@ -1,5 +1,6 @@
 """Attention variants by name: an association, and what is put on top of it."""
 
+import re
 from typing import Any
 
 from stanhop_app.errors import OptionError
@@ -19,7 +20,8 @@ PAIRS = (
 def parse_variant(name: str, *, clip: tuple[float, float], gate: str) -> dict[str, Any]:
     """Options of the network of a variant such as "softmax1+clip+memory".
 
-    The first word is an association; "clip", "gate" and "memory" (feed-forward networks) may follow.
+    The first word is an association; "clip", "gate", "memory" (feed-forward networks) and of softmax1 a
+    number of no-op classes, "n16", may follow.
 
     Args:
         name: of the variant.
@@ -43,10 +45,13 @@ def parse_variant(name: str, *, clip: tuple[float, float], gate: str) -> dict[st
         "feed_forward": "dense",
     }
     for word in words:
+        if classes := re.fullmatch(r"n(\d+(?:\.\d+)?)", word):
+            options["n"] = float(classes[1])
+            continue
         if word not in known:
             raise OptionError(
                 f"variant {name!r}: unknown word {word!r}; write an association and any of "
-                f"{', '.join(known)}, as in softmax1+clip."
+                f"{', '.join(known)} and n16, as in softmax1+clip."
             )
         options |= known[word]
     return options

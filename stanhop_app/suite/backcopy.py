@@ -19,13 +19,15 @@ CHARACTERS, TRIGGERS = 64, 3
 """As in the paper: characters, of which the last are triggers."""
 TRIGGER_SHARE = 0.1
 """Probability of a trigger after a plain character, unless it is named: ``backcopy:0.3``."""
+CONCENTRATION, MOST_CONCENTRATION = 0.1, 1000.0
+"""Concentration of what follows a character, unless it is named (``backcopy:0.1:0.02``), and its limit."""
 FIRST = 5
 """Number of the first character; below are the special tokens, of which <s> (0) begins every sequence."""
 VOCABULARY = FIRST + CHARACTERS
 
 
 def transitions(
-    trigger_share: float = TRIGGER_SHARE, *, concentration: float = 0.1
+    trigger_share: float = TRIGGER_SHARE, *, concentration: float = CONCENTRATION
 ) -> Float[Tensor, "V V"]:
     """Probabilities of the next character, rows by the last one; always the same table.
 
@@ -38,6 +40,10 @@ def transitions(
     """
     if not 0 < trigger_share < 1:
         raise OptionError(f"the share of triggers must be in (0, 1), got {trigger_share}.")
+    if not 0 < concentration <= MOST_CONCENTRATION:
+        raise OptionError(
+            f"the concentration must be in (0, {MOST_CONCENTRATION:g}], got {concentration}."
+        )
     generator = np.random.Generator(np.random.PCG64(1))
     plain = CHARACTERS - TRIGGERS
     parts = [
@@ -48,7 +54,12 @@ def transitions(
 
 
 def backcopy(
-    samples: int, length: int, trigger_share: float = TRIGGER_SHARE, *, seed: int = 0
+    samples: int,
+    length: int,
+    trigger_share: float = TRIGGER_SHARE,
+    *,
+    concentration: float = CONCENTRATION,
+    seed: int = 0,
 ) -> Int[Tensor, "N L"]:
     """Sequences of the task: <s>, then characters.
 
@@ -56,11 +67,12 @@ def backcopy(
         samples: sequences N.
         length: tokens L, <s> among them.
         trigger_share: see `transitions`.
+        concentration: see `transitions`.
         seed: of the draws.
     """
     if length < 4:
         raise OptionError(f"length must be at least 4, got {length}.")
-    table = transitions(trigger_share)
+    table = transitions(trigger_share, concentration=concentration)
     generator = torch.Generator().manual_seed(seed)
     plain = CHARACTERS - TRIGGERS
     sequence = torch.zeros(samples, length, dtype=torch.long)

@@ -59,8 +59,8 @@ class SuiteConfig:
     model: str = option(MISSING, "The model.", choices=tuple(MODELS))
     data: str = option(
         "",
-        "Data: python-docs, shakespeare, backcopy[:SHARE] or a text file; of vit digits, mnist-5k, "
-        "fashion-mnist or a folder of images. Default: python-docs, digits.",
+        "Data: python-docs, shakespeare, backcopy[:SHARE[:SPREAD]] or a text file; of vit digits, "
+        "mnist-5k, fashion-mnist or a folder of images. Default: python-docs, digits.",
     )
     length: int = option(128, "Tokens in a block of text.", least=4)
     vocab_size: int = option(
@@ -78,6 +78,10 @@ class SuiteConfig:
     # The decay is OPT's.
     weight_decay: float = like(TrainingConfig, "weight_decay", default=0.1)
     decay_gains: bool = like(TrainingConfig, "decay_gains")
+    schedule: str = like(TrainingConfig, "schedule")
+    beta2: float = like(TrainingConfig, "beta2")
+    gradient_clip: float = like(TrainingConfig, "gradient_clip")
+    average_decay: float = like(TrainingConfig, "average_decay")
     seed: int = like(
         TrainingConfig, "seed", sentence="Fixes initial weights, order, hidden tokens and dropout."
     )
@@ -124,6 +128,10 @@ class SuiteConfig:
                 "learning_rate": self.learning_rate,
                 "weight_decay": self.weight_decay,
                 "decay_gains": self.decay_gains,
+                "schedule": self.schedule,
+                "beta2": self.beta2,
+                "gradient_clip": self.gradient_clip,
+                "average_decay": self.average_decay,
                 "seed": self.seed,
                 "warmup": 0.1,
                 "keep": "last",

@@ -15,7 +15,7 @@ from stanhop_app.datasets.images import SOURCES, load_images
 from stanhop_app.datasets.text import TEXTS, load_text
 from stanhop_app.errors import DataError
 from stanhop_app.layers.names import PARTS
-from stanhop_app.suite.backcopy import BACKCOPY, TRIGGER_SHARE, VOCABULARY, backcopy
+from stanhop_app.suite.backcopy import BACKCOPY, CONCENTRATION, TRIGGER_SHARE, VOCABULARY, backcopy
 from stanhop_app.suite.config import SPECIAL
 
 SHARES = (14, 5, 5)
@@ -184,20 +184,24 @@ def _image_corpus(data: str) -> Corpus:
 
 
 def is_backcopy(data: str) -> bool:
-    """Whether data are the task, with or without a share of triggers: "backcopy", "backcopy:0.3"."""
+    """Whether data are the task, with or without numbers: "backcopy", "backcopy:0.3", "backcopy:0.1:0.02"."""
     return data.split(":")[0] == BACKCOPY
 
 
 def _backcopy_corpus(data: str, length: int) -> Corpus:
-    _, _, given = data.partition(":")
+    given = data.split(":")[1:]
     try:
-        share = float(given) if given else TRIGGER_SHARE
+        share, concentration = (
+            *map(float, given),
+            *(TRIGGER_SHARE, CONCENTRATION)[len(given) :],
+        )
     except ValueError:
         raise DataError(
-            f"{data}: write backcopy, or backcopy:0.3 for a share of triggers."
+            f"{data}: write backcopy, backcopy:0.3 for a share of triggers, or backcopy:0.1:0.02 for a share "
+            "and the concentration of what follows."
         ) from None
     parts = {
-        part: backcopy(samples, length, share, seed=seed)
+        part: backcopy(samples, length, share, concentration=concentration, seed=seed)
         for seed, (part, samples) in enumerate(
             (("train", 8192), ("validation", 512), ("test", 1024))
         )

@@ -9,6 +9,7 @@ from stanhop_app.options import check, option
 Loss = Literal["mse", "mae", "huber"]
 Precision = Literal["32-true", "bf16-mixed"]
 Keep = Literal["best", "last"]
+Schedule = Literal["one-cycle", "constant"]
 FinalKind = Literal["all", "linear", "none"]
 MemoryKind = Literal["none", "plug"]
 """Which parts forecast the real future fitted on all rows, after the scores."""
@@ -51,6 +52,14 @@ class TrainingConfig:
     )
     warmup: float = option(
         0.3, "Share of the steps in which the learning rate rises.", least=0.0, below=1.0
+    )
+    schedule: Schedule = option(
+        "one-cycle",
+        "The learning rate over the steps: one cycle, or constant after it rose.",
+        choices=get_args(Schedule),
+    )
+    beta2: float = option(
+        0.999, "Decay of AdamW's running mean of squared gradients.", least=0.0, below=1.0
     )
     weight_decay: float = option(0.01, "Decoupled weight decay of AdamW.", search=(1e-3, 0.3))
     # arXiv 2306.12929, table 6.
@@ -101,6 +110,14 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def rate_factor(step: int, total: int, config: TrainingConfig) -> float:
+    """Factor of the learning rate at a step, by the schedule of a configuration."""
+    if config.schedule == "constant":
+        rising = max(round(config.warmup * total), 1)
+        return min((step + 1) / rising, 1.0)
+    return one_cycle(step, total, config.warmup)
 
 
 def one_cycle(step: int, total: int, warmup: float) -> float:

@@ -22,7 +22,7 @@ from stanhop_app.training.checkpoint import (
     with_prefix,
     without_prefix,
 )
-from stanhop_app.training.config import TrainingConfig, one_cycle
+from stanhop_app.training.config import TrainingConfig, rate_factor
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
 from stanhop_app.training.parameters import parameter_groups
 from stanhop_app.training.processes import part_at_exit
@@ -90,6 +90,7 @@ class State:
         optimizer = torch.optim.AdamW(
             parameter_groups(model, config),
             lr=config.learning_rate,
+            betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
             fused=True,
         )
@@ -116,7 +117,7 @@ class State:
 
     def learning_rate(self) -> float:
         """Learning rate of the current step."""
-        factor = one_cycle(self.position.step, self.total_steps, self.config.warmup)
+        factor = rate_factor(self.position.step, self.total_steps, self.config)
         return self.config.learning_rate * factor
 
     def step(self, batch: Tensor) -> None:

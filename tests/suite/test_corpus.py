@@ -242,5 +242,23 @@ def test_backcopy_copies_after_a_trigger_and_follows_its_table_elsewhere():
     with pytest.raises(ValueError, match="share of triggers must be in"):
         transitions(1.5)
     assert load_corpus("opt", "backcopy:0.4", length=8, vocab_size=300).name == "backcopy:0.4"
-    with pytest.raises(DataError, match="write backcopy, or backcopy:0.3"):
+    with pytest.raises(DataError, match="write backcopy, backcopy:0.3"):
         load_corpus("opt", "backcopy:many", length=8, vocab_size=300)
+
+
+def test_backcopy_takes_a_share_of_triggers_and_the_concentration_of_what_follows():
+    sharp, usual = (
+        load_corpus("opt", data, length=64, vocab_size=300)
+        for data in ("backcopy:0.1:0.02", "backcopy")
+    )
+    pairs = [
+        len(set(zip(x[:, :-1].flatten().tolist(), x[:, 1:].flatten().tolist(), strict=True)))
+        for x in (sharp.inputs["test"], usual.inputs["test"])
+    ]
+    assert pairs[0] < 0.6 * pairs[1]
+    assert sharp.sha256 != usual.sha256
+    for wrong in ("backcopy:x", "backcopy:0.1:0.02:3"):
+        with pytest.raises(ValueError, match="write backcopy, backcopy:0.3 for a share"):
+            load_corpus("opt", wrong, length=64, vocab_size=300)
+    with pytest.raises(ValueError, match="the concentration must be in"):
+        load_corpus("opt", "backcopy:0.1:0", length=64, vocab_size=300)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from stanhop_app.layers.names import MODULE_SETS
 from stanhop_app.models.variants import PAIRS, parse_variant
 from stanhop_app.quantization import quantize
 from stanhop_app.studies import suite as comparison
+from stanhop_app.studies.cells import keep
 from stanhop_app.studies.report import failed_table
 from stanhop_app.studies.suite import BITS, compare_suite, describe
 from stanhop_app.studies.suite_report import (
@@ -199,6 +201,23 @@ def test_every_cell_says_all(compared):
         assert cell["steps"]["step"][-1] == 4
     assert not compared[0].with_name("suite.json.cells").exists()
     assert "opt on backcopy: dim 16" in describe(content, "opt")
+
+
+def test_a_file_from_before_an_option_takes_its_default(compared, tmp_path):
+    _, content = compared
+    models = {
+        name: {k: v for k, v in common.items() if k not in ("schedule", "beta2")}
+        for name, common in content["models"].items()
+    }
+    older = {**content, "models": models}
+    kept = tmp_path / "older.json"
+    keep(older, kept)
+    config = CONFIGS["opt"]
+    again = compare_suite(config, variants=["softmax"], seeds=[0], results=kept)
+    assert again["cells"] == content["cells"]
+    other = replace(config, schedule="constant")
+    with pytest.raises(ArtefactError, match="made with schedule=one-cycle, asked is constant"):
+        compare_suite(other, variants=["softmax"], seeds=[0], results=kept)
 
 
 def test_cells_that_are_there_are_not_trained_again(compared, monkeypatch):

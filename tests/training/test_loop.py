@@ -18,7 +18,7 @@ from torch import nn
 
 from stanhop_app.errors import ArtefactError, TrainingError
 from stanhop_app.training.checkpoint import load_tensors
-from stanhop_app.training.config import TrainingConfig, one_cycle
+from stanhop_app.training.config import TrainingConfig, one_cycle, rate_factor
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, is_main_process
 from stanhop_app.training.loop import train
 
@@ -259,6 +259,16 @@ def test_averaged_weights_are_off_with_decay_zero():
     model = network()
     train(model, Watched(), config(average_decay=0.0, max_epochs=1), progress=False)
     assert torch.equal(seen[-1], weights(model))
+
+
+def test_a_constant_rate_rises_and_stays():
+    config = TrainingConfig(schedule="constant", warmup=0.1)
+    factors = [rate_factor(step, 50, config) for step in range(50)]
+    assert factors[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    assert set(factors[4:]) == {1.0}
+    at_once = TrainingConfig(schedule="constant", warmup=0.0)
+    assert rate_factor(0, 50, at_once) == 1.0
+    assert rate_factor(7, 50, TrainingConfig()) == one_cycle(7, 50, 0.3)
 
 
 def test_the_schedule_is_one_cycle():
