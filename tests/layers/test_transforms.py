@@ -121,11 +121,12 @@ def test_layers_bear_what_pytorch_does_with_functions(name, what):
 
 
 class Together(nn.Module):
-    """All layers, added up; one module, as tracing takes seconds."""
+    """Layers of every kind, added up; one module, as tracing takes seconds."""
 
     def __init__(self):
         super().__init__()
-        left_out = ("HopfieldPooling", "associate, entmax")  # whose parts are in others
+        # What is left out is in another: MemoryLayer in MemoryBlock, entmax in Hopfield.
+        left_out = ("HopfieldPooling", "associate, entmax", "associate, softmax", "MemoryLayer")
         self.layers = nn.ModuleList(built(name)[0] for name in LAYERS if name not in left_out)
 
     def forward(self, x):
