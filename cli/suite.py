@@ -158,6 +158,13 @@ def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> Non
             f"average kurtosis {outliers['kurtosis']:.3f}, max norm {outliers['max_inf_norm']:.3f} over the "
             f"modules {name}"
         )
+    sinks = measures["sinks"]
+    for block, norm in enumerate(sinks["norm"]):
+        click.echo(
+            f"block {block}: norm {norm:.1f} at the first token, {sinks['norm_rest'][block]:.1f} at others; "
+            f"weight {sinks['attention'][block]:.3f} on it (even: {sinks['even'][block]:.3f}), values there "
+            f"{sinks['value'][block]:.2f}, elsewhere {sinks['value_rest'][block]:.2f}"
+        )
     click.echo(f"left to the no-op: {100 * measures['no_op']:.1f}%")
 
 

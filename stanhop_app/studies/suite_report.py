@@ -19,6 +19,7 @@ from stanhop_app.studies.report import (
     with_deviations,
 )
 from stanhop_app.studies.suite import BITS, describe
+from stanhop_app.studies.suite_findings import context_claim, normalisation_table, sink_table
 
 PAPER = {
     ("bert", "softmax"): (418.724, 255.859, 6.237, 7.154),
@@ -144,46 +145,6 @@ def pair_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame
     return pairs
 
 
-def context_claim(content: Mapping[str, Any]) -> str:
-    """Whether language models learned context: whether they beat the bigram of the left neighbour.
-
-    Empty where that is not known: of images, and in older files.
-    """
-    table, told = suite_table(content), []
-    for model in dict.fromkeys(table.index.get_level_values("model")):
-        rows = table.loc[model].dropna(subset="bigram")
-        if rows.empty:
-            continue
-        bigram = rows["bigram"].mean()
-        short = rows.index[rows["score"] >= rows["bigram"]]
-        if len(short):
-            told.append(
-                f"{model}: {', '.join(short)} did not beat the bigram (perplexity {bigram:.1f}) and learned "
-                "no context; what is compared with them says nothing"
-            )
-        else:
-            least = (1 - rows["score"] / rows["bigram"]).min()
-            told.append(f"{model}: all are {least:.0%} or more below the bigram ({bigram:.1f})")
-    return "; ".join(told)
-
-
-def normalisation_table(content: Mapping[str, Any], model: str) -> pd.DataFrame:
-    """Maximum infinity norm of every normalisation of a model's blocks, mean over seeds: a column a variant.
-
-    The paper finds that of BERT's first residual normalisation gets worse with softmax1.
-    """
-    cells = [cell for cell in trained_cells(content) if cell["model"] == model]
-    names = [n for n in cells[0]["modules"] if n.startswith("blocks.") and n.endswith("_norm")]
-    columns: dict[str, list[list[float]]] = {}
-    for cell in cells:
-        norms = [cell["modules"].get(name, [np.nan, np.nan])[1] for name in names]
-        columns.setdefault(cell["variant"], []).append(norms)
-    means = {
-        variant: np.mean(norms_of_seeds, axis=0) for variant, norms_of_seeds in columns.items()
-    }
-    return pd.DataFrame(means, index=pd.Index(names, name="module"))
-
-
 def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, pd.DataFrame]:
     """Every table by its heading."""
     models = list(dict.fromkeys(cell["model"] for cell in trained_cells(content)))
@@ -193,7 +154,7 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
         counts = ", ".join(f"{len(_shared(content, model))} of {model}" for model in models)
         over = f"all modules that the variants of the first comparison have ({counts})"
     heading = f"Means over seeds; kurtosis and max norm over {over}. {made}"
-    if claim := context_claim(content):
+    if claim := context_claim(suite_table(content)):
         heading = f"{claim}. {heading}"
     tables = {heading: readable_suite_table(content, modules)}
     if len(pairs := pair_table(content, modules)):
@@ -202,6 +163,8 @@ def suite_tables(content: Mapping[str, Any], modules: str = "all") -> dict[str, 
     if "bert" in models:
         title = "Maximum infinity norm of BERT's normalisations"
         tables[title] = normalisation_table(content, "bert")
+    if len(sinks := sink_table(content)):
+        tables["The first token: weight on it, norms there and elsewhere, by block"] = sinks
     if len(failed := failed_table(content)):
         tables["Not trained"] = failed
     return tables

@@ -21,6 +21,7 @@ from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
 from stanhop_app.suite.context import context_scores
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
+from stanhop_app.suite.sinks import measure_sinks
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed
 from stanhop_app.training.draws import drawing
@@ -147,7 +148,7 @@ def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, floa
 
 
 def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
-    """Outliers over every preset and of every module, on test samples; JSON values."""
+    """Outliers over every preset and of every module, and sinks, on test samples; JSON values."""
     report = record(network, task.batches("test", RECORDED))
     left = [row.no_op for row in report.rows if row.no_op is not None]
     return {
@@ -156,6 +157,7 @@ def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
             row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
         },
         "no_op": sum(left) / len(left),
+        "sinks": measure_sinks(network, task.batches("test", RECORDED)),
     }
 
 

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from stanhop_app.studies.suite_report import context_claim
+from stanhop_app.studies.suite_findings import context_claim
+from stanhop_app.studies.suite_report import suite_table
 from stanhop_app.suite import context
 from stanhop_app.suite.config import SPECIAL
 from stanhop_app.suite.context import context_scores
@@ -119,6 +120,6 @@ def test_a_comparison_says_whether_its_models_learned_context(perplexities, said
         for name, value in zip(("softmax", "softmax1"), perplexities, strict=True)
     }
     content = {"cells": cells, "models": {"opt": {}}, "shared_by": {"opt": list(cells)}}
-    claim = context_claim(content)
+    claim = context_claim(suite_table(content))
     assert claim.startswith(said)
     assert bool(claim) == bool(said)
