@@ -226,14 +226,14 @@ def _check_same(output: Path, config: SuiteConfig) -> None:
     """Refuse to take a finished run of other options for this one."""
     from stanhop_app.files import to_json
     from stanhop_app.suite.folder import read_config
+    from stanhop_app.training.same import difference
 
     saved, asked = read_config(output)["suite"], json.loads(to_json(config.as_json()))
-    for name, value in asked.items():
-        if saved.get(name) != value:
-            raise click.UsageError(
-                f"{output}: holds a finished run of other options ({name} was {saved.get(name)}, is "
-                f"{value}); choose another --output, or --force."
-            )
+    if (other := difference(saved, asked)) is not None:
+        raise click.UsageError(
+            f"{output}: holds a finished run of other options ({other[0]} was {other[1]}, is {other[2]}); "
+            "choose another --output, or --force."
+        )
 
 
 def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:

@@ -269,6 +269,7 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
 
     from stanhop_app.files import to_json
     from stanhop_app.training.folder import read_config
+    from stanhop_app.training.same import difference
 
     config = read_config(output)
     saved = {**config["parameters"], "data": (config["source"] or {}).get("data")}
@@ -281,12 +282,12 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
         asked["split"] = saved["split"]  # what `_split_short` made of it
     if config.get("series") is not None:
         asked = as_suited(asked, saved)
-    for name, value in saved.items():
-        if asked[name] != value:
-            raise click.UsageError(
-                f"{output}: holds a finished run of other options ({name} was {value}, is "
-                f"{asked[name]}); choose another --output, or --force."
-            )
+    other = difference(saved, {name: asked[name] for name in saved})
+    if other is not None:
+        raise click.UsageError(
+            f"{output}: holds a finished run of other options ({other[0]} was {other[1]}, is {other[2]}); "
+            "choose another --output, or --force."
+        )
 
 
 def _stem(data: str) -> str:

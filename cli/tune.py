@@ -126,8 +126,8 @@ def _sentence(study: "optuna.Study", objective: str, trials: int) -> tuple[str, 
     from stanhop_app.studies.tuning import without_search
 
     base = without_search(study)
-    gain = None if base is None else 1 - study.best_value / base
-    told = "the options of no search came to no end"
+    gain = 1 - study.best_value / base if base else None
+    told = "nothing is known of the options of no search"
     if gain is not None:
         told = f"{gain:.1%} below the options of no search"
     best = f"trial {study.best_trial.number} of {trials}: {objective} {study.best_value:.5f}"

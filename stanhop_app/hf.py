@@ -73,6 +73,8 @@ def register(
     return name
 
 
+VISIBLE = "_stanhop_visible"
+"""What a mask keeps of itself from layer to layer."""
 SOFTMAX = {"softmax", "Softmax", "scaled_dot_product_attention", "MultiheadAttention"}
 """What a class calls that weighs by softmax itself."""
 _registered: set[str] = set()
@@ -86,13 +88,27 @@ def has_own_attention(model: type[PreTrainedModel]) -> bool:
     associations. Attention that only pools what the layers put out, as in SigLIP, does not count, and keeps
     its softmax.
     """
-    return not model._can_set_attn_implementation() or bool(_own_attentions(model.__module__))
+    for known in model.__mro__:  # one of a notebook is judged by what it is made from
+        if not issubclass(known, PreTrainedModel) or known is PreTrainedModel:
+            continue
+        text = _text_of(known.__module__)
+        if text is not None:
+            return not known._can_set_attn_implementation() or bool(_own_attentions(text))
+    return False  # nothing can be read: it is left to the function and its mask
+
+
+def _text_of(module: str) -> str | None:
+    """The text of a module; None if there is none to be read."""
+    try:
+        return inspect.getsource(sys.modules[module])
+    except (KeyError, OSError, TypeError):
+        return None
 
 
 @functools.cache
-def _own_attentions(module: str) -> tuple[str, ...]:
-    """Classes of a module that take a softmax of scores themselves, by their text."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+def _own_attentions(text: str) -> tuple[str, ...]:
+    """Classes of a module that take a softmax of scores themselves."""
+    tree = ast.parse(text)
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
     return tuple(
         node.name
@@ -152,6 +168,10 @@ def _attention(
                     f"attention {name} cannot do {unknown}, which {type(module).__name__} "
                     "asks for; use another attn_implementation."
                 )
+        if (
+            not query.dtype == key.dtype == value.dtype
+        ):  # of autocast, and of rotary positions in float32
+            query, key = query.to(value.dtype), key.to(value.dtype)
         causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
         retrieved = associate(
             query,
@@ -183,12 +203,19 @@ def _as_bool(mask: Tensor) -> Tensor:
     """
     if mask.dtype == torch.bool:
         return mask
+    compiling = torch.compiler.is_compiling()
+    known = None if compiling else getattr(mask, VISIBLE, None)  # the layer before asked, too
+    if known is not None:
+        return known
     visible = mask == 0
+    if compiling:  # no value can be looked at
+        return visible
     if not bool((visible | (mask <= torch.finfo(mask.dtype).min / 2)).all()):
         raise OptionError(
             "this model adds a bias by position to the scores, which no association here takes; use "
             "another attn_implementation."
         )
+    setattr(mask, VISIBLE, visible)
     return visible
 
 

@@ -223,3 +223,27 @@ def test_weights_are_returned_when_asked_for():
     out, weights = function(torch.nn.Linear(1, 1), x, x, x, None, output_attentions=True)
     assert weights.shape == (1, 2, 3, 3)
     torch.testing.assert_close((weights @ x).transpose(1, 2), out)
+
+
+def test_a_class_of_a_notebook_is_judged_by_what_it_is_made_from():
+    for base, own in ((BertModel, False), (BloomModel, True)):
+        made = type("Mine", (base,), {"__module__": "nowhere"})
+        assert hf.has_own_attention(made) is own
+
+
+def test_autocast_is_no_obstacle():
+    plain = small_models.build("llama", "eager")
+    ours = small_models.build("llama", "stanhop_softmax")
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        outs = [model(TOKENS[:, :20] % 50).last_hidden_state.float() for model in (plain, ours)]
+    torch.testing.assert_close(*outs, rtol=5e-2, atol=5e-2)
+
+
+def test_a_mask_is_looked_at_once_in_a_pass(monkeypatch):
+    asked = []
+    real = torch.Tensor.all
+    monkeypatch.setattr(torch.Tensor, "all", lambda x, *a, **k: asked.append(1) or real(x, *a, **k))
+    model = opt("stanhop_softmax1")
+    asked.clear()
+    model(input_ids=TOKENS)
+    assert len(asked) <= 2 < model.config.num_hidden_layers + 1

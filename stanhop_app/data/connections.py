@@ -177,7 +177,10 @@ def _sql(address: str, reading: bool) -> Any:
     password = os.environ.get(PASSWORD)
     if password is not None:
         url = url.set(password=password)
-    if url.get_backend_name() == "sqlite" and reading and not os.path.isfile(url.database or ""):
+    is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite and not url.database:
+        raise OptionError(f"{address}: names no file, as sqlite:///sales.db.")
+    if is_sqlite and reading and "uri" not in url.query and not os.path.isfile(url.database or ""):
         raise DataError(f"{url.database}: no such file.")  # it would be made, and be empty
     try:
         engine = sql.create_engine(url, hide_parameters=True)

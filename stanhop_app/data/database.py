@@ -54,23 +54,23 @@ def query_table(address: str, query: str | None, *, megabytes: int) -> io.BytesI
     file = io.BytesIO()
     try:
         table.to_parquet(file, index=False)
-    except pa.ArrowException:
-        raise DataError(
-            f"{address}: column {_mixed(table)!r} of the query has values of different kinds; CAST it to one."
-        ) from None
+    except pa.ArrowException as error:
+        column, why = _mixed(table), " ".join(str(error).split())[:200]
+        told = f"column {column!r} of the query has values of different kinds" if column else why
+        raise DataError(f"{address}: {told}; CAST it to one that tables have.") from None
     file.seek(0)
     file.name = address
     return file
 
 
-def _mixed(table: pd.DataFrame) -> str:
-    """The first column that is of no one kind."""
+def _mixed(table: pd.DataFrame) -> str | None:
+    """The first column that is of no one kind; None if all are."""
     for name in table:
         try:
             pa.array(table[name], from_pandas=True)
         except pa.ArrowException:
             return str(name)
-    return "?"
+    return None
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:

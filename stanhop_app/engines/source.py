@@ -1,5 +1,6 @@
 """A long table in Parquet of any size: one file, or a folder of files, partitioned or not, by path or URL."""
 
+import contextlib
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class ParquetSource:
             table = opened(None)
             # That of the first file would cut what others have more: columns, fractions, longer numbers.
             schemas = [table.schema, *(file.physical_schema for file in table.get_fragments())]
-            return opened(pa.unify_schemas(schemas, promote_options="permissive"))
+            return opened(_unified(schemas))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path}: cannot be read as Parquet ({_reason(error)}).") from None
 
@@ -169,12 +170,32 @@ def text_of(column: pa.Array) -> pa.Array:
         column = column.dictionary_decode()
     names = column.cast(pa.string())
     if pa.types.is_floating(column.type):
+        column = column.cast(pa.float64())
         # Value by value, or a name would be another one beside a fraction.
         whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2**53))
+        if not pc.all(whole).as_py():  # fractions are written as Python does, as everywhere else
+            texts = [None if value is None else str(value) for value in column.to_pylist()]
+            names = pa.array(texts, pa.string())
         names = pc.if_else(
             whole, pc.if_else(whole, column, 0).cast(pa.int64()).cast("string"), names
         )
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(names), ""), None, names)
+
+
+def _unified(schemas: list[pa.Schema]) -> pa.Schema:
+    """One schema of files: the widest kind of every column, where there is one, else the first file's."""
+    fields: dict[str, pa.Field] = {}
+    for schema in schemas:
+        for field in schema:
+            first = fields.setdefault(field.name, field)
+            with contextlib.suppress(
+                pa.ArrowException
+            ):  # whoever reads the column says what is wrong
+                both = pa.unify_schemas(
+                    [pa.schema([first]), pa.schema([field])], promote_options="permissive"
+                )
+                fields[field.name] = both.field(0)
+    return pa.schema(list(fields.values()), metadata=schemas[0].metadata)
 
 
 def url_place(url: str) -> tuple[Any, str]:

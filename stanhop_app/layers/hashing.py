@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stanhop_app.errors import OptionError
+from stanhop_app.layers.look_up import is_batched
 from stanhop_app.layers.names import MOST_BITS
 
 SCORES = ("softmax", "l1")
@@ -124,7 +125,7 @@ class _Hash(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor, gradient: Tensor, *__: Tensor) -> Any:  # type: ignore[override]
         x, scores, share, p = ctx.saved_tensors
         positive, tables = x >= 0, ctx.tables
-        if not torch.is_grad_enabled() and not ctx.l1:
+        if not torch.is_grad_enabled() and not ctx.l1 and not is_batched(gradient):
             out = positive.to(x.dtype).sub_(share)
             factors = _columns(gradient * scores * (2 / ctx.temperature), out)
             for part, factor in zip(_groups(out, tables), factors, strict=True):
@@ -141,7 +142,15 @@ class _Hash(torch.autograd.Function):
             signs = _groups(2 * positive.to(x.dtype) - 1, tables)
             factors = _columns(gradient * p / ctx.temperature, x)
             parts = [a + s * f for a, s, f in zip(parts, signs, factors, strict=True)]
-        return torch.cat([part.flatten(-2) for part in parts], dim=-1), None, None, None
+        return (
+            torch.cat(
+                [part.reshape(*part.shape[:-2], part.shape[-2] * part.shape[-1]) for part in parts],
+                dim=-1,
+            ),
+            None,
+            None,
+            None,
+        )
 
     @staticmethod
     def vmap(

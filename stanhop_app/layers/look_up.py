@@ -37,6 +37,12 @@ def look_up(
     return F.embedding_bag(rows, table, mode="sum", per_sample_weights=scores)
 
 
+def is_batched(gradient: Tensor) -> bool:
+    """Whether several gradients come at once, of vmap or of ``is_grads_batched``."""
+    kinds = torch._C._functorch
+    return kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient)
+
+
 def _is_sparse_faster(scores: Tensor, table: Tensor) -> bool:
     """Whether derivatives are asked for on a CPU whose sparse products are MKL's."""
     return (
@@ -86,13 +92,12 @@ class _LookUp(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
         rows, scores, table = ctx.saved_tensors
         of_scores = of_table = None
-        if (
-            torch.is_grad_enabled()
-        ):  # further derivatives are asked for, which sparse products have not
+        # Sparse products have no further derivatives, and take no several gradients at once.
+        if torch.is_grad_enabled() or is_batched(gradient):
             if ctx.needs_input_grad[1]:
                 of_scores = (F.embedding(rows, table) * gradient.unsqueeze(-2)).sum(-1)
             if ctx.needs_input_grad[2]:
-                parts = (scores.unsqueeze(-1) * gradient.unsqueeze(-2)).flatten(0, 1)
+                parts = (scores.unsqueeze(-1) * gradient.unsqueeze(-2)).reshape(-1, table.shape[1])
                 of_table = torch.zeros_like(table).index_add(0, rows.flatten(), parts)
             return None, of_scores, of_table
         _hear_of_beta()

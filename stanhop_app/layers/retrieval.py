@@ -54,9 +54,9 @@ def associate(
     Explicit weights, (B, H, L, S), are used where no fused kernel computes the function (sparsemax,
     entmax, clip, ``return_weights``, ``tap``), and on a CPU for up to ``max(128, 4 E)`` patterns (at
     most 384), where they are faster. All routes compute the same function, with scores in float32 of half
-    precision; explicit weights have derivatives of every order, also in forward mode, the kernels only the
-    first. On a CPU, dropout makes the kernel itself use explicit weights. In float16, a mask of patterns
-    beside ``is_causal`` needs scores above -1e4 on the fused route.
+    precision; explicit weights have derivatives of every order (one of them in forward mode), the kernels
+    only the first. On a CPU, dropout makes the kernel itself use explicit weights. In float16, a mask of
+    patterns beside ``is_causal`` needs scores above -1e4 on the fused route.
 
     A query that may retrieve nothing (a fully masked row, an empty memory) gets output 0 and
     gradient 0 from every association.

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 HALVINGS = {torch.float32: 30, torch.float64: 60}
 """Steps of bisection: its interval is at most 1 long, and is then below the last digit."""
@@ -26,9 +27,23 @@ HALVINGS = {torch.float32: 30, torch.float64: 60}
 def tsallis(scores: Tensor, alpha: float | Tensor, dim: int) -> Tensor:
     """Weights along a dimension, float32 or float64; alpha broadcasts with size 1 along it."""
     dim = dim if dim < 0 else dim - scores.ndim
-    rule = _Tsallis if torch.compiler.is_compiling() else _Forward
+    # The compiler reads no rule of forward mode, and what that keeps is kept where it is used alone.
+    forward = not torch.compiler.is_compiling() and forward_ad._current_level >= 0
+    if forward and _times_forward() > 1:
+        raise NotImplementedError(
+            "forward mode of forward mode is not implemented for alpha-entmax, and would be 0; take one of "
+            "both in reverse mode, as jacfwd(jacrev(f))."
+        )
+    rule = _Forward if forward else _Tsallis
     weights: Tensor = rule.apply(scores, alpha, dim)  # type: ignore[no-untyped-call]
     return weights
+
+
+def _times_forward() -> int:
+    """How many transforms of forward mode are open."""
+    kinds = torch._C._functorch
+    levels = kinds.get_interpreter_stack() or []
+    return sum(level.key() == kinds.TransformType.Jvp for level in levels)
 
 
 class _Tsallis(torch.autograd.Function):
@@ -50,7 +65,6 @@ class _Tsallis(torch.autograd.Function):
         ctx.number = None if isinstance(alpha, Tensor) else alpha
         kept = (output,) if ctx.number is not None else (output, alpha)
         ctx.save_for_backward(*kept)
-        ctx.save_for_forward(*kept)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
@@ -78,7 +92,12 @@ class _Tsallis(torch.autograd.Function):
 
 
 class _Forward(_Tsallis):
-    """The same with derivatives in forward mode, which the compiler does not read."""
+    """The same with derivatives in forward mode, once: what is kept of a pass has no tangents of its own."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _Tsallis.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(*((output,) if ctx.number is not None else (output, inputs[1])))
 
     @staticmethod
     def jvp(ctx: Any, scores: Tensor | None, alpha: Tensor | None, _: None) -> Tensor:  # type: ignore[override]
@@ -136,7 +155,7 @@ def _sparsemax_threshold(scores: Tensor, dim: int) -> Tensor:
     falling = scores.sort(dim, descending=True).values
     ranks, sums = _ranks(scores, dim), falling.cumsum(dim) - 1
     size = (ranks * falling > sums).sum(dim, keepdim=True)
-    return sums.gather(dim, size - 1) / size.to(scores.dtype)
+    return sums.gather(dim, (size - 1).clamp_min(0)) / size.to(scores.dtype)
 
 
 def _threshold_15(half: Tensor, dim: int) -> Tensor:
@@ -145,7 +164,7 @@ def _threshold_15(half: Tensor, dim: int) -> Tensor:
     spread = ranks * (square - mean.square())
     thresholds = mean - ((1 - spread) / ranks).clamp_min(0).sqrt()
     size = (thresholds <= falling).sum(dim, keepdim=True)
-    return thresholds.gather(dim, size - 1)
+    return thresholds.gather(dim, (size - 1).clamp_min(0))  # no number has no support
 
 
 def _by_bisection(scores: Tensor, alpha: float | Tensor, dim: int) -> Tensor:

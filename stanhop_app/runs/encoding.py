@@ -4,6 +4,7 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -27,7 +28,7 @@ def encode(frame: pd.DataFrame, kind: str) -> bytes:
 
 
 def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows by name, as values of JSON: time stamps in ISO 8601, what is missing as None.
+    """Rows by name, as values of JSON: time stamps in ISO 8601, what is missing or not finite as None.
 
     Numbers have all their digits, so that they are read back to the bit: pandas' own JSON has 15 places after
     the point at most, and milliseconds.
@@ -39,7 +40,8 @@ def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
         if column.dtype.kind == "M":
             values = [None if stamp is pd.NaT else stamp.isoformat() for stamp in column]
         else:
-            values = column.astype(object).where(column.notna(), None).to_list()
+            known = column.notna() & ~column.isin([np.inf, -np.inf])
+            values = column.astype(object).where(known, None).to_list()
         columns.append(values)
     names = [str(name) for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

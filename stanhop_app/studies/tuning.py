@@ -159,7 +159,11 @@ def told_error(trial: "optuna.trial.FrozenTrial") -> str:
 
 def without_search(study: "optuna.Study") -> float | None:
     """The value of the options of no search; None if that trial came to no end."""
-    values = [trial.value for trial in study.trials if trial.user_attrs.get(BASE)]
+    marked = [trial for trial in study.trials if BASE in trial.user_attrs]
+    # In folders from before trials were marked, the first is that of no search.
+    values = [
+        trial.value for trial in marked or study.trials[:1] if trial.user_attrs.get(BASE, True)
+    ]
     return next((value for value in values if value is not None), None)
 
 

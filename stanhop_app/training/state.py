@@ -26,6 +26,7 @@ from stanhop_app.training.config import TrainingConfig, rate_factor
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
 from stanhop_app.training.parameters import parameter_groups
 from stanhop_app.training.processes import part_at_exit
+from stanhop_app.training.same import difference
 from stanhop_app.training.task import Task, Tell, Watch
 
 
@@ -264,13 +265,12 @@ class State:
             return
         path = self.folder / CHECKPOINT
         tensors, header = load_tensors(path)
-        saved = header.get("identity", {})
-        for name, value in self.identity.items():
-            if name not in PLACES and saved.get(name) != value:
-                raise CheckpointError(
-                    f"{path}: made with other options ({name} was {saved.get(name)}, is {value}); "
-                    "resume with the same, or start anew with --force."
-                )
+        other = difference(header.get("identity", {}), self.identity, leave_out=PLACES)
+        if other is not None:
+            raise CheckpointError(
+                f"{path}: made with other options ({other[0]} was {other[1]}, is {other[2]}); resume with "
+                "the same, or start anew with --force."
+            )
         load_weights(self.model, without_prefix("model", tensors), str(path))
         load_weights(self.average, without_prefix("average", tensors), str(path))
         load_optimizer(self.optimizer, without_prefix("optimizer", tensors))

@@ -150,13 +150,43 @@ def horizons(content: Mapping[str, Any]) -> str:
     return markdown(["horizon", *(TITLES[name] for name in wanted)], rows)
 
 
+def of_model(content: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Results of one model: sets of modules were not the same in all comparisons."""
+    cells = {k: c for k, c in content["cells"].items() if c.get("model") == model}
+    return {**content, "cells": cells}
+
+
+def sharp(content: Mapping[str, Any]) -> str:
+    """OPT with LLaMA's blocks where outliers grow: norms, kurtosis and bits, by no-op classes."""
+    table = suite_table(content, "layer-outputs").loc["opt"]
+    names = {"softmax": "vanilla", "softmax1": "OutEffHop", "softmax1+n16": "OutEffHop, n = 16"}
+    plain = table.loc["softmax"]
+    rows = [
+        [
+            f"{names[str(name)]} (`{name}`)",
+            f"{row['seeds']:.0f}",
+            both(row["max_inf_norm"], row["max_inf_norm_sd"], 1),
+            *(f"{row[n] / plain[n] - 1:+.0%}" for n in ("max_inf_norm", "kurtosis")),
+            both(row["kurtosis"], row["kurtosis_sd"], 1),
+            both(row["score"], row["score_sd"], 3),
+            f"{row['context_free']:.1f} / {row['bigram']:.2f}",
+            *(f"{row[bits]:.2f}" for bits in ("W8A8", "W6A6", "W4A4")),
+            f"{max(row['no_op'], 0):.0%}",
+        ]
+        for name, row in table.iterrows()
+    ]
+    header = ["variant", "seeds", "max norm", "against vanilla: norm", "kurtosis"]
+    header += ["kurtosis", "perplexity", "without context / bigram", "W8A8", "W6A6", "W4A4"]
+    return markdown([*header, "left to the no-op"], rows)
+
+
 def suite(content: Mapping[str, Any]) -> str:
     """Every model and variant, over the paper's set of modules of the model."""
     from stanhop_app.studies.suite_report import PAPER as TABLE_1
 
     rows = []
     for model, modules in SUITE_MODULES.items():
-        table = suite_table(content, modules).loc[model]
+        table = suite_table(of_model(content, model), modules).loc[model]
         for name in (name for name in TITLES if name in table.index):
             row = table.loc[name]
             paper = " / ".join(f"{value:,.2f}" for value in TABLE_1.get((model, name), ()))
@@ -188,7 +218,10 @@ def suite(content: Mapping[str, Any]) -> str:
 
 def pairs(content: Mapping[str, Any]) -> str:
     """What softmax1 changes, pair by pair, and the mean."""
-    found = [pair_table(content, modules).loc[[model]] for model, modules in SUITE_MODULES.items()]
+    found = [
+        pair_table(of_model(content, model), modules).loc[[model]]
+        for model, modules in SUITE_MODULES.items()
+    ]
     table = pd.concat(found)
     rows = [
         [
@@ -632,6 +665,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "horizons": ("variants.json", horizons),
     "suite": ("suite.json", suite),
     "pairs": ("suite.json", pairs),
+    "sharp": ("sharp.json", sharp),
     "memory": ("memory.json", memory),
     "ablations": ("memory.json", ablations),
     "attacks": ("attack/attack.json", attacks),

@@ -316,6 +316,23 @@ def test_an_address_of_no_database_is_not_repeated(stanhop, trained, tmp_path):
         assert "postgres://...: is the address of no database; write postgresql://" in err
 
 
+def test_a_kind_that_tables_have_not_is_told_by_its_name():
+    with pytest.raises(DataError, match="duration|interval|month") as caught:
+        query_table("duckdb://", "SELECT INTERVAL 1 DAY AS c, INTERVAL 1 MONTH AS d", megabytes=10)
+    assert "different kinds" not in str(caught.value)
+
+
+def test_a_file_of_sqlite_by_uri_is_read(tmp_path):
+    path = tmp_path / "x.db"
+    engine = sql.create_engine(f"sqlite:///{path}")
+    pd.DataFrame({"a": [1, 2]}).to_sql("t", engine, index=False)
+    engine.dispose()
+    address = f"sqlite:///file:{path}?mode=ro&uri=true#t"
+    assert len(pd.read_parquet(query_table(address, None, megabytes=10))) == 2
+    with pytest.raises(OptionError, match="names no file"):
+        query_table("sqlite://#t", None, megabytes=10)
+
+
 def test_a_column_of_several_kinds_is_named(tmp_path):
     address = f"sqlite:///{tmp_path / 'shop.db'}"
     engine = sql.create_engine(address)

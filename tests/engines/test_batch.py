@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from stanhop_app import STanHopForecaster
+from stanhop_app.data.long import names
 from stanhop_app.engines import batch
 from stanhop_app.engines.config import EngineConfig
 from stanhop_app.engines.results import Results, part_name
-from stanhop_app.engines.source import ParquetSource
+from stanhop_app.engines.source import ParquetSource, text_of
 from stanhop_app.engines.work import Made, Task, Worker
 from stanhop_app.errors import ArtefactError, DataError, OptionError, StanhopError
 from stanhop_app.forecasting.intervals.spread import Spread
@@ -126,7 +127,7 @@ def test_folders_by_series_are_read_with_their_names(job, wanted, tmp_path):
     np.testing.assert_allclose(made["sold"], wanted["sold"][: 20 * 7], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["int64", "float64", "category"])
+@pytest.mark.parametrize("kind", ["int64", "float64", "float32", "category"])
 def test_names_of_every_kind_are_those_of_the_library(job, run, tmp_path, kind):
     few = shops(20).assign(shop=lambda rows: rows["shop"].astype(int) + 7000)
     few = few.astype({"shop": kind if kind != "category" else "str"}).astype({"shop": kind})
@@ -377,3 +378,17 @@ def test_row_groups_are_read_in_pieces(table):
         rows.reset_index(drop=True), shops().query("shop == '0100'").reset_index(drop=True)
     )
     assert len(places) <= 2
+
+
+def test_columns_that_nobody_asks_for_may_be_of_any_kind(tmp_path):
+    folder, rows = tmp_path / "parts", shops(20)
+    folder.mkdir()
+    rows[:450].assign(note=1).to_parquet(folder / "a.parquet")
+    rows[450:].assign(note="x").to_parquet(folder / "b.parquet")
+    source = ParquetSource(str(folder))
+    assert sum(len(ids) for _, ids in source.ids("shop")) == 20
+
+
+def test_names_that_are_fractions_are_written_as_everywhere_else():
+    values = [1e-5, 2.0, 1.5]
+    assert text_of(pa.array(values)).to_pylist() == names(pd.Series(values), "t").tolist()

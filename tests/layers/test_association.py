@@ -141,6 +141,30 @@ def test_weights_are_those_of_the_package_entmax(dim):
         torch.testing.assert_close(entmax(z, alpha, dim).double(), wanted, rtol=0, atol=2e-5)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of forward mode
+@pytest.mark.parametrize("name", NAMES)
+def test_second_derivatives_are_the_same_in_every_order_of_modes(name):
+    z = scores(8, (6,), 0.5)
+    forward, reverse = torch.func.jacfwd, torch.func.jacrev
+    modes = [(forward, reverse), (reverse, forward), (reverse, reverse)]
+    made = [outer(inner(ASSOCIATIONS[name]))(z) for outer, inner in modes]
+    if name in ("sparsemax", "entmax15"):
+        with pytest.raises(NotImplementedError, match="forward mode of forward mode"):
+            forward(forward(ASSOCIATIONS[name]))(z)
+    assert made[0].abs().max() > 1e-3 or name == "sparsemax"  # which is made of straight pieces
+    for other in made[1:]:
+        torch.testing.assert_close(other, made[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_number_spreads_and_stops_nothing(name):
+    z = scores(9, (2, 4), 1.0)
+    z[0, 1] = float("nan")
+    weights = ASSOCIATIONS[name](z)
+    assert weights[0].isnan().any()
+    assert torch.equal(weights[1], ASSOCIATIONS[name](z[1]))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_second_derivatives_are_those_of_finite_differences(name):
     """Also where weights are exact zeros, whose powers are none."""

@@ -134,6 +134,15 @@ class Together(nn.Module):
         return torch.stack([out.mean(1) if out.ndim == 4 else out for out in outs]).sum(0)
 
 
+@pytest.mark.parametrize("score", ["softmax", "l1"])
+def test_several_gradients_at_once_are_those_one_by_one(score):
+    layer, x = MemoryLayer(8, 5, bits=4, score=score).double(), some(3, 8)
+    one, together = (
+        torch.autograd.functional.jacobian(layer, x, vectorize=v) for v in (False, True)
+    )
+    torch.testing.assert_close(together, one)
+
+
 @pytest.fixture
 def unchecked():
     """Without checks of shapes at run time, which tracing would read."""

@@ -208,6 +208,15 @@ def test_a_gain_is_told_against_the_options_of_no_search_alone(search, tmp_path,
     assert tuning.without_search(study) == study.trials[1].value
 
 
+def test_in_a_folder_from_before_the_mark_the_first_trial_is_that_of_no_search(search, tmp_path):
+    study = tune(search(1), tmp_path, say=print)
+    trial = study.trials[0]
+    assert tuning.without_search(study) == trial.value
+    older = optuna.create_study()
+    older.add_trial(optuna.trial.create_trial(value=3.0))
+    assert tuning.without_search(older) == 3.0
+
+
 def test_two_processes_make_as_many_trials(search, tmp_path, monkeypatch):
     script = tmp_path / "script.py"  # of a user, without a guard
     script.write_text("raise SystemExit('the script was run again')")

@@ -21,6 +21,7 @@ from stanhop_app.training.checkpoint import load_tensors
 from stanhop_app.training.config import TrainingConfig, one_cycle, rate_factor
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, is_main_process
 from stanhop_app.training.loop import train
+from stanhop_app.training.same import difference
 
 
 class Regression:
@@ -502,3 +503,17 @@ def test_gains_of_norms_are_decayed_or_not():
         train(model, Flat(), config)
         assert (model[0].weight < 1).all()
         assert bool((model[1].weight < 1).all()) == decayed
+
+
+def test_options_that_there_were_not_are_their_defaults():
+    now = {"learning_rate": 1e-3, "schedule": "one-cycle", "network": {"dim": 8, "n": 1.0}}
+    then = {"learning_rate": 1e-3, "network": {"dim": 8}}
+    assert difference(then, now) is None
+    assert difference(then, {**now, "schedule": "constant"}) == ("schedule", None, "constant")
+    other = {**now, "network": {"dim": 8, "n": 4.0}}
+    assert difference(then, other) == ("n", None, 4.0)
+    assert difference(now, other) == ("n", 1.0, 4.0)
+    assert difference(now, {**now, "network": {"dim": 16, "n": 1.0}}) == ("dim", 8, 16)
+    assert difference({**then, "network": {"dim": 8, "gone": 1}}, now)[0] == "network"
+    assert difference(then, {**now, "place": 1}) == ("place", None, 1)
+    assert difference(then, {**now, "place": 1}, leave_out={"place"}) is None

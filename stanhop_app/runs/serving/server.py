@@ -17,6 +17,7 @@ from stanhop_app.runs.serving.page import TYPES, about_page, schema
 from stanhop_app.runs.serving.service import Answer, Service
 from stanhop_app.version import __version__
 
+NOT_FINITE = "the forecast of these values is not finite; they are beyond what the model can take."
 NOTES, LONGEST_HEADER = "Stanhop-Notes", 4000
 """Header of what was done with a table, such as values that were filled, and its characters at most."""
 
@@ -130,16 +131,19 @@ def encoded(made: Answer, kind: str) -> bytes:
         assert isinstance(made.forecast, pd.DataFrame)
         return encode(made.forecast, kind)
     window = isinstance(made.forecast, np.ndarray)
+    if not window and not np.isfinite(made.forecast.select_dtypes("number")).all(axis=None):
+        raise DataError(NOT_FINITE)
     rows = made.forecast.tolist() if window else json_rows(made.forecast)
     told: dict[str, Any] = {"forecast": rows} | ({"notes": made.notes} if made.notes else {})
     try:
         return json.dumps(told, allow_nan=False).encode()
     except ValueError:
-        raise DataError(
-            "the forecast of these values is not finite; they are beyond what the model can take."
-        ) from None
+        raise DataError(NOT_FINITE) from None
 
 
 def _told(notes: Sequence[str]) -> dict[str, str]:
     """A header with what was done with a table, as JSON: files have no other place for it."""
-    return {NOTES: json.dumps(list(notes))[:LONGEST_HEADER]} if notes else {}
+    kept = list(notes)
+    while kept and len(json.dumps(kept)) > LONGEST_HEADER:
+        kept.pop()
+    return {NOTES: json.dumps(kept)} if kept else {}
