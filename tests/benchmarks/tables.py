@@ -175,7 +175,7 @@ def sharp(content: Mapping[str, Any]) -> str:
         ]
         for name, row in table.iterrows()
     ]
-    header = ["variant", "seeds", "max norm", "against vanilla: norm", "kurtosis"]
+    header = ["variant", "seeds", "max norm", "norm against vanilla", "kurtosis against vanilla"]
     header += ["kurtosis", "perplexity", "without context / bigram", "W8A8", "W6A6", "W4A4"]
     return markdown([*header, "left to the no-op"], rows)
 
