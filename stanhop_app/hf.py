@@ -19,11 +19,12 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.masking_utils import eager_mask
+from transformers.masking_utils import causal_mask_function, eager_mask
 
 from stanhop_app.errors import OptionError
 from stanhop_app.layers import associate
@@ -68,13 +69,13 @@ def register(
     name = PREFIX + association if name is None else name
     AttentionInterface.register(name, _attention(name, association, n, alpha, clip))
     # One that is added to scores: whoever does not call the function still hides what is to be hidden.
-    AttentionMaskInterface.register(name, eager_mask)
+    AttentionMaskInterface.register(name, _additive_mask)
     _registered.add(name)
     return name
 
 
-VISIBLE = "_stanhop_visible"
-"""What a mask keeps of itself from layer to layer."""
+VISIBLE, CAUSAL = "_stanhop_visible", "_stanhop_causal"
+"""What a mask keeps of itself: what is seen, as bool, and that it hides what comes later and no more."""
 SOFTMAX = {"softmax", "Softmax", "scaled_dot_product_attention", "MultiheadAttention"}
 """What a class calls that weighs by softmax itself."""
 _registered: set[str] = set()
@@ -126,6 +127,24 @@ def _called(node: ast.AST) -> str | None:
     return getattr(function, "attr", getattr(function, "id", None))
 
 
+def _additive_mask(
+    *sizes: int,
+    mask_function: Callable[..., Any] = causal_mask_function,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> Tensor | None:
+    """The mask of eager attention, which says of itself if it is the causal one: kernels need none then."""
+    mask: Tensor | None = eager_mask(
+        *sizes, mask_function=mask_function, attention_mask=attention_mask, **options
+    )
+    if mask is None or mask_function is not causal_mask_function or torch.compiler.is_compiling():
+        return mask
+    at_once = mask.shape[-1] == mask.shape[-2] and not options.get("q_offset")
+    if at_once and (attention_mask is None or bool(attention_mask.all())):
+        setattr(mask, CAUSAL, True)
+    return mask
+
+
 def _refuse_own_attention() -> None:
     """Let classes with attention of their own refuse the names that are registered here."""
     asked = PreTrainedModel.get_correct_attn_implementation
@@ -172,6 +191,8 @@ def _attention(
             not query.dtype == key.dtype == value.dtype
         ):  # of autocast, and of rotary positions in float32
             query, key = query.to(value.dtype), key.to(value.dtype)
+        if getattr(attention_mask, CAUSAL, False):
+            attention_mask, is_causal = None, True
         causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
         retrieved = associate(
             query,

@@ -243,7 +243,27 @@ def test_a_mask_is_looked_at_once_in_a_pass(monkeypatch):
     asked = []
     real = torch.Tensor.all
     monkeypatch.setattr(torch.Tensor, "all", lambda x, *a, **k: asked.append(1) or real(x, *a, **k))
-    model = opt("stanhop_softmax1")
+    model, mask = opt("stanhop_softmax1"), torch.ones_like(TOKENS)
+    mask[0, :3] = 0
     asked.clear()
+    model(input_ids=TOKENS, attention_mask=mask)
+    assert len(asked) <= 3 < 2 * model.config.num_hidden_layers + 1
+
+
+def test_a_causal_mask_needs_none(monkeypatch):
+    """Without padding the kernel knows; with it, or a cache, it is given a mask."""
+    given = []
+    real = hf.associate
+    monkeypatch.setattr(
+        hf,
+        "associate",
+        lambda *a, **k: given.append((k["mask"] is None, k["is_causal"])) or real(*a, **k),
+    )
+    model, mask = opt("stanhop_softmax1"), torch.ones_like(TOKENS)
     model(input_ids=TOKENS)
-    assert len(asked) <= 2 < model.config.num_hidden_layers + 1
+    model(input_ids=TOKENS, attention_mask=mask)
+    assert set(given) == {(True, True)}
+    given.clear()
+    mask[1, :9] = 0
+    model(input_ids=TOKENS, attention_mask=mask)
+    assert set(given) == {(False, False)}
