@@ -89,7 +89,8 @@ def has_own_attention(model: type[PreTrainedModel]) -> bool:
     associations. Attention that only pools what the layers put out, as in SigLIP, does not count, and keeps
     its softmax.
     """
-    for known in model.__mro__:  # one of a notebook is judged by what it is made from
+    classes: list[Any] = [*model.__mro__]
+    for known in classes:  # one of a notebook is judged by what it is made from
         if not issubclass(known, PreTrainedModel) or known is PreTrainedModel:
             continue
         text = _text_of(known.__module__)

@@ -122,7 +122,7 @@ class _Hash(torch.autograd.Function):
         ctx.save_for_backward(x, scores.detach(), share, p)
 
     @staticmethod
-    def backward(ctx: Any, _: Tensor, gradient: Tensor, *__: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, _: Tensor, gradient: Tensor, *__: Tensor) -> Any:
         x, scores, share, p = ctx.saved_tensors
         positive, tables = x >= 0, ctx.tables
         if not torch.is_grad_enabled() and not ctx.l1 and not is_batched(gradient):

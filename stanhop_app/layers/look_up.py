@@ -89,7 +89,7 @@ class _LookUp(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         rows, scores, table = ctx.saved_tensors
         of_scores = of_table = None
         # Sparse products have no further derivatives, and take no several gradients at once.

@@ -35,7 +35,7 @@ def tsallis(scores: Tensor, alpha: float | Tensor, dim: int) -> Tensor:
             "both in reverse mode, as jacfwd(jacrev(f))."
         )
     rule = _Forward if forward else _Tsallis
-    weights: Tensor = rule.apply(scores, alpha, dim)  # type: ignore[no-untyped-call]
+    weights: Tensor = rule.apply(scores, alpha, dim)
     return weights
 
 
@@ -67,7 +67,7 @@ class _Tsallis(torch.autograd.Function):
         ctx.save_for_backward(*kept)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
         weights, alpha = _kept(ctx)
         of_alpha = None
         if ctx.needs_input_grad[1]:
@@ -100,7 +100,7 @@ class _Forward(_Tsallis):
         ctx.save_for_forward(*((output,) if ctx.number is not None else (output, inputs[1])))
 
     @staticmethod
-    def jvp(ctx: Any, scores: Tensor | None, alpha: Tensor | None, _: None) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, scores: Tensor | None, alpha: Tensor | None, _: None) -> Tensor:
         weights, exponent = _kept(ctx)
         moved = torch.zeros_like(weights)
         if scores is not None:

@@ -39,7 +39,7 @@ def _defaults() -> dict[str, list[Any]]:
     """Defaults of every option of networks and training, by name."""
     known: dict[str, list[Any]] = {}
     for kind in (TrainingConfig, STanHopConfig, BERTConfig, OPTConfig, ViTConfig):
-    XX
+        for field in fields(kind):
             if field.default is not MISSING:
                 known.setdefault(field.name, []).append(field.default)
     return known

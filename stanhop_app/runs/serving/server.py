@@ -127,13 +127,13 @@ def encoded(made: Answer, kind: str) -> bytes:
     Raises:
         DataError: if it has values that are not finite, which JSON cannot say.
     """
-    if kind != "json":
-        assert isinstance(made.forecast, pd.DataFrame)
-        return encode(made.forecast, kind)
-    window = isinstance(made.forecast, np.ndarray)
-    if not window and not np.isfinite(made.forecast.select_dtypes("number")).all(axis=None):
-        raise DataError(NOT_FINITE)
-    rows = made.forecast.tolist() if window else json_rows(made.forecast)
+    forecast = made.forecast
+    if isinstance(forecast, pd.DataFrame):
+        if not np.isfinite(forecast.select_dtypes("number").to_numpy()).all():
+            raise DataError(NOT_FINITE)
+        if kind != "json":
+            return encode(forecast, kind)
+    rows = json_rows(forecast) if isinstance(forecast, pd.DataFrame) else forecast.tolist()
     told: dict[str, Any] = {"forecast": rows} | ({"notes": made.notes} if made.notes else {})
     try:
         return json.dumps(told, allow_nan=False).encode()
