@@ -39,6 +39,8 @@ def look_up(
 
 def is_batched(gradient: Tensor) -> bool:
     """Whether several gradients come at once, of vmap or of ``is_grads_batched``."""
+    if torch.compiler.is_compiling():
+        return False
     kinds = torch._C._functorch
     return kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient)
 

@@ -724,8 +724,9 @@ def test_results_of_the_suite_are_shown(page, suite_folder):
     assert len(found) == 4 + 3
     assert {trace["name"] for trace in found[4][1]} == {"softmax", "softmax1"}
     assert "vit on digits" in found[4][0]
-    assert len(app.dataframe) == 2
+    assert len(app.dataframe) == 3  # variants, pairs, the first token
     assert app.dataframe[0].value["the paper"].iloc[0].startswith("37.10")
+    assert "attention" in app.dataframe[2].value
     app.radio(key="modules").set_value("layer-outputs").run()
     assert errors(app) == []
     assert page(variants_page, root=suite_folder).info  # of another kind: not shown there
