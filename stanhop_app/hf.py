@@ -188,9 +188,8 @@ def _attention(
                     f"attention {name} cannot do {unknown}, which {type(module).__name__} "
                     "asks for; use another attn_implementation."
                 )
-        if (
-            not query.dtype == key.dtype == value.dtype
-        ):  # of autocast, and of rotary positions in float32
+        # Under autocast rotary positions leave queries and keys in float32.
+        if not query.dtype == key.dtype == value.dtype:
             query, key = query.to(value.dtype), key.to(value.dtype)
         if getattr(attention_mask, CAUSAL, False):
             attention_mask, is_causal = None, True
