@@ -122,7 +122,7 @@ def train(
         click.echo(json.dumps({"run": str(output), **run.metrics}, indent=2))
         return
     for name, value in run.metrics.items():
-        click.echo(f"{name:12}{value:.4f}")
+        click.echo(f"{name:14}{value:.4f}")
     echo(f"\nRun folder: {output}\nNext: stanhop suite evaluate {output}")
 
 
