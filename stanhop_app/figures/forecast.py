@@ -77,6 +77,7 @@ def _draw_band(figure: go.Figure, row: int, name: str, low: pd.Series, high: pd.
         name=name,
         legendgroup=name,
         showlegend=row == 1,
+        mode="lines",  # short ones would have a marker at every point of the outline
         fill="toself",
         fillcolor=BAND,
         line={"width": 0},

@@ -44,7 +44,7 @@ def memory_curves(
                     line={"color": COLOURS[number], "dash": DASHES[number % len(DASHES)]},
                 )
             )
-        figure.update_xaxes(title_text=x, type="log" if log else "linear")
+        figure.update_xaxes(title_text=x, type="log" if log else "linear", dtick=1 if log else None)
         figure.update_yaxes(title_text=f"{label}, deviation over repeats", rangemode="tozero")
         figure.update_layout(
             title=f"{label}: {title}",

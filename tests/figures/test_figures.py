@@ -23,3 +23,12 @@ def test_the_forecast_figure_draws_every_variate_before_and_after_the_cut(fitted
     assert [shape.x0 for shape in figure.layout.shapes] == [history.index[-1]] * 3
     assert figure.layout.title.text == "run"
     assert sum(trace.showlegend for trace in figure.data) == 3
+
+
+def test_a_band_has_no_markers(fitted):
+    """Plotly marks every point of a line of fewer than 20."""
+    made = fitted.predict().iloc[:7]
+    figure = forecast_figure(fitted.context_, made, bands={"80%": (made - 1, made + 1)})
+    bands = [trace for trace in figure.data if trace.fill == "toself"]
+    assert bands
+    assert {trace.mode for trace in bands} == {"lines"}
