@@ -23,13 +23,13 @@ from stanhop_app.cli.options import (
 )
 from stanhop_app.cli.tables import print_results, write_page
 
-from stanhop_app.models.config import HopfieldOptions, OPTConfig, TransformerConfig, ViTConfig
+from stanhop_app.models.config import HopfieldOptions, TransformerConfig, ViTConfig
 from stanhop_app.studies.config import ComparisonConfig
 from stanhop_app.suite.config import MODELS, SuiteConfig
 
 VARIANT = flag_names(HopfieldOptions, but=("num_heads", "expand_bits"))
 NETWORK = flag_names(TransformerConfig, but=(*VARIANT, "expand_bits"))
-OF_VIT, OF_OPT = ("patch_size", "patch_norm"), ("modern",)
+OF_VIT = ("patch_size", "patch_norm")
 """Options of one model alone; where nothing is said of them they are left to its configuration."""
 model_argument = click.argument("model", type=click.Choice(list(MODELS)))
 
@@ -39,7 +39,6 @@ def size_options(command: Any) -> Any:
     for decorate in (
         flags(SuiteConfig, but=("model", "seed"), group="Training"),
         flags(ViTConfig, only=OF_VIT, group="Network", defaults=dict.fromkeys(OF_VIT)),
-        flags(OPTConfig, only=OF_OPT, group="Network", defaults=dict.fromkeys(OF_OPT)),
         flags(TransformerConfig, only=NETWORK, group="Network"),
     ):
         command = decorate(command)
@@ -239,7 +238,5 @@ def _check_same(output: Path, config: SuiteConfig) -> None:
 def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:
     """The configuration that the options say."""
     network = {name: options.pop(name) for name in NETWORK}
-    network |= {
-        name: value for name in (*OF_VIT, *OF_OPT) if (value := options.pop(name)) is not None
-    }
+    network |= {name: value for name in OF_VIT if (value := options.pop(name)) is not None}
     return SuiteConfig(model=model, **options, network={**network, **variant})

@@ -14,15 +14,20 @@ from torch import Tensor, nn
 from stanhop_app.errors import OptionError
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.models.config import BERTConfig as BERTConfig
-from stanhop_app.models.transformer import make_blocks, start_weights
+from stanhop_app.models.transformer import make_blocks, modern_blocks, start_weights
 
 NORM_EPS = 1e-12
+MODERN_EPS = 1e-5
 
 
 class BERT(nn.Module):
     """Post-norm encoder with a head that says, for every token, which it was.
 
     ``logits = E N(gelu(W h + b)) + c``, E the embedding of the tokens, whose weights the head shares.
+
+    ``modern`` is an encoder of LLaMA's blocks instead (`stanhop_app.models.transformer.modern_blocks`), the
+    body of ModernBERT (Warner et al., arXiv 2412.13663) but for its local layers and its GeGLU: no table of
+    positions, no biases, a norm behind the last block, and ``logits = W N(h)``, W the head's own.
     """
 
     def __init__(self, config: BERTConfig):
@@ -30,11 +35,18 @@ class BERT(nn.Module):
         self.config = config
         dim = config.dim
         self.tokens = nn.Embedding(config.vocab_size, dim)
-        self.positions = nn.Embedding(config.max_length, dim)
         self.segments = nn.Embedding(config.segments, dim)
-        self.embedding_norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.blocks = make_blocks(config, norm_first=False, norm_eps=NORM_EPS, activation="gelu")
-        self.head = MaskedHead(dim, config.vocab_size)
+        if config.modern:
+            self.blocks = modern_blocks(config, norm_eps=MODERN_EPS, rotary=True)
+            self.norm = nn.RMSNorm(dim, eps=MODERN_EPS)
+            self.head: nn.Module = dense(dim, config.vocab_size, bias=False)
+        else:
+            self.positions = nn.Embedding(config.max_length, dim)
+            self.embedding_norm = nn.LayerNorm(dim, eps=NORM_EPS)
+            self.blocks = make_blocks(
+                config, norm_first=False, norm_eps=NORM_EPS, activation="gelu"
+            )
+            self.head = MaskedHead(dim, config.vocab_size)
         start_weights(self)
 
     def forward(
@@ -51,7 +63,11 @@ class BERT(nn.Module):
             segments: numbers of segments; None: all 0.
         """
         hidden = self.encode(tokens, mask, segments)
-        out: Tensor = self.head(hidden, self.tokens.weight)
+        out: Tensor = (
+            self.head(self.norm(hidden))
+            if self.config.modern
+            else self.head(hidden, self.tokens.weight)
+        )
         return out
 
     def encode(
@@ -62,10 +78,11 @@ class BERT(nn.Module):
     ) -> Float[Tensor, "B L D"]:
         """What the last block puts out."""
         check_length(tokens, self.config.max_length)
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
         kinds = torch.zeros_like(tokens) if segments is None else segments
-        x = self.tokens(tokens) + self.segments(kinds) + self.positions(positions)
-        x = self.embedding_norm(x)
+        x = self.tokens(tokens) + self.segments(kinds)
+        if not self.config.modern:
+            positions = torch.arange(tokens.shape[1], device=tokens.device)
+            x = self.embedding_norm(x + self.positions(positions))
         stored = None if mask is None else mask[:, None, None]
         for block in self.blocks:
             x = block(x, mask=stored)

@@ -189,6 +189,11 @@ class TransformerConfig(HopfieldOptions):
     dropout: float = option(
         0.1, "Probability with which a feature of a sample is dropped.", least=0.0, below=1.0
     )
+    # Biases in norms and projections make a sink free, which hides outliers.
+    modern: bool = option(
+        False,
+        "Blocks as LLaMA has them: RMSNorm first, SwiGLU, no biases, rotary positions (texts), own head.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,11 +213,6 @@ class OPTConfig(TransformerConfig):
 
     vocab_size: int = option(4096, "Tokens of the vocabulary.", least=1)
     max_length: int = option(128, "Longest sequence, in tokens.", least=1)
-    # Biases in norms and projections make a sink free, which hides outliers.
-    modern: bool = option(
-        False,
-        "OPT's blocks as LLaMA has them: RMSNorm, SwiGLU, rotary positions, no biases, a head of its own.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

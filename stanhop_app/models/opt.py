@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.models.bert import check_length
 from stanhop_app.models.config import OPTConfig as OPTConfig
-from stanhop_app.models.transformer import make_blocks, start_weights
+from stanhop_app.models.transformer import make_blocks, modern_blocks, start_weights
 
 NORM_EPS = 1e-5
 OFFSET = 2
@@ -38,15 +38,7 @@ class OPT(nn.Module):
         self.config = config
         self.tokens = nn.Embedding(config.vocab_size, config.dim)
         if config.modern:
-            self.blocks = make_blocks(
-                config,
-                norm_first=True,
-                norm_eps=NORM_EPS,
-                activation="swiglu",
-                norm=nn.RMSNorm,
-                bias=False,
-                rotary=True,
-            )
+            self.blocks = modern_blocks(config, norm_eps=NORM_EPS, rotary=True)
             self.norm: nn.Module = nn.RMSNorm(config.dim, eps=NORM_EPS)
             self.head = dense(config.dim, config.vocab_size, bias=False)
         else:

@@ -42,6 +42,25 @@ def make_blocks(
     )
 
 
+def modern_blocks(config: TransformerConfig, *, norm_eps: float, rotary: bool) -> nn.ModuleList:
+    """LLaMA's blocks (Touvron et al., arXiv 2302.13971): RMSNorm first, SwiGLU, no biases.
+
+    Args:
+        config: of the model.
+        norm_eps: epsilon of the norms.
+        rotary: whether queries and keys are turned by their positions; else the model adds positions.
+    """
+    return make_blocks(
+        config,
+        norm_first=True,
+        norm_eps=norm_eps,
+        activation="swiglu",
+        norm=nn.RMSNorm,
+        bias=False,
+        rotary=rotary,
+    )
+
+
 def start_weights(model: nn.Module) -> None:
     """Give maps and embeddings normal weights of deviation 0.02 and biases of 0, in place.
 

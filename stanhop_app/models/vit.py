@@ -14,26 +14,42 @@ from torch import Tensor, nn
 from stanhop_app.errors import OptionError
 from stanhop_app.layers.feedforward import dense
 from stanhop_app.models.config import ViTConfig as ViTConfig
-from stanhop_app.models.transformer import INITIAL_DEVIATION, make_blocks, start_weights
+from stanhop_app.models.transformer import (
+    INITIAL_DEVIATION,
+    make_blocks,
+    modern_blocks,
+    start_weights,
+)
 
 NORM_EPS = 1e-12
+MODERN_EPS = 1e-5
 
 
 class ViT(nn.Module):
-    """Pre-norm encoder of patches; the class is read from a token of its own."""
+    """Pre-norm encoder of patches; the class is read from a token of its own.
+
+    With ``modern`` its blocks are LLaMA's (`stanhop_app.models.transformer.modern_blocks`); positions stay
+    learned, since patches have two of them, and neither the patches nor the head have a bias.
+    """
 
     def __init__(self, config: ViTConfig):
         super().__init__()
         self.config = config
         dim, patch = config.dim, config.patch_size
         patches = (config.image_size // patch) ** 2
-        self.patches = nn.Conv2d(config.channels, dim, kernel_size=patch, stride=patch)
+        self.patches = nn.Conv2d(
+            config.channels, dim, kernel_size=patch, stride=patch, bias=not config.modern
+        )
         self.patch_norm = nn.LayerNorm(dim, eps=NORM_EPS) if config.patch_norm else nn.Identity()
         self.class_token = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, 1, dim))
         self.positions = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, patches + 1, dim))
-        self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="gelu")
-        self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
-        self.head = dense(dim, config.num_classes)
+        if config.modern:
+            self.blocks = modern_blocks(config, norm_eps=MODERN_EPS, rotary=False)
+            self.norm: nn.Module = nn.RMSNorm(dim, eps=MODERN_EPS)
+        else:
+            self.blocks = make_blocks(config, norm_first=True, norm_eps=NORM_EPS, activation="gelu")
+            self.norm = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.head = dense(dim, config.num_classes, bias=not config.modern)
         start_weights(self)
 
     def forward(self, images: Float[Tensor, "B I Y X"]) -> Float[Tensor, "B K"]:

@@ -1,4 +1,4 @@
-"""OPT with LLaMA's blocks against Hugging Face's Llama, and what its parts must hold."""
+"""LLaMA's blocks in OPT, BERT and ViT; OPT against Hugging Face's Llama, and what its parts must hold."""
 
 import pytest
 import torch
@@ -66,10 +66,42 @@ def test_it_is_llama(pair):
     torch.testing.assert_close(ours(tokens, mask)[mask], padded[mask], rtol=1e-5, atol=1e-6)
 
 
-def test_no_part_of_it_has_a_bias():
-    names = [name for name, _ in modern().named_parameters()]
-    assert not [name for name in names if "bias" in name or "positions" in name]
-    assert {type(m) for m in modern().modules() if "Norm" in type(m).__name__} == {nn.RMSNorm}
+SMALL = {"dim": 32, "num_layers": 2, "hidden_dim": 48, "dropout": 0.0, "modern": True}
+
+
+@pytest.mark.parametrize(
+    ("model", "config"), [("opt", OPTConfig), ("bert", BERTConfig), ("vit", ViTConfig)]
+)
+def test_no_part_of_a_modern_model_has_a_bias(model, config, tmp_path):
+    network = make_network(model, config(**SMALL))
+    names = [name for name, _ in network.named_parameters()]
+    assert not [name for name in names if "bias" in name]
+    assert model == "vit" or "positions" not in " ".join(names)
+    assert {type(m) for m in network.modules() if "Norm" in type(m).__name__} == {nn.RMSNorm}
+    assert sum(isinstance(m, SwiGLU) for m in network.modules()) == 2
+    with pytest.raises(ValueError, match="only models without .* modern blocks"):
+        save_checkpoint(network, tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+def test_modern_bert_is_modern_opt_that_sees_both_sides():
+    """Of the same weights; without a mask of the future, every block reads all tokens."""
+    opt = modern(association="softmax1", num_layers=1)
+    bert = make_network("bert", BERTConfig(**{**SIZES, **SMALL, "num_layers": 1})).eval()
+    bert.load_state_dict(opt.state_dict() | {"segments.weight": torch.zeros(2, 32)})
+    tokens = torch.randint(0, 50, (2, 12))
+    # The last token sees all of them in both.
+    torch.testing.assert_close(bert(tokens)[:, -1], opt(tokens)[:, -1])
+    assert not torch.allclose(bert(tokens)[:, 0], opt(tokens)[:, 0])
+
+
+def test_modern_bert_leaves_padding_alone_on_either_side():
+    bert = make_network("bert", BERTConfig(**{**SIZES, **SMALL})).eval()
+    tokens, mask = torch.randint(0, 50, (2, 12)), torch.ones(2, 12, dtype=torch.bool)
+    mask[0, :4], mask[1, 9:] = False, False
+    padded = bert(tokens, mask)
+    torch.testing.assert_close(padded[0, 4:], bert(tokens[:1, 4:])[0])
+    torch.testing.assert_close(padded[1, :9], bert(tokens[1:, :9])[0])
 
 
 def test_scores_of_turned_vectors_depend_on_their_distance_alone():
@@ -96,15 +128,11 @@ def test_swiglu_is_its_formula():
     torch.testing.assert_close(feed(x), (F.silu(x @ gate.T) * (x @ up.T)) @ down.T)
 
 
-def test_multiply_adds_of_its_own_head_are_counted_once():
+@pytest.mark.parametrize("model", ["opt", "bert"])
+def test_multiply_adds_of_its_own_head_are_counted_once(model):
     tokens, per_block = torch.zeros(1, 10, dtype=torch.long), 4 * 32 * 32 + 3 * 32 * 48
-    assert multiply_adds(modern(), tokens) == 10 * (2 * per_block + 32 * 50)
-
-
-def test_hugging_face_has_no_such_opt(tmp_path):
-    with pytest.raises(ValueError, match="only models without .* modern blocks"):
-        save_checkpoint(modern(), tmp_path / "there")
-    assert not (tmp_path / "there").exists()
+    config = {"opt": OPTConfig, "bert": BERTConfig}[model](**{**SIZES, **SMALL})
+    assert multiply_adds(make_network(model, config), tokens) == 10 * (2 * per_block + 32 * 50)
 
 
 @pytest.mark.parametrize(
