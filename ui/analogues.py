@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts
+from stanhop_app.ui import parts, selection
 
 from stanhop_app.figures.analogues import analogues_figure
 from stanhop_app.forecasting.external.analogues import Analogues, analogues
@@ -30,7 +30,7 @@ def show(
         cutoff: where the rows end, if some were taken away.
         actual: what came behind it.
     """
-    if not st.toggle("Why: the past windows behind it", key="why"):
+    if not selection.switch("Why: the past windows behind it", "why"):
         return
     try:
         frame = None if table is None else run.on(table).table.frame

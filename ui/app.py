@@ -3,13 +3,14 @@
 import warnings
 
 import streamlit as st
+from stanhop_app.ui import selection
+from stanhop_app.ui.icon import icon
 from stanhop_app.ui.pages import PAGES
 
 from stanhop_app.errors import TableWarning
 
 warnings.simplefilter("ignore", TableWarning)  # pages say it themselves, by the name of the file
 
-st.set_page_config(page_title="stanhop", page_icon=":material/show_chart:", layout="wide")
 navigation = st.navigation(
     [
         st.Page(
@@ -18,5 +19,13 @@ navigation = st.navigation(
         for number, page in enumerate(PAGES)
     ]
 )
+# A named icon would be fetched from a public host: nothing leaves this machine.
+st.set_page_config(page_title=f"{navigation.title} · stanhop", page_icon=icon(), layout="wide")
 st.sidebar.caption("STanHop-Net on outlier-efficient Hopfield layers")
-navigation.run()
+selection.begin()
+try:
+    navigation.run()
+finally:
+    selection.end()
+if (run := selection.kept("run")) is not None:
+    st.set_page_config(page_title=f"{run} · {navigation.title} · stanhop")

@@ -4,7 +4,7 @@ import shlex
 
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui import jobs, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.figures.backtest import lines_figure, pit_figure, reliability_figure
@@ -28,7 +28,7 @@ def show() -> None:
     st.title("Backtest")
     names = runs.backtest_names()
     if names:
-        _results(st.selectbox("Results", names, key="results"))
+        _results(selection.one("Results", names, "backtest"))
     else:
         st.info(f"No backtests in {runs.root()} yet. Make one below, or with this command.")
         parts.reproduce(COMMAND, "# see stanhop_app.runs.backtest.backtest.backtest")
@@ -77,23 +77,25 @@ def _forecasts(made: Backtest) -> None:
     """Forecasts of a model and a variate beside what came."""
     left, right = st.columns(2)
     names = report.models(made)
-    model = left.selectbox("Model", names, index=names.index(report.leader(made)), key="model")
+    model = selection.one("Model", names, "model", default=report.leader(made), place=left)
     variates = list(dict.fromkeys(made.table["variate"].astype(str)))
-    variate = right.selectbox("Variate", variates, key="variate")
+    variate = selection.one("Variate", variates, "variates", place=right)
     series = None
     if "series" in made.table:
         every = list(dict.fromkeys(made.table["series"].astype(str)))
-        series = st.selectbox("Series", every, key="series")
+        series = selection.one("Series", every, "series")
     parts.show(report.beside(made, model, variate, series), "beside")
 
 
 def _where(made: Backtest) -> None:
     """A score by step, hour, weekday or variate, a line a model."""
     left, right = st.columns(2)
-    score = left.selectbox("Score", list(SCORES), format_func=SCORES.__getitem__, key="score")
+    score = selection.one(
+        "Score", list(SCORES), "score", place=left, format_func=SCORES.__getitem__
+    )
     groups = ["step", "hour", "weekday", "variate"]
     groups += ["series"] if "series" in made.table else []
-    group = right.selectbox("By", groups, key="group")
+    group = selection.one("By", groups, "group", place=right)
     drawn = report.by(made, group, score)
     if group == "weekday":
         drawn = drawn.rename(index=dict(enumerate(report.WEEKDAYS)))
@@ -106,7 +108,7 @@ def _where(made: Backtest) -> None:
 
 def _calibration(made: Backtest) -> None:
     """Whether as many truths lay within intervals as they say, in all and over time."""
-    if not st.toggle("Calibration: do intervals hold as much as they say?", key="calibration"):
+    if not selection.switch("Calibration: do intervals hold as much as they say?", "calibration"):
         return
     first = report.leader(made)
     parts.show(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import analogues, parts, series, what_if
+from stanhop_app.ui import analogues, exported, parts, runs, selection, series, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -23,7 +23,11 @@ LONGEST = 20_000
 def show() -> None:
     """The page."""
     st.title("Forecast")
-    name, run = parts.choose_run(forecasts=True)
+    name = parts.choose_name(exports=True)
+    if name in runs.export_names():
+        exported.show(name)
+        return
+    run = parts.opened(name, forecasts=True)
     if run.fitted.series is not None:
         series.show(name, run)
         return
@@ -32,21 +36,26 @@ def show() -> None:
         "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
     )
     first, second, third, right = st.columns(4)
-    horizon = first.number_input(
-        "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
+    horizon = selection.number(
+        "Horizon (steps)",
+        1,
+        20 * forecaster.horizon,
+        "horizon",
+        default=forecaster.horizon,
+        place=first,
     )
     back = _steps_back(second, run, table)
-    shown = third.number_input("History shown (steps)", 1, LONGEST, 14 * 24, key="history")
-    variates = right.multiselect(
-        "Variates", forecaster.columns_, default=forecaster.columns_[:1], key="variates"
+    shown = selection.number(
+        "History shown (steps)", 1, LONGEST, "history", default=14 * 24, place=third
     )
+    chosen = parts.choose_variates(forecaster.columns_, right)
     actual = None
     try:
         if back:
             forecaster, table, actual = _earlier(forecaster, table, back)
-        future = None if back else what_if.future(run, table, int(horizon))
-        prediction = forecaster.predict(table, int(horizon), future=future)
-        unchanged = None if future is None else forecaster.predict(table, int(horizon))
+        future = None if back else what_if.future(run, table, horizon)
+        prediction = forecaster.predict(table, horizon, future=future)
+        unchanged = None if future is None else forecaster.predict(table, horizon)
     except parts.ERRORS as error:
         st.error(str(error))
         return
@@ -56,30 +65,29 @@ def show() -> None:
     known = parts.own_frame(run)
     if table is None and known is not None and not back:
         history = known
-    chosen = variates or forecaster.columns_[:1]
     data = run.source.get("data", "an array")
     title = (
-        f"{int(horizon)} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
+        f"{horizon} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
         f"trained on {data}, split {forecaster.split}"
     )
     figure = forecast_figure(
-        history[chosen].iloc[-int(shown) :],
+        history[chosen].iloc[-shown:],
         prediction[chosen],
         unchanged=unchanged,
-        actual=None if actual is None else actual[chosen].iloc[: int(horizon)],
-        bands=_bands(forecaster, table, int(horizon), future),
+        actual=None if actual is None else actual[chosen].iloc[:horizon],
+        bands=_bands(forecaster, table, horizon, future),
         title=title,
     )
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
-    _offer(prediction)
+    parts.offer(prediction)
     cutoff = None if actual is None else str(history.index[-1])
     if run.fitted.memory is not None and run.fitted.known is None:
         opened = replace(run, forecaster=forecaster)
         analogues.show(name, opened, table, chosen, cutoff=cutoff, actual=actual)
     if known is not None:
         _errors(name, run, known, chosen)
-    _reproduce(name, run, int(horizon), cutoff)
+    _reproduce(name, run, horizon, cutoff)
 
 
 def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
@@ -96,19 +104,6 @@ def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
     parts.reproduce(f"{command} --plot forecast.html", python)
 
 
-def _offer(prediction: pd.DataFrame) -> None:
-    """The forecast as a file and as a table."""
-    st.download_button(
-        "Download the forecast (CSV)",
-        prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),
-        file_name="forecast.csv",
-        mime="text/csv",
-        key="download",
-    )
-    with st.expander("Table"):
-        st.dataframe(prediction)
-
-
 def _steps_back(place: Any, run: Run, table: Any) -> int:
     """A widget: how many rows are taken away, to see the forecast beside what came."""
     fitted = run.fitted
@@ -119,7 +114,7 @@ def _steps_back(place: Any, run: Run, table: Any) -> int:
     if fitted.frequency is None:
         return 0
     told = "Forecast as if the table had ended so many steps earlier, by the scored model, beside what came."
-    return int(place.number_input("Steps back", 0, most, 0, key="back", help=told))
+    return selection.number("Steps back", 0, most, "back", default=0, place=place, help=told)
 
 
 def _earlier(
@@ -139,7 +134,7 @@ def _bands(
     fitted = forecaster.fitted_
     if fitted.frequency is None or horizon != fitted.horizon:
         return None
-    if not st.toggle("Bands that hold 80 and 95% of what will come", value=True, key="bands"):
+    if not selection.switch("Bands that hold 80 and 95% of what will come", "bands", default=True):
         return None
     try:
         with st.spinner("Reading what was missed of past windows…"):
@@ -151,7 +146,7 @@ def _bands(
 
 def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> None:
     """Errors on the test part by step, hour and weekday."""
-    if not st.toggle("Where it errs: all test windows", key="errors"):
+    if not selection.switch("Where it errs: all test windows", "errors"):
         return
     try:
         run = run.on(frame)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts
+from stanhop_app.ui import parts, selection
 
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.figures.paths import paths_figure
@@ -23,7 +23,7 @@ def show() -> None:
     forecaster = run.forecaster
     which = _which(run)
     left, middle, right = st.columns(3)
-    variate = left.selectbox("Variate", forecaster.columns_, key="variate")
+    variate = selection.one("Variate", forecaster.columns_, "variates", place=left)
     levels = middle.multiselect("Coverage, %", LEVELS, default=[80, 95], key="levels")
     bounded = right.checkbox("No value is below 0", key="bounded")
     lower = 0.0 if bounded else None
@@ -53,7 +53,7 @@ def _which(run: Run) -> dict[str, Any]:
     """The series that is shown, of many."""
     if run.fitted.series is None:
         return {}
-    return {"ids": [st.selectbox("Series", run.fitted.series.ids, key="series")]}
+    return {"ids": [selection.one("Series", run.fitted.series.ids, "series")]}
 
 
 def _history(forecaster: STanHopForecaster, which: dict[str, Any]) -> pd.DataFrame:

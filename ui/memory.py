@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 import torch
 from stanhop_app.datasets.images import load_images
-from stanhop_app.ui import parts
+from stanhop_app.ui import parts, selection
 from torch import Tensor
 
 from stanhop_app.figures.curves import curves_figure
@@ -74,7 +74,7 @@ def _tables(name: str, run: Run) -> None:
     shares = {str(layer): float(dead) for layer, dead in by_layer.items()}
     title = f"{name}: share of buckets that none of {where} reads"
     parts.show(share_figure(shares, label="share of dead buckets", title=title), "dead")
-    layer = st.selectbox("Layer", list(by_layer.index), key="layer")
+    layer = selection.one("Layer", list(by_layer.index), "layer")
     of_layer = [o for o in use if o.layer == layer]
     drawn = [
         {"layer": o.layer, "table": o.table, "hits": o.hits}
@@ -145,7 +145,7 @@ def _play(name: str, run: Run) -> None:
         steps = st.slider("Steps", 1, 20, 5, key="steps")
     what = "handwritten digits"
     if kind == WINDOWS:
-        variate = st.selectbox("Variate", run.fitted.columns, key="variate")
+        variate = selection.one("Variate", run.fitted.columns, "variates")
         what = f"windows of {WINDOW} steps of {variate}, {name}"
     try:
         if kind == IMAGES:
@@ -245,7 +245,7 @@ def _python(run: Run, kind: str, count: int) -> str:
             f'pixels = load_images("digits").pixels[:{count}]\n'
             "patterns = standardise(torch.tensor(pixels).float().flatten(1))\n"
         )
-    variate = st.session_state["variate"]
+    variate = st.session_state["variates"]
     return (
         "import torch\nfrom stanhop_app import datasets\n"
         "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"

@@ -4,7 +4,7 @@ import copy
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, runs
+from stanhop_app.ui import parts, runs, selection
 
 from stanhop_app.errors import DataError
 from stanhop_app.figures.forecast import forecast_figure
@@ -37,7 +37,7 @@ def show() -> None:
     run = parts.with_table(chosen)
     if run is None:
         return
-    modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+    modules = selection.one("Modules", list(PRESETS), "modules", widget="radio", horizontal=True)
     try:
         report = _report(parts.version(name, run), run, modules)
     except parts.ERRORS as error:
@@ -79,7 +79,7 @@ def _cause(run: Run, report: OutlierReport) -> None:
     st.subheader("Which window caused it")
     ranked = sorted(report.rows, key=lambda row: row.largest, reverse=True)
     by_name: dict[str, ModuleOutliers] = {row.module: row for row in ranked}
-    row = by_name[st.selectbox("Module", list(by_name), key="module")]
+    row = by_name[selection.one("Module", list(by_name), "module")]
     channels = ", ".join(f"{channel} ({value:.2f})" for channel, value in row.top_channels)
     steps = ", ".join(f"{step} ({value:.2f})" for step, value in row.top_steps)
     st.write(
@@ -107,7 +107,7 @@ def _cause(run: Run, report: OutlierReport) -> None:
 
 def _bits(name: str, run: Run, modules: str) -> None:
     """Before and after quantisation, on request: it takes a while."""
-    if not st.toggle("Errors at fewer bits (simulated)", key="bits"):
+    if not selection.switch("Errors at fewer bits (simulated)", "bits"):
         return
     try:
         table = _quantized(parts.version(name, run), run)
@@ -115,7 +115,9 @@ def _bits(name: str, run: Run, modules: str) -> None:
         st.error(str(error))
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
-    bits = st.radio("Activations before and after", BITS, horizontal=True, key="before-after")
+    bits = selection.one(
+        "Activations before and after", BITS, "before-after", widget="radio", horizontal=True
+    )
     reports = _before_after(parts.version(name, run), run, bits, modules)
     where = f"float and {bits}, {MOST} test windows at most, split {run.fitted.split}"
     for number, (metric, label) in enumerate(METRICS.items()):

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import UPLOAD_MEGABYTES, runs
+from stanhop_app.ui import UPLOAD_MEGABYTES, runs, selection
 
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
@@ -23,10 +23,13 @@ from stanhop_app.data.series import SeriesTable, read_any
 from stanhop_app.errors import ArtefactError, StanhopError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.outliers import PRESETS
+from stanhop_app.runs.exported import ExportedForecaster
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season
 from stanhop_app.studies.cells import DAMAGED, read_results, trained_cells
 
+MOST_PANELS = 12
+"""Panels of a figure that are drawn; of more variates the first."""
 TITLE_WIDTH = 44
 """Characters of a figure's title in one line."""
 SAMPLE = "sample (trained here)"
@@ -64,6 +67,24 @@ def _load(name: str, modified: float) -> Run:
     return Run.open(runs.inside(name))
 
 
+def choose_name(*, exports: bool = False) -> str:
+    """A widget for the run, the same on all pages; its name. The default is the newest run that opens.
+
+    Args:
+        exports: whether the page can show exported folders too.
+    """
+    exported = runs.export_names()
+    names = [*runs.run_names(), *(exported if exports else [])]
+    for strange in runs.strange_names():
+        st.sidebar.warning(f"{strange}: its name is not UTF-8; rename it to open it here.")
+    if not exports and (kept := selection.kept("run")) in exported:
+        names.append(kept)  # which stays chosen, and is said to be an export
+    newest = next((name for name in names if _opens(name)), SAMPLE)
+    return str(
+        selection.one("Run", [*names, SAMPLE], "run", default=newest, place=st.sidebar)
+    )
+
+
 def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
     """A widget for the run; its name and the run. Stops the page with an error where it is damaged.
 
@@ -71,15 +92,18 @@ def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
         forecasts: whether the page can show runs of many series and with covariates; else it says so, and
             stops.
     """
-    names = [*runs.run_names(), SAMPLE]
-    for strange in runs.strange_names():
-        st.sidebar.warning(f"{strange}: its name is not UTF-8; rename it to open it here.")
-    asked = st.query_params.get("run")
-    chosen = st.sidebar.selectbox(
-        "Run", names, index=names.index(asked) if asked in names else 0, key="run"
-    )
-    if asked is not None and asked not in names:
-        st.sidebar.error(f"{asked!r} is no run in {runs.root()}.")
+    chosen = choose_name()
+    return chosen, opened(chosen, forecasts=forecasts)
+
+
+def opened(chosen: str, *, forecasts: bool = False) -> Run:
+    """The run of this name; where the page cannot show it, it says why and stops."""
+    if chosen in runs.export_names():
+        st.info(
+            f"{chosen} is exported: it forecasts, and has nothing else to show. See its forecast, or choose "
+            "the run that it was made of."
+        )
+        st.stop()
     try:
         run = open_run(chosen)
     except ERRORS as error:
@@ -91,7 +115,61 @@ def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
             f"This page is about runs of one table without covariates; this run {what}: see its forecasts."
         )
         st.stop()
-    return chosen, run
+    return run
+
+
+def choose_variates(columns: Sequence[str], place: Any = None) -> list[str]:
+    """A widget for the variates that are drawn; at most `MOST_PANELS`, as it says."""
+    columns = list(map(str, columns))
+    chosen = selection.several("Variates", columns, "variates", default=columns[:1], place=place)
+    if len(chosen) > MOST_PANELS:
+        st.caption(f"The first {MOST_PANELS} of {len(chosen)} chosen variates are drawn.")
+    return chosen[:MOST_PANELS] or columns[:1]
+
+
+def offer(prediction: pd.DataFrame) -> None:
+    """A forecast as a file and as a table."""
+    st.download_button(
+        "Download the forecast (CSV)",
+        prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),
+        file_name="forecast.csv",
+        mime="text/csv",
+        key="download",
+    )
+    with st.expander("Table"):
+        st.dataframe(prediction)
+
+
+def _opens(name: str) -> bool:
+    """Whether a run, or an export that can be read here, opens."""
+    try:
+        open_export(name) if name in runs.export_names() else open_run(name)
+    except ERRORS:
+        return False
+    return True
+
+
+def open_export(name: str) -> ExportedForecaster:
+    """An exported folder of the run folder; programs of torch, which can run code, are refused.
+
+    Raises:
+        ArtefactError: if it is damaged, a program, lies outside of the folder, or what runs it is missing.
+    """
+    return _load_export(name, _modified(name))
+
+
+@st.cache_resource(show_spinner="Reading the export…", max_entries=8)
+def _load_export(name: str, modified: float) -> ExportedForecaster:
+    return ExportedForecaster.load(runs.inside(name))
+
+
+def _modified(name: str) -> float:
+    """When a folder was finished."""
+    config = runs.inside(name) / "config.json"
+    try:
+        return config.stat().st_mtime
+    except OSError as error:
+        raise ArtefactError(f"{config}: cannot be read ({error.strerror}).") from None
 
 
 def open_run(name: str) -> Run:
@@ -102,12 +180,7 @@ def open_run(name: str) -> Run:
     """
     if name == SAMPLE:
         return sample_run()
-    config = runs.inside(name) / "config.json"
-    try:
-        modified = config.stat().st_mtime
-    except OSError as error:
-        raise ArtefactError(f"{config}: cannot be read ({error.strerror}).") from None
-    return _load(name, modified)
+    return _load(name, _modified(name))
 
 
 def version(name: str, run: Run) -> str:
@@ -196,14 +269,17 @@ def _parse(
 
 
 def upload_content(label: str) -> Any:
-    """A widget for a CSV, Parquet or Excel file; the file, or None while there is none or it is too large."""
+    """A widget for a CSV, Parquet or Excel file; the file, or None while there is none.
+
+    The page stops at one that is too large.
+    """
     file = st.file_uploader(label, type=["csv", "parquet", "xlsx", "gz", "txt", "tsv"])
     if file is not None and file.size > UPLOAD_MEGABYTES * 2**20:
         st.error(
             f"{file.name}: has {file.size / 2**20:,.0f} MB, more than the {UPLOAD_MEGABYTES} MB that the "
             "dashboard takes; use the command line."
         )
-        return None
+        st.stop()
     return file
 
 
@@ -225,9 +301,17 @@ def parse(file: Any, options: dict[str, Any], hints: dict[str, Any] | None = Non
 
 
 def upload(label: str, options: dict[str, Any], hints: dict[str, Any] | None = None) -> Any:
-    """A widget for a CSV, Parquet or Excel file; None while there is none, or with the error shown."""
+    """A widget for a CSV, Parquet or Excel file; None while there is none.
+
+    Where it cannot be read the page says why and stops: nothing of before is shown as if it were of it.
+    """
     file = upload_content(label)
-    return None if file is None else parse(file, options, hints)
+    if file is None:
+        return None
+    table = parse(file, options, hints)
+    if table is None:
+        st.stop()
+    return table
 
 
 def comparison(
@@ -243,7 +327,9 @@ def comparison(
         content = read_results(runs.inside(name))
         if not trained_cells(content):
             raise ArtefactError(f"{name}: holds no cell that could be trained.")
-        modules = st.radio("Modules", list(PRESETS), horizontal=True, key="modules")
+        modules = selection.one(
+            "Modules", list(PRESETS), "modules", widget="radio", horizontal=True
+        )
         shown, drawn = tables(content, modules), figures(content, modules)
     except (*ERRORS, *DAMAGED, OSError) as error:
         st.error(f"{name}: damaged ({error!r}).")

@@ -1,6 +1,7 @@
 """Which runs and results there are, and safe ways to open them."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from stanhop_app.errors import ArtefactError, shown
 from stanhop_app.files import read_mapping
 from stanhop_app.runs.backtest.record import is_backtest
 from stanhop_app.studies.cells import read_head
+from stanhop_app.training.folder import EXPORT, RUN
 
 
 def root() -> Path:
@@ -29,9 +31,27 @@ def inside(name: str) -> Path:
 
 
 def run_names() -> list[str]:
-    """Finished runs of forecasters, the latest first."""
-    configs = [path for path in root().glob("*/config.json") if not _of_suite(path)]
+    """Finished runs of forecasters, the latest first; damaged ones too, so that it can be said."""
+    return _of_kind(RUN, None)
+
+
+def export_names() -> list[str]:
+    """Exported folders, which forecast and do nothing else, the latest first."""
+    return _of_kind(EXPORT)
+
+
+def _of_kind(*kinds: str | None) -> list[str]:
+    """Folders whose configuration says this of its format; None: it cannot be read."""
+    configs = [path for path in root().glob("*/config.json") if _kind(path) in kinds]
     return _latest(configs, lambda path: path.parent.name)
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return _read_kind(path, state.st_mtime_ns, state.st_size)
 
 
 def strange_names() -> list[str]:
@@ -48,12 +68,13 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _of_suite(path: Path) -> bool:
-    """Whether a configuration says that its run is one of the suite; a damaged one does not."""
+@lru_cache(maxsize=4096)
+def _read_kind(path: Path, modified: int, size: int) -> str | None:
+    """Which format a configuration says that it has; a damaged one says None, a foreign one some word."""
     try:
-        return bool(read_mapping(path)["format"] == "stanhop-suite")
+        return str(read_mapping(path)["format"])
     except (ValueError, KeyError, TypeError, OSError):
-        return False
+        return None
 
 
 def result_names(*kinds: str) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, what_if
+from stanhop_app.ui import parts, selection, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -27,13 +27,16 @@ def show(name: str, run: Run) -> None:
     table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
     history = fitted.kept_series() if table is None else table
     left, middle, right = st.columns(3)
-    horizon = int(
-        left.number_input(
-            "Horizon (steps)", 1, 20 * forecaster.horizon, forecaster.horizon, key="horizon"
-        )
+    horizon = selection.number(
+        "Horizon (steps)",
+        1,
+        20 * forecaster.horizon,
+        "horizon",
+        default=forecaster.horizon,
+        place=left,
     )
-    chosen = middle.selectbox("Series, by its name", history.ids, key="series")
-    column = right.selectbox("Column", forecaster.columns_, key="variates")
+    chosen = selection.one("Series, by its name", history.ids, "series", place=middle)
+    column = selection.one("Column", forecaster.columns_, "variates", place=right)
     try:
         future = what_if.future(run, table, horizon, chosen)
         prediction = forecaster.predict(table, horizon, ids=[chosen], future=future)
@@ -89,7 +92,7 @@ def _download(run: Run, table: Any, history: SeriesTable, horizon: int) -> None:
     if len(history.ids) > MOST:
         st.caption(f"Forecasts of more than {MOST:,} series: use stanhop forecast.")
         return
-    if not st.toggle("Forecast all series", key="all"):
+    if not selection.switch("Forecast all series", "all"):
         return
     whole = run.forecaster.predict(table, horizon)
     assert isinstance(whole, pd.DataFrame)

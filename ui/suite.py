@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from stanhop_app.datasets.images import SOURCES
-from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui import jobs, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.layers.names import association_names
@@ -30,7 +30,7 @@ def show() -> None:
     )
     names = runs.result_names("suite")
     if names:
-        _results(st.selectbox("Results", names, key="results"))
+        _results(selection.one("Results", names, "suite"))
     else:
         st.info(f"No results in {runs.root()} yet. Make some below, or with the command.")
         parts.reproduce(COMMAND, "# see stanhop_app.studies.suite.compare_suite")

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
-from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui import jobs, parts, runs, selection, watch
 
 from stanhop_app.figures.landscape import landscape_figure
 from stanhop_app.figures.theory import distance_figure, loss_figure, trace_figures
@@ -74,7 +74,7 @@ def _results() -> None:
     if not names:
         st.info(f"No results in {runs.root()} yet. Start an experiment below.")
         return
-    name = st.selectbox("Results", names, key="results")
+    name = selection.one("Results", names, "theory")
     try:
         content = read_results(runs.inside(name))
         shown = present(content)
@@ -125,7 +125,7 @@ def _memorisation() -> None:
     run = parts.with_table(chosen)
     if run is None:
         return
-    if not st.button("Compare training windows with test windows", key="compare"):
+    if not selection.switch("Compare training windows with test windows", "compare"):
         st.caption("Takes some seconds.")
         return
     try:

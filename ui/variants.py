@@ -7,7 +7,7 @@ from itertools import product
 import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs, watch
+from stanhop_app.ui import jobs, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.data.fingerprint import fingerprint
@@ -32,7 +32,7 @@ def show() -> None:
     st.title("Attention variants")
     names = runs.result_names("variants")
     if names:
-        _results(st.selectbox("Results", names, key="results"))
+        _results(selection.one("Results", names, "comparison"))
     else:
         st.info(f"No results in {runs.root()} yet. Make some with the command below.")
         parts.reproduce(COMMAND, "# see stanhop_app.studies.variants.compare")
@@ -92,7 +92,8 @@ def _side_by_side() -> None:
     columns = st.columns(2)
     for side, column in enumerate(columns):
         with column:
-            name = st.selectbox("Run", names, index=min(side, len(names) - 1), key=f"run-{side}")
+            default = names[min(side, len(names) - 1)]
+            name = selection.one("Run", names, f"run-{side}", default=default)
             try:
                 run = parts.open_run(name)
             except parts.ERRORS as error:
@@ -108,12 +109,12 @@ def _attention(name: str, fitted: Fitted, side: int) -> None:
     deep = copy.deepcopy(fitted.network.deep)  # hooks of another visitor's must not count here
     with torch.no_grad(), record_weights(deep) as weights:
         deep(window)
-    module = st.selectbox("Retrieval", list(weights), key=f"module-{side}")
+    module = selection.one("Retrieval", list(weights), f"module-{side}")
     of_module = weights[module]
     variates = list(fitted.columns)
     row = 0
     if len(of_module) == len(variates):
-        row = variates.index(st.selectbox("Variate", variates, key=f"variate-{side}"))
+        row = variates.index(selection.one("Variate", variates, f"variate-{side}"))
     elif len(of_module) > 1:
         row = st.slider("Patch", 1, len(of_module), 1, key=f"patch-{side}") - 1
     head = (

@@ -39,14 +39,14 @@ def root(trained, weather, tmp_path_factory):
 def test_a_backtest_is_shown_by_model_variate_and_group(root, monkeypatch):
     monkeypatch.setenv("STANHOP_RUNS", str(root))
     app = open_page(backtest_page)
-    assert set(app.selectbox(key="results").options) == {"weather.parquet", "damaged.parquet"}
-    app.selectbox(key="results").set_value("weather.parquet").run()
+    assert set(app.selectbox(key="backtest").options) == {"weather.parquet", "damaged.parquet"}
+    app.selectbox(key="backtest").set_value("weather.parquet").run()
     assert errors(app) == []
     told = [text.value for text in app.markdown]
     assert any(text.startswith("**STanHop-Net, updated** against ridge: ") for text in told)
     titles = [title for title, _ in figures(app)]
     assert titles[0].startswith("temperature_f: the last ")
-    app.selectbox(key="variate").set_value("humidity_pct")
+    app.selectbox(key="variates").set_value("humidity_pct")
     app.selectbox(key="model").set_value("ridge")
     app.selectbox(key="group").set_value("hour")
     app.toggle(key="calibration").set_value(True).run()
@@ -57,7 +57,7 @@ def test_a_backtest_is_shown_by_model_variate_and_group(root, monkeypatch):
     assert titles[1:3] == ["MAE, scaled by hour", "Truths below each quantile"]
     app.selectbox(key="group").set_value("variate").run()
     assert errors(app) == []
-    app.selectbox(key="results").set_value("damaged.parquet").run()
+    app.selectbox(key="backtest").set_value("damaged.parquet").run()
     (error,) = errors(app)
     assert "damaged" in error
 

@@ -111,7 +111,8 @@ def test_every_page_opens(opened, path):
 def test_a_bad_run_is_one_error(opened, name):
     app = opened("", run=name)
     shown = name.replace("\x1b", "\\x1b")
-    (message, *_) = [error for error in errors(app) if shown in error]
+    said = errors(app) + [warning.value for warning in app.warning]
+    (message, *_) = [one for one in said if shown in one]
     assert len(message.splitlines()) == 1
     assert "\x1b" not in message
 

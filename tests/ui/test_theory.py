@@ -67,12 +67,12 @@ def test_results_show_their_finding(root):
     learned = compare_convergence(["softmax", "softmax1"], [20], [0], small)
     (root / "learned.json").write_text(json.dumps(learned))
     app = open_page(theory_page)
-    app.selectbox(key="results").set_value("learned.json").run()
+    app.selectbox(key="theory").set_value("learned.json").run()
     assert app.success[0].value == convergence_claim(learned)
     assert "Training loss on 20 images" in figures(app)[3][0]
     damaged = {**noise, "cells": {"0": {"value": 0}}}
     (root / "noise.json").write_text(json.dumps(damaged))
-    app.selectbox(key="results").set_value("noise.json").run()
+    app.selectbox(key="theory").set_value("noise.json").run()
     assert "noise.json: damaged or not begun" in errors(app)[0]
 
 
@@ -97,7 +97,7 @@ def test_an_experiment_is_started_from_the_page(root):
 def test_a_run_is_asked_what_it_has_memorised(root):
     app = open_page(theory_page)
     before = len(figures(app))
-    app.button(key="compare").click().run()
+    app.toggle(key="compare").set_value(True).run()
     assert errors(app) == []
     assert "AUC of losses" in app.success[0].value
     assert len(figures(app)) == before + 4
