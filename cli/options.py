@@ -142,6 +142,7 @@ def read_data(
     options: dict[str, Any],
     hints: Mapping[str, Any] | None = None,
     reader: Callable[..., Any] | None = None,
+    called: str | None = None,
 ) -> Any:
     """A data set by name, a file by path, or standard input as ``-``; what was done to it is said.
 
@@ -151,12 +152,13 @@ def read_data(
         hints: what another table of the kind proved (`stanhop_app.data.frame.to_frame`).
         reader: `stanhop_app.data.frame.read_frame` by default; `stanhop_app.data.series.read_any` also takes
             a long table as many series.
+        called: what standard input is called.
     """
     from stanhop_app.data.frame import read_frame
 
-    table = read_source(source, options, hints, reader or read_frame)
+    table = read_source(source, options, hints, reader or read_frame, called)
     for note in table.attrs["notes"] if hasattr(table, "attrs") else table.notes:
-        echo(f"{'standard input' if source == '-' else source}: {note}")
+        echo(f"{called or 'standard input' if source == '-' else source}: {note}")
     return table
 
 
@@ -165,6 +167,7 @@ def read_source(
     options: dict[str, Any],
     hints: Mapping[str, Any] | None,
     reader: Callable[..., Any],
+    called: str | None = None,
 ) -> Any:
     """What a reader such as `read_frame` makes of a source; arguments as of `read_data`."""
     from stanhop_app.datasets import DATASETS
@@ -172,7 +175,10 @@ def read_source(
     if source == "-" and "LOCAL_RANK" in os.environ:
         raise click.UsageError("several processes cannot read standard input; use a file.")
     if source == "-":
-        return reader(io.BytesIO(sys.stdin.buffer.read()), hints=hints, **options)
+        stream = io.BytesIO(sys.stdin.buffer.read())
+        if called is not None:
+            stream.name = called
+        return reader(stream, hints=hints, **options)
     if is_database(source):
         return reader(query_result(source, options), hints=hints, **options)
     check_scheme(source)

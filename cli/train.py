@@ -40,6 +40,7 @@ TRAINING = flag_names(TrainingConfig, but=OWN_TRAINING)
 READ = ("missing", "future_covariates", "past_covariates", "static_covariates")
 """Fields of the reading that are parameters of the forecaster."""
 RUN = ("season", "outlier_steps", "novelty")
+"""Fields of the config of runs that `make_run` takes."""
 FIRST = (
     "horizon",
     "lookback",
@@ -67,7 +68,7 @@ FIRST = (
 @flags(STanHopConfig, but=("num_variates", *FORECAST), group="Network")
 @flags(TrainingConfig, group="Training")
 @output_option("Run folder. Default: runs/DATA-hHORIZON.")
-@flags(RunConfig, only=("outlier_steps", "novelty"), group="Output")
+@flags(RunConfig, only=("outlier_steps", "novelty", "name"), group="Output")
 @config_option
 @resume_option
 @force_option
@@ -100,20 +101,23 @@ def command(
         check_folder(output, read_config, resume=resume, force=force)
     _check_input(data, options["devices"] * options["num_nodes"])
     read = {name: options.pop(name) for name in READING}
-    kept = {name: options.pop(name) for name in RUN}
+    kept, called = {name: options.pop(name) for name in RUN}, options.pop("name")
+    if called is not None and data != "-":
+        raise click.UsageError(f"{data}: has a name; --name is for standard input.")
+    named = {} if called is None else {"name": called}
     forecaster = make_forecaster(options, {name: read[name] for name in READ}, quiet)
     forecaster.training_config()
     if finished:
         _check_same(output, forecaster, data)
         echo(f"{output} is finished already. Next: stanhop forecast {output}")
         return
-    panel, proved = make_panel(data, read, forecaster)
+    panel, proved = make_panel(data, read, forecaster, called)
     try:
         report = make_run(
             forecaster,
             panel,
             output,
-            source={"data": data, "options": read, "proved": proved},
+            source={"data": data, **named, "options": read, "proved": proved},
             **kept,
             resume=resume,
             force=force,
@@ -153,7 +157,10 @@ def by_protocol(data: str, options: dict[str, Any]) -> None:
 
 
 def make_panel(
-    data: str, read: dict[str, Any], forecaster: "STanHopForecaster"
+    data: str,
+    read: dict[str, Any],
+    forecaster: "STanHopForecaster",
+    called: str | None = None,
 ) -> tuple["Panel", dict[str, Any]]:
     """The table, split, with options that suit its rows; and what it proved of how it is written."""
     from stanhop_app.cli.many import describe_series, suit_series
@@ -162,7 +169,7 @@ def make_panel(
     from stanhop_app.data.series import SeriesTable, read_any
     from stanhop_app.training.folder import is_main_process
 
-    table = read_data(data, read, reader=read_any)
+    table, data = read_data(data, read, reader=read_any, called=called), called or data
     if isinstance(table, SeriesTable) and table.id_name:
         suit_series(forecaster, table)
         panel, proved = Panel.of_series(table, forecaster.split), dict(table.proved)
@@ -204,20 +211,20 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
     """Let all rows train and validate, where a default split leaves no part a horizon long."""
     from stanhop_app.data.frame import frame_frequency
     from stanhop_app.data.frequency import season_length
-    from stanhop_app.data.windows import split_rows
     from stanhop_app.errors import DataError
-    from stanhop_app.forecasting.suited import suited
+    from stanhop_app.forecasting.suited import short_split
     from stanhop_app.training.folder import is_main_process
 
-    rows, horizon = len(frame), forecaster.horizon
-    borders = split_rows(rows, forecaster.split)
-    parts = (borders.validation - borders.train, borders.test - borders.validation)
-    if not is_default("split") or min(parts) >= horizon:
+    if not is_default("split"):
         return
+    rows, season = len(frame), season_length(str(frame_frequency(frame)))
     try:
-        split = suited(rows, horizon, season_length(str(frame_frequency(frame))))["split"]
+        split = short_split(rows, forecaster.horizon, season, forecaster.split)
     except DataError:
         return  # so few that the error says what is needed
+    if split is None:
+        return
+    horizon = forecaster.horizon
     forecaster.set_params(split=split)
     if is_main_process():
         echo(
@@ -229,15 +236,15 @@ def _split_short(forecaster: "STanHopForecaster", frame: "pd.DataFrame") -> None
 def _shorten(forecaster: "STanHopForecaster", panel: "Panel") -> None:
     """Let lookback and patches follow the rows, where they are too few for a default that nobody chose."""
     from stanhop_app.data.frequency import season_length
-    from stanhop_app.forecasting.suited import longest_lookback, short_patches
+    from stanhop_app.forecasting.suited import short_lookback, short_patches
     from stanhop_app.training.folder import is_main_process
 
     if not is_default("lookback"):
         return
     rows, horizon = panel.borders.train, forecaster.horizon
     season = season_length(str(panel.frequency))
-    lookback = min(forecaster.lookback, longest_lookback(rows, horizon, season))
-    if rows >= forecaster.lookback + horizon or lookback < 2:
+    lookback = short_lookback(rows, horizon, season, forecaster.lookback)
+    if lookback is None:
         return  # enough, or so few that the error says what is needed
     forecaster.set_params(lookback=lookback)
     patches = short_patches(lookback) if is_default("patch_length") else {}

@@ -46,7 +46,7 @@ def show(
         if off:
             told = analogues(run.fitted, frame, without=off)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     columns = st.columns(3)
     columns[0].metric("Newer than, of training windows", f"{told.novelty:.0f}%")

@@ -11,18 +11,17 @@ from stanhop_app.errors import TableWarning
 
 warnings.simplefilter("ignore", TableWarning)  # pages say it themselves, by the name of the file
 
-navigation = st.navigation(
-    [
-        st.Page(
-            page.show, title=page.title, icon=page.icon, url_path=page.path, default=number == 0
-        )
-        for number, page in enumerate(PAGES)
-    ]
-)
+pages = {
+    page.path: st.Page(
+        page.show, title=page.title, icon=page.icon, url_path=page.path, default=number == 0
+    )
+    for number, page in enumerate(PAGES)
+}
+navigation = st.navigation(list(pages.values()))
 # A named icon would be fetched from a public host: nothing leaves this machine.
 st.set_page_config(page_title=f"{navigation.title} · stanhop", page_icon=icon(), layout="wide")
 st.sidebar.caption("STanHop-Net on outlier-efficient Hopfield layers")
-selection.begin()
+selection.begin(pages)
 try:
     navigation.run()
 finally:

@@ -46,7 +46,7 @@ def _results(name: str) -> None:
         path = runs.inside(name)
         made = _read(name, path.stat().st_mtime)
     except (*parts.ERRORS, OSError) as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     table = made.table
     st.caption(
@@ -154,7 +154,7 @@ def _form(known: list[str]) -> None:
             file = f"{name}.parquet"
             jobs.start(f"{name}.backtest", words, writes=(file, f"{file}.parts"))
         except parts.ERRORS as error:
-            st.error(str(error))
+            parts.fail(error)
 
 
 def _has_table(name: str) -> bool:

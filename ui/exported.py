@@ -15,7 +15,7 @@ def show(name: str) -> None:
     try:
         forecaster = parts.open_export(name)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     if not isinstance(forecaster.context_.index, pd.DatetimeIndex):
         st.info(f"{name} was fitted on an array without time stamps; use it from Python.")
@@ -35,7 +35,7 @@ def show(name: str) -> None:
         prediction = forecaster.predict(table, horizon)
         told = forecaster.bands(table) if horizon == forecaster.horizon else None
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
     history = forecaster.context_ if table is None else table
@@ -61,5 +61,3 @@ def _python(name: str, horizon: int) -> str:
         f"forecaster = ExportedForecaster.load({parts.literal(name)})\n"
         f"print(forecaster.predict(horizon={horizon}))"
     )
-
-

@@ -1,5 +1,6 @@
 """Widgets of options, from the dataclass fields that declare them (`stanhop_app.options`)."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -7,8 +8,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from stanhop_app.options import Option, options_of
 
+UNSET = object()
 
-def widget(config: type, name: str, label: str, where: DeltaGenerator | None = None) -> Any:
+
+def widget(
+    config: type,
+    name: str,
+    label: str,
+    where: DeltaGenerator | None = None,
+    *,
+    default: Any = UNSET,
+) -> Any:
     """A widget for one option of a dataclass; its bounds, choices, default and help are the field's.
 
     Args:
@@ -16,8 +26,16 @@ def widget(config: type, name: str, label: str, where: DeltaGenerator | None = N
         name: of the option, and of the widget.
         label: above the widget.
         where: a column or the like; None: where the page is.
+        default: another default than the field's, such as one that suits a table. Where it changes, the
+            widget follows, unless somebody chose a value.
     """
     known = options_of(config)[name]
+    if default is not UNSET:
+        known = replace(known, default=default)
+        before = st.session_state.get(f"{name}-suits", UNSET)
+        if before is not UNSET and before != default and st.session_state.get(name) == before:
+            st.session_state[name] = default
+        st.session_state[f"{name}-suits"] = default
     place: Any = st if where is None else where
     if known.kind is bool:
         return place.toggle(label, known.default, key=name, help=known.sentence)

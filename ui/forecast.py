@@ -57,7 +57,7 @@ def show() -> None:
         prediction = forecaster.predict(table, horizon, future=future)
         unchanged = None if future is None else forecaster.predict(table, horizon)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
     assert unchanged is None or isinstance(unchanged, pd.DataFrame)
@@ -65,10 +65,9 @@ def show() -> None:
     known = parts.own_frame(run)
     if table is None and known is not None and not back:
         history = known
-    data = run.source.get("data", "an array")
     title = (
         f"{horizon} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
-        f"trained on {data}, split {forecaster.split}"
+        f"trained on {run.of}, split {forecaster.split}"
     )
     figure = forecast_figure(
         history[chosen].iloc[-shown:],
@@ -152,7 +151,7 @@ def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> No
         run = run.on(frame)
         residuals = _residuals(parts.version(name, run), run)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     curves = {v: (list(residuals.by_step.index), list(residuals.by_step[v])) for v in variates}
     title = (

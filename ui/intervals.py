@@ -33,7 +33,7 @@ def show() -> None:
             bands = forecaster.bands(levels=levels or (80,), lower=lower, **which)
             point = forecaster.predict(**which)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     assert isinstance(point, pd.DataFrame)
     history = _history(forecaster, which)

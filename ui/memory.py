@@ -62,7 +62,7 @@ def _tables(name: str, run: Run) -> None:
     try:
         use, windows = _occupancy(parts.version(name, opened), opened)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     table = occupancy_table(use)
     left, middle, right = st.columns(3)

@@ -41,7 +41,7 @@ def show() -> None:
     try:
         report = _report(parts.version(name, run), run, modules)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     left, right, third = st.columns(3)
     left.metric("Average kurtosis (3: Gaussian)", f"{report.average_kurtosis:.2f}")
@@ -64,7 +64,7 @@ def show() -> None:
             figure = norm_figure(read_outliers(log), title=f"{name}: norms during training")
             parts.show(figure, "training")
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
     _bits(name, run, modules)
     parts.reproduce(
         f"stanhop outliers {parts.folder(name)} --modules {modules} --plot outliers.html",
@@ -112,7 +112,7 @@ def _bits(name: str, run: Run, modules: str) -> None:
     try:
         table = _quantized(parts.version(name, run), run)
     except DataError as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     st.dataframe(table.rename(columns={"change": "MSE against float"}))
     bits = selection.one(

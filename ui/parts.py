@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import UPLOAD_MEGABYTES, runs, selection
+from stanhop_app.ui.labels import in_words
 
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
@@ -80,9 +81,7 @@ def choose_name(*, exports: bool = False) -> str:
     if not exports and (kept := selection.kept("run")) in exported:
         names.append(kept)  # which stays chosen, and is said to be an export
     newest = next((name for name in names if _opens(name)), SAMPLE)
-    return str(
-        selection.one("Run", [*names, SAMPLE], "run", default=newest, place=st.sidebar)
-    )
+    return str(selection.one("Run", [*names, SAMPLE], "run", default=newest, place=st.sidebar))
 
 
 def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
@@ -107,7 +106,7 @@ def opened(chosen: str, *, forecasts: bool = False) -> Run:
     try:
         run = open_run(chosen)
     except ERRORS as error:
-        st.error(str(error))
+        fail(error)
         st.stop()
     if (run.fitted.series is not None or run.fitted.known is not None) and not forecasts:
         what = "is of many series" if run.fitted.series is not None else "has covariates"
@@ -189,6 +188,23 @@ def version(name: str, run: Run) -> str:
     return f"{name} {saved} {run.table.fingerprint}"
 
 
+def fail(error: Exception) -> None:
+    """Show what a user can mend, in the words of the pages."""
+    st.error(in_words(str(error)))
+
+
+def check_rows(table: Any, chosen: Mapping[str, Any]) -> None:
+    """Refuse a table that is too short for what is chosen, before anything is trained.
+
+    Raises:
+        DataError: saying how many rows are needed.
+    """
+    split = chosen["split"]
+    many = isinstance(table, SeriesTable) and bool(table.id_name)
+    panel = Panel.of_series(table, split) if many else Panel.of_any(table, split)
+    panel.windows(chosen["lookback"], chosen["horizon"])
+
+
 def name_field(label: str, default: str) -> str:
     """A widget for a name; left empty it is the default, which follows what else is chosen."""
     return st.text_input(label, placeholder=default, key="name").strip() or default
@@ -211,7 +227,7 @@ def with_table(run: Run) -> Run | None:
     try:
         return run.on(frame)
     except ERRORS as error:
-        st.error(str(error))
+        fail(error)
         return None
 
 
@@ -293,7 +309,7 @@ def parse(file: Any, options: dict[str, Any], hints: dict[str, Any] | None = Non
     try:
         table = _parse(content, file.name, digest, options, hints or {})
     except ERRORS as error:
-        st.error(str(error))  # which names the file
+        fail(error)  # which names the file
         return None
     for note in table.notes if isinstance(table, SeriesTable) else table.attrs["notes"]:
         st.caption(f"{file.name}: {note}")

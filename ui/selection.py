@@ -1,10 +1,11 @@
 """What is looked at: one selection for all pages, kept in the address, so that a link shows it again.
 
 A widget of here is kept under its key: on another page a widget of the same key shows the same, and the
-address has what is not the default, so that reloading, back and forward, and a link that is sent show it again.
+address has what is not the default, so that reloading, back and forward, and a link that is sent show it
+again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,19 +15,25 @@ from stanhop_app.errors import shown
 
 KEPT = "selection"
 """Where the session keeps it: texts by key, of all pages; none where it is the default."""
+PAGES = "selection-pages"
+"""Where the session keeps the pages that `go` opens."""
 USED = "selection-used"
 """Keys of the page that is drawn."""
 EVERYWHERE = ("run", "series", "variates", "horizon", "back")
 """Keys that the address has on every page; others only where their widgets are."""
-ALWAYS = ("run", "backtest", "comparison", "suite", "theory")
+ALWAYS = ("run", "backtest", "comparison", "suite", "theory", "training", "training-of-suite")
 """Keys whose default changes with what lies in the run folder: the address names them always."""
 MOST = 200
 """Texts of one key that the address holds at most; a longer selection is of this session alone."""
 
 
-def begin() -> None:
-    """Before a page is drawn."""
-    st.session_state[USED] = []
+def begin(pages: Mapping[str, Any]) -> None:
+    """Before a page is drawn.
+
+    Args:
+        pages: Streamlit's, by the last part of their addresses.
+    """
+    st.session_state[USED], st.session_state[PAGES] = [], dict(pages)
 
 
 def end() -> None:
@@ -151,9 +158,9 @@ def choose(key: str, *texts: str) -> None:
     st.session_state.pop(key, None)
 
 
-def on_click(key: str, *texts: str) -> Callable[[], None]:
-    """What a button calls to choose."""
-    return lambda: choose(key, *texts)
+def go(path: str) -> None:
+    """Open another page, by the last part of its address."""
+    st.switch_page(st.session_state[PAGES][path])
 
 
 def _kept() -> dict[str, list[str]]:

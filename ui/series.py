@@ -42,7 +42,7 @@ def show(name: str, run: Run) -> None:
         prediction = forecaster.predict(table, horizon, ids=[chosen], future=future)
         unchanged = None if future is None else forecaster.predict(table, horizon, ids=[chosen])
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
     _draw(history.chosen([chosen]), prediction, unchanged, column, run)
@@ -67,7 +67,7 @@ def _draw(
     assert future is not None
     title = (
         f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
-        f"trained on {run.source.get('data', 'a frame')}"
+        f"trained on {run.of}"
     )
     figure = forecast_figure(history.frame[[column]], future, unchanged=before, title=title)
     parts.show(figure, "forecast")

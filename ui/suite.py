@@ -80,17 +80,15 @@ def _start() -> None:
     train += ["--output", f"{folder}/{name}"]
     compare = ["suite", "compare", model, "--data", data, *sizes, "--seeds", seeds, "--quiet"]
     compare += ["--variants", ",".join(chosen), "--output", f"{folder}/{name}.json"]
-    first, second, third = st.columns(3)
+    first, second = st.columns(2)
     if first.button("Train", type="primary", key="train"):
         _run(name, name, train, (name,))
-    if second.button("Go on with a training that was stopped", key="resume"):
-        _run(name, name, [*train, "--resume"], (name,))
-    if third.button("Compare, or go on", key="compare", disabled=not chosen):
+    if second.button("Compare, or go on", key="compare", disabled=not chosen):
         _run(name, f"{name}.compare", compare, (f"{name}.json", f"{name}.json.cells"))
     watch.comparisons("suite", "compare")
     trained = [job.name for job in jobs.jobs() if job.command[:2] == ("suite", "train")]
     if trained:
-        shown = st.selectbox("Training shown", trained, key="shown")
+        shown = selection.one("Training shown", trained, "training-of-suite")
         watch.training(shown, unit="nats", finished=_scores)
     parts.reproduce(
         f"{shlex.join(['stanhop', *train])}\n{shlex.join(['stanhop', *compare])}",
@@ -103,10 +101,10 @@ def _run(name: str, job: str, command: list[str], writes: tuple[str, ...]) -> No
         jobs.check_name(name)
         if command[1] == "train":
             folder = runs.inside(name)
-            check_folder(folder, read_config, resume="--resume" in command, force=False)
+            check_folder(folder, read_config, resume=False, force=False)
         jobs.start(job, command, writes=writes)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
 
 
 def _scores(folder: Path) -> None:

@@ -41,7 +41,7 @@ def _energies() -> None:
     try:
         drawn, table = _landscapes(typed, beta)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     for column, (energy, figure) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
         with column:
@@ -115,7 +115,7 @@ def _start() -> None:
                 file = f"{name}.json"
                 jobs.start(f"{name}.theory", words, writes=(file, f"{file}.cells"))
             except parts.ERRORS as error:
-                st.error(str(error))
+                parts.fail(error)
     watch.comparisons("theory")
 
 
@@ -131,7 +131,7 @@ def _memorisation() -> None:
     try:
         verdict, tables, figures = _memory_of(parts.version(name, run), name, run)
     except parts.ERRORS as error:
-        st.error(str(error))
+        parts.fail(error)
         return
     st.success(verdict)
     for heading, table in tables.items():

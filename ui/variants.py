@@ -68,7 +68,7 @@ def _start() -> None:
                 file = f"{name}.json"
                 jobs.start(f"{name}.compare", words, writes=(file, f"{file}.cells"))
             except parts.ERRORS as error:
-                st.error(str(error))
+                parts.fail(error)
     watch.comparisons("compare")
 
 
@@ -97,7 +97,7 @@ def _side_by_side() -> None:
             try:
                 run = parts.open_run(name)
             except parts.ERRORS as error:
-                st.error(str(error))
+                parts.fail(error)
                 continue
             _attention(name, run.fitted, side)
 

@@ -1,12 +1,14 @@
 """Commands that the dashboard started, as pages show them: losses of a training, words of a comparison."""
 
 import csv
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import jobs, parts, runs
+from stanhop_app.ui import jobs, parts, runs, selection
+from stanhop_app.ui.labels import in_words
 
 from stanhop_app.figures.curves import curves_figure
 from stanhop_app.files import read_plain
@@ -16,17 +18,31 @@ SECONDS = 1.0
 """Seconds between two looks at a running command."""
 
 
-def training(name: str, *, unit: str, finished: Callable[[Path], None]) -> None:
-    """Losses of one training, by themselves anew while it runs.
+def training(
+    name: str,
+    *,
+    unit: str,
+    finished: Callable[[Path], None],
+    table: bytes | None = None,
+) -> None:
+    """Losses of one training, by themselves anew while it runs; where it was stopped, a button to go on.
 
     Args:
         name: of the job and the run.
         unit: of the losses.
         finished: shows what a finished run holds.
+        table: what the page was brought; a training of such a table needs it again to go on.
     """
     job = jobs.find(name)
     every = SECONDS if job is not None and job.running else None
-    st.fragment(_losses, run_every=every)(name, every is not None, unit, finished)
+    st.fragment(_losses, run_every=every)(name, every is not None, unit, finished, table)
+
+
+def link_to_forecast(name: str) -> None:
+    """A button to the forecast of a run, in this tab."""
+    if st.button("Forecast with it", key=f"forecast-{name}"):
+        selection.choose("run", name)
+        selection.go("")
 
 
 def comparisons(*command: str) -> None:
@@ -37,7 +53,13 @@ def comparisons(*command: str) -> None:
             st.fragment(_words, run_every=every)(job.name, job.running)
 
 
-def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], None]) -> None:
+def _losses(
+    name: str,
+    was_running: bool,
+    unit: str,
+    finished: Callable[[Path], None],
+    table: bytes | None,
+) -> None:
     job = jobs.find(name)
     if job is None:
         st.error(f"{name}: its record is gone.")
@@ -58,10 +80,10 @@ def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], 
     elif done:
         st.success(f"{name} is trained.")
     elif (folder / CHECKPOINT).exists():
-        st.warning(f"{name} was stopped; go on with it above, with the same choices.")
+        _stopped(job, table)
     else:
-        st.error(f"{name} failed: {job.messages()[-1] if job.messages() else 'it said nothing'}")
-    if len(steps):
+        st.error(f"{name} failed: {_last(job)}")
+    if len(steps) and (running or _written(folder / STEPS) >= job.started):
         curves = {"training": (list(steps["step"]), list(steps["train_loss"]))}
         if len(epochs):
             curves["validation"] = (list(epochs["step"]), list(epochs["validation_loss"]))
@@ -74,12 +96,42 @@ def _losses(name: str, was_running: bool, unit: str, finished: Callable[[Path], 
         finished(folder)
 
 
+def _stopped(job: jobs.Job, table: bytes | None) -> None:
+    """What a stopped training said last, and a button that goes on by the command that started it."""
+    st.warning(f"{job.name} was stopped. It said last: {_last(job)}")
+    command = [*(word for word in job.command if word != "--resume"), "--resume"]
+    if command[1] == "-" and table is None:
+        st.caption("To go on, bring its table again above.")
+        return
+    if st.button("Go on with it", key="resume"):
+        try:
+            jobs.start(job.name, command, table if command[1] == "-" else None, writes=(job.name,))
+        except parts.ERRORS as error:
+            parts.fail(error)
+            return
+        st.rerun()
+    st.code(shlex.join(["stanhop", *command]), language="bash")
+
+
+def _last(job: jobs.Job) -> str:
+    """What a command said last, in the words of the pages."""
+    said = job.messages()
+    return in_words(said[-1].removeprefix("Error: ")) if said else "nothing"
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _words(name: str, was_running: bool) -> None:
     """What a comparison said last; when it ends, the page is drawn anew with its results."""
     job = jobs.find(name)
     if job is None:
         return
-    last = job.messages()[-1] if job.messages() else "reading the data"
+    last = _last(job) if job.messages() else "reading the data"
     if not job.running:
         if was_running:
             st.rerun()

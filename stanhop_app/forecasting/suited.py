@@ -8,7 +8,9 @@ import pandas as pd
 
 from stanhop_app.data.frame import frame_frequency
 from stanhop_app.data.frequency import season_length
+from stanhop_app.data.panel import Panel
 from stanhop_app.data.series import SeriesTable, take_any
+from stanhop_app.data.windows import split_rows
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.models.config import STanHopConfig
@@ -17,6 +19,8 @@ LONGEST = 512
 """Steps of lookback where the rows allow them: the default of a forecaster."""
 READ = ("missing", "frequency", "future_covariates", "past_covariates", "static_covariates")
 """Options of a forecaster that say how its table is read."""
+M4_HORIZONS = {"Y": 6, "A": 6, "Q": 8, "M": 18, "W": 13, "D": 14, "B": 14}
+"""Steps by the letter of the frequency."""
 PARTS = 4
 """Parts of the rows that train, beside one that validates, where nothing is scored."""
 
@@ -58,6 +62,58 @@ def suited(rows: int, horizon: int, season: int) -> dict[str, Any]:
         "lookback": lookback,
         "network": short_patches(lookback),
     }
+
+
+def short_split(rows: int, horizon: int, season: int, split: str) -> str | None:
+    """A split that trains and validates on all rows, where this one leaves no part a horizon long; or None.
+
+    Raises:
+        DataError: if the rows are too few for that too.
+    """
+    borders = split_rows(rows, split)
+    if min(borders.validation - borders.train, borders.test - borders.validation) >= horizon:
+        return None
+    return str(suited(rows, horizon, season)["split"])
+
+
+def short_lookback(train_rows: int, horizon: int, season: int, lookback: int) -> int | None:
+    """The lookback that so few training rows allow; None where this one fits, or none does."""
+    if train_rows >= lookback + horizon:
+        return None
+    fits = min(lookback, longest_lookback(train_rows, horizon, season))
+    return fits if fits >= 2 else None
+
+
+def usual_horizon(frequency: str) -> int:
+    """Steps that are forecast where nobody says how many.
+
+    From days on those of the M4 competition (Makridakis et al. 2020, table 1): 14 days, 13 weeks, 18 months,
+    8 quarters, 6 years. Below a day 24 steps, the default of a forecaster.
+    """
+    return M4_HORIZONS.get(frequency.split("-")[0].rstrip("SE"), STanHopConfig.horizon)
+
+
+def suited_to(table: SeriesTable | pd.DataFrame, horizon: int) -> dict[str, Any]:
+    """Options that a table needs or likes other than the defaults, flat, by their names.
+
+    Of one table those that its rows are too few for ("split", "lookback", "patch_length"), of many series
+    those of `suited_to_series`.
+
+    Raises:
+        DataError: if the rows are too few for the horizon.
+    """
+    if isinstance(table, SeriesTable) and table.id_name:
+        return suited_to_series(table, horizon)
+    frame = table.frame if isinstance(table, SeriesTable) else table
+    season, chosen = season_length(str(frame_frequency(frame))), {}
+    rows, split = len(frame), Panel.split
+    if (short := short_split(rows, horizon, season, split)) is not None:
+        chosen["split"] = split = short
+    train = split_rows(rows, split).train
+    lookback = short_lookback(train, horizon, season, STanHopConfig.lookback)
+    if lookback is not None:
+        chosen |= {"lookback": lookback, **short_patches(lookback)}
+    return chosen
 
 
 def short_patches(lookback: int) -> dict[str, int]:

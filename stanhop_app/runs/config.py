@@ -52,6 +52,9 @@ class RunConfig:
         "Keep what stanhop forecast --explain needs: activations of training windows.",
         flags=("--novelty", ""),
     )
+    name: str | None = option(
+        None, "What a table from standard input is called, in messages, titles and the run."
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -88,6 +88,12 @@ class Run:
         return self.fitted.source
 
     @property
+    def of(self) -> str:
+        """What titles call the table of the training."""
+        data = self.source.get("name") or self.source.get("data")
+        return {None: "a frame", "-": "standard input"}.get(data, str(data))
+
+    @property
     def metrics(self) -> Mapping[str, Any] | None:
         """Scores that the folder keeps, or None."""
         return self.fitted.metrics

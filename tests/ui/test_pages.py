@@ -299,7 +299,7 @@ def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(
     )
     app.button(key="train").click().run()
     assert errors(app) == []
-    assert app.query_params["training"] == "mine"
+    assert app.selectbox(key="training").value == "mine"
     job = jobs.find("mine")
     assert job.running
     with pytest.raises(ValueError, match="running already"):
@@ -311,7 +311,7 @@ def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(
     again = page(train_page, root=root)  # a page that is loaded anew
     assert errors(again) == []
     assert [said.value for said in again.success] == ["mine is trained."]
-    assert "(./?run=mine)" in again.markdown[0].value
+    assert again.button(key="forecast-mine").label == "Forecast with it"
     (title, traces), *_ = figures(again)
     assert title.startswith("mine: loss")
     assert [trace["name"] for trace in traces] == ["training", "validation"]
@@ -330,7 +330,8 @@ def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(
     choose(again, data="sample", name="mine").run()
     again.button(key="train").click().run()
     assert errors(again) == [
-        "%s: holds a finished run; choose another --output, or --force." % (root / "mine")
+        f"{root / 'mine'}: holds a finished run; choose another “Name of the run”, or --force of the "
+        "command line."
     ]
 
 
@@ -353,17 +354,14 @@ def test_a_training_is_stopped_and_goes_on(page, tmp_path):
         time.sleep(0.1)
     app.run()
     assert errors(app) == []
-    assert app.warning[0].value.startswith("long was stopped")
+    assert app.warning[0].value.startswith("long was stopped. It said last: stanhop: interrupted")
     steps = len((root / "long" / "steps.csv").read_text().splitlines())
+    # Whatever the form says now, it goes on with the command that it was started by.
     choose(app, max_epochs=60).run()
-    app.button(key="resume").click().run()  # other choices: refused, in one line
-    for _ in range(600):
-        if not jobs.find("long").running:
-            break
-        time.sleep(0.1)
-    assert "max_epochs was 50, is 60" in jobs.find("long").messages()[-1]
-    choose(app, max_epochs=50).run()
     app.button(key="resume").click().run()
+    assert errors(app) == []
+    assert "--resume" in jobs.find("long").command
+    assert "50" in jobs.find("long").command
     for _ in range(600):
         if len((root / "long" / "steps.csv").read_text().splitlines()) > steps + 2:
             break
@@ -398,14 +396,18 @@ def test_an_upload_is_trained_on_and_nowhere_kept(page, tmp_path):
     assert not any(
         name.endswith(".csv") and name not in ("history.csv", "steps.csv") for name in files
     )
-    assert "FILE.csv" in app.code[1].value
+    assert "read_any('mine.csv')" in app.code[1].value
+    assert app.code[0].value.startswith("stanhop train mine.csv --output")
+    run = Run.open(root / "upload")
+    assert run.source["data"] == "-"
+    assert run.of == "mine.csv"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", ".jobs", "-o", "a" * 200])
 def test_a_run_cannot_be_called_anything(page, tmp_path, name):
     app = page(train_page, root=tmp_path / "runs")
     choose(app, data="sample", name=name).run()
-    app.button(key="train").click().run()
+    assert app.button(key="train").disabled
     (said,) = errors(app)
     assert "a name has letters" in said
     assert not (tmp_path / "runs").exists()
