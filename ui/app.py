@@ -13,13 +13,15 @@ warnings.simplefilter("ignore", TableWarning)  # pages say it themselves, by the
 
 pages = {
     page.path: st.Page(
-        page.show, title=page.title, icon=page.icon, url_path=page.path, default=number == 0
+        page.show, title=page.title, url_path=page.path, default=number == 0
     )
     for number, page in enumerate(PAGES)
 }
-navigation = st.navigation(list(pages.values()))
-# A named icon would be fetched from a public host: nothing leaves this machine.
+navigation = st.navigation(list(pages.values()), position="hidden")
+# Pages have no icons of their own: a named one would be fetched from a public host for the browser's tab.
 st.set_page_config(page_title=f"{navigation.title} · stanhop", page_icon=icon(), layout="wide")
+for page in PAGES:
+    st.sidebar.page_link(pages[page.path], icon=page.icon)
 st.sidebar.caption("STanHop-Net on outlier-efficient Hopfield layers")
 selection.begin(pages)
 try:

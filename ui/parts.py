@@ -3,8 +3,8 @@
 import hashlib
 import io
 import json
+import re
 import shlex
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,8 +31,10 @@ from stanhop_app.studies.cells import DAMAGED, read_results, trained_cells
 
 MOST_PANELS = 12
 """Panels of a figure that are drawn; of more variates the first."""
-TITLE_WIDTH = 44
-"""Characters of a figure's title in one line."""
+TITLE_HEIGHT = 40
+"""Pixels that a figure leaves for its title, which a page writes above it."""
+LEAST_TOP = 28
+"""Pixels above the panels of a figure: room for its buttons."""
 SAMPLE = "sample (trained here)"
 """What is shown where there is no run yet."""
 SAMPLE_OPTIONS: dict[str, Any] = {
@@ -377,16 +379,39 @@ def numbered(values: np.ndarray) -> pd.DataFrame:
 
 
 def show(figure: go.Figure, key: str) -> None:
-    """Draw a figure in the colours of the theme, its title in lines that a telephone shows whole."""
-    lines = textwrap.wrap(figure.layout.title.text or "", TITLE_WIDTH, break_on_hyphens=False)
-    top = 20 * (len(lines) - 1)
+    """Draw a figure in the colours of the theme, its title above it, where it wraps by the page's width.
+
+    The title is also what a screen reader says of the chart, and the name of a picture that is saved.
+    """
+    title = re.sub("<br ?/?>", " ", figure.layout.title.text or "")
+    st.markdown(f"**{plain(title)}**")
+    top = max((figure.layout.margin.t or 80) - TITLE_HEIGHT, LEAST_TOP)
+    lost = (figure.layout.margin.t or 80) - top
     figure.update_layout(
         template=None,
-        title={"text": "<br>".join(lines), "font": {"size": 14}, "yref": "container"},
-        margin={"t": (figure.layout.margin.t or 80) + top},
-        height=(figure.layout.height or 450) + top,
+        title={"text": ""},
+        margin={"t": top},
+        height=(figure.layout.height or 450) - lost,
     )
-    st.plotly_chart(figure, key=key, theme="streamlit", width="stretch")
+    saved = re.sub(r"\W+", "-", title).strip("-")[:80] or "chart"
+    st.plotly_chart(
+        figure,
+        key=key,
+        theme="streamlit",
+        width="stretch",
+        alt=title,
+        config={"toImageButtonOptions": {"filename": saved}},
+    )
+
+
+def plain(text: str) -> str:
+    """Text as Markdown that shows it as it is: names of columns may hold anything.
+
+    Example:
+        >>> plain("*a* [b]")
+        '\\\\*a\\\\* \\\\[b\\\\]'
+    """
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", text)
 
 
 def reproduce(command: str, python: str) -> None:

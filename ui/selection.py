@@ -74,7 +74,7 @@ def one(
         _tell(key, label, gone)
         held = next((text for text in asked if text in known), first)
         st.session_state[key] = known[held]
-    elif key not in st.session_state or str(st.session_state[key]) not in known:
+    elif str(st.session_state[key]) not in known:
         st.session_state[key] = known[first]
     chosen = getattr(place or st, widget)(label, list(options), key=key, **given)
     _keep(key, [str(chosen)], [first], several=True)
@@ -91,12 +91,10 @@ def several(
     **given: Any,
 ) -> list[str]:
     """A choice of any number of these."""
-    asked = _asked(key, list(default))
+    asked = _asked(key, list(default), several=True)
     if asked:
         _tell(key, label, [text for text in asked if text not in options])
         st.session_state[key] = [text for text in asked if text in options] or list(default)
-    elif not isinstance(st.session_state.get(key), list):
-        st.session_state[key] = list(default)
     else:
         st.session_state[key] = [text for text in st.session_state[key] if text in options]
     chosen: list[str] = (place or st).multiselect(label, options, key=key, **given)
@@ -168,7 +166,7 @@ def _kept() -> dict[str, list[str]]:
     return kept
 
 
-def _asked(key: str, default: list[str]) -> list[str]:
+def _asked(key: str, default: list[str], *, several: bool = False) -> list[str]:
     """What the widget must show, as texts, by the address or another page; empty: what it shows already.
 
     The address is read where the session has not seen the key, and where the browser went back or forward;
@@ -182,7 +180,8 @@ def _asked(key: str, default: list[str]) -> list[str]:
         asked: list[str] = st.query_params.get_all(key)
         kept[key] = asked or kept.get(key, []) if not went else asked
         return asked or default
-    if key not in st.session_state or (changed and not kept[key]):
+    shown = st.session_state.get(key)
+    if shown is None or isinstance(shown, list) != several or (changed and not kept[key]):
         return kept[key] or default
     return []
 

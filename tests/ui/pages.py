@@ -14,9 +14,9 @@ def open_page(function, **query):
 
 
 def figures(app):
-    """Title and traces of every chart."""
-    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-    return [(spec["layout"]["title"]["text"].replace("<br>", " "), spec["data"]) for spec in specs]
+    """Title, which is also what a screen reader says, and traces of every chart."""
+    charts = [(chart.proto.alt, json.loads(chart.proto.spec)) for chart in app.get("plotly_chart")]
+    return [(title, spec["data"]) for title, spec in charts]
 
 
 def errors(app):
