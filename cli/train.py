@@ -104,7 +104,6 @@ def command(
     kept, called = {name: options.pop(name) for name in RUN}, options.pop("name")
     if called is not None and data != "-":
         raise click.UsageError(f"{data}: has a name; --name is for standard input.")
-    named = {} if called is None else {"name": called}
     forecaster = make_forecaster(options, {name: read[name] for name in READ}, quiet)
     forecaster.training_config()
     if finished:
@@ -117,7 +116,7 @@ def command(
             forecaster,
             panel,
             output,
-            source={"data": data, **named, "options": read, "proved": proved},
+            source={"data": data, "name": called, "options": read, "proved": proved},
             **kept,
             resume=resume,
             force=force,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, selection
+from stanhop_app.ui import opening, parts, selection
 
 from stanhop_app.figures.analogues import analogues_figure
 from stanhop_app.forecasting.external.analogues import Analogues, analogues
@@ -69,8 +69,8 @@ def show(
 
 def _reproduce(name: str, run: Run, cutoff: str | None, off: list[int]) -> None:
     """The lines that tell the same of the run's own rows."""
-    command = f"stanhop forecast {parts.folder(name)} --explain --plot analogues.html"
-    python = f"{parts.opening(name, run)}\n"
+    command = f"stanhop forecast {opening.folder(name)} --explain --plot analogues.html"
+    python = f"{opening.lines(name, run)}\n"
     python += "from stanhop_app.forecasting.external.analogues import analogues\n"
     arguments = "run.fitted"
     if cutoff is not None:

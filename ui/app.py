@@ -12,9 +12,7 @@ from stanhop_app.errors import TableWarning
 warnings.simplefilter("ignore", TableWarning)  # pages say it themselves, by the name of the file
 
 pages = {
-    page.path: st.Page(
-        page.show, title=page.title, url_path=page.path, default=number == 0
-    )
+    page.path: st.Page(page.show, title=page.title, url_path=page.path, default=number == 0)
     for number, page in enumerate(PAGES)
 }
 navigation = st.navigation(list(pages.values()), position="hidden")

@@ -4,7 +4,7 @@ import shlex
 
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs, selection, watch
+from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.figures.backtest import lines_figure, pit_figure, reliability_figure
@@ -69,7 +69,7 @@ def _results(name: str) -> None:
         f"stanhop backtest RUN --output {shlex.quote(f'{runs.root().name}/{name}')} --report backtest.html",
         "from pathlib import Path\n\nfrom stanhop_app.runs.backtest.record import Backtest\n"
         "from stanhop_app.runs.backtest.scores import scores\n\n"
-        f"print(scores(Backtest.load(Path({parts.literal(name)}))))",
+        f"print(scores(Backtest.load(Path({opening.literal(name)}))))",
     )
 
 
@@ -160,6 +160,6 @@ def _form(known: list[str]) -> None:
 def _has_table(name: str) -> bool:
     """Whether the table of a run has a name."""
     try:
-        return parts.open_run(name).source.get("data") in DATASETS
+        return opening.open_run(name).source.get("data") in DATASETS
     except parts.ERRORS:
         return False

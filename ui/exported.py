@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, selection
+from stanhop_app.ui import opening, parts, selection
 
 from stanhop_app.figures.forecast import forecast_figure
 
@@ -13,7 +13,7 @@ HISTORY_SHOWN = 14 * 24
 def show(name: str) -> None:
     """The page, below its title and the choice of the run."""
     try:
-        forecaster = parts.open_export(name)
+        forecaster = opening.open_export(name)
     except parts.ERRORS as error:
         parts.fail(error)
         return
@@ -30,7 +30,7 @@ def show(name: str) -> None:
         default=forecaster.horizon,
         place=left,
     )
-    variates = parts.choose_variates(forecaster.columns_, right)
+    variates = opening.choose_variates(forecaster.columns_, right)
     try:
         prediction = forecaster.predict(table, horizon)
         told = forecaster.bands(table) if horizon == forecaster.horizon else None
@@ -50,7 +50,7 @@ def show(name: str) -> None:
     st.caption(f"By a model {forecaster.seen_}.")
     parts.offer(prediction)
     parts.reproduce(
-        f"stanhop forecast {parts.folder(name)} --horizon {horizon} --plot forecast.html",
+        f"stanhop forecast {opening.folder(name)} --horizon {horizon} --plot forecast.html",
         _python(name, horizon),
     )
 
@@ -58,6 +58,6 @@ def show(name: str) -> None:
 def _python(name: str, horizon: int) -> str:
     return (
         "from stanhop_app.runs.exported import ExportedForecaster\n\n"
-        f"forecaster = ExportedForecaster.load({parts.literal(name)})\n"
+        f"forecaster = ExportedForecaster.load({opening.literal(name)})\n"
         f"print(forecaster.predict(horizon={horizon}))"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import analogues, exported, parts, runs, selection, series, what_if
+from stanhop_app.ui import analogues, exported, opening, parts, runs, selection, series, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -23,11 +23,11 @@ LONGEST = 20_000
 def show() -> None:
     """The page."""
     st.title("Forecast")
-    name = parts.choose_name(exports=True)
+    name = opening.choose_name(exports=True)
     if name in runs.export_names():
         exported.show(name)
         return
-    run = parts.opened(name, forecasts=True)
+    run = opening.opened(name, forecasts=True)
     if run.fitted.series is not None:
         series.show(name, run)
         return
@@ -48,7 +48,7 @@ def show() -> None:
     shown = selection.number(
         "History shown (steps)", 1, LONGEST, "history", default=14 * 24, place=third
     )
-    chosen = parts.choose_variates(forecaster.columns_, right)
+    chosen = opening.choose_variates(forecaster.columns_, right)
     actual = None
     try:
         if back:
@@ -62,12 +62,12 @@ def show() -> None:
     assert isinstance(prediction, pd.DataFrame)
     assert unchanged is None or isinstance(unchanged, pd.DataFrame)
     history = forecaster.context_ if table is None else getattr(table, "frame", table)
-    known = parts.own_frame(run)
+    known = opening.own_frame(run)
     if table is None and known is not None and not back:
         history = known
     title = (
         f"{horizon} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
-        f"trained on {run.of}, split {forecaster.split}"
+        f"trained on {run.table_name}, split {forecaster.split}"
     )
     figure = forecast_figure(
         history[chosen].iloc[-shown:],
@@ -91,8 +91,8 @@ def show() -> None:
 
 def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
     """The lines that make the figure of the run's own rows."""
-    command = f"stanhop forecast {parts.folder(name)} --horizon {horizon}"
-    python = f"{parts.opening(name, run)}\n"
+    command = f"stanhop forecast {opening.folder(name)} --horizon {horizon}"
+    python = f"{opening.lines(name, run)}\n"
     if cutoff is None:
         python += f"print(run.forecaster.predict(horizon={horizon}))"
     else:
@@ -149,7 +149,7 @@ def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> No
         return
     try:
         run = run.on(frame)
-        residuals = _residuals(parts.version(name, run), run)
+        residuals = _residuals(opening.version(name, run), run)
     except parts.ERRORS as error:
         parts.fail(error)
         return

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 SIZE = 64
 COLOUR = (213, 94, 0)
-"""That of forecasts in all figures."""
+"""The colour of forecasts in all figures."""
 
 
 @cache

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, selection
+from stanhop_app.ui import opening, parts, selection
 
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.figures.paths import paths_figure
@@ -19,7 +19,7 @@ HORIZONS_BEFORE = 5
 def show() -> None:
     """The page."""
     st.title("Intervals")
-    name, run = parts.choose_run(forecasts=True)
+    name, run = opening.choose_run(forecasts=True)
     forecaster = run.forecaster
     which = _which(run)
     left, middle, right = st.columns(3)
@@ -98,7 +98,7 @@ def _reproduce(
     name: str, run: Run, levels: list[int], lower: float | None, which: dict[str, Any]
 ) -> None:
     listed = ",".join(map(str, sorted(levels)))
-    command = f"stanhop forecast {parts.folder(name)} --levels {listed}"
+    command = f"stanhop forecast {opening.folder(name)} --levels {listed}"
     command += "" if lower is None else " --lower 0"
     given = ", ".join(
         [f"levels={tuple(sorted(levels))}", *([] if lower is None else ["lower=0.0"])]
@@ -106,5 +106,5 @@ def _reproduce(
     )
     if which:
         command += f" --ids {which['ids'][0]}"
-    python = f"{parts.opening(name, run)}\nprint(run.forecaster.predict_interval({given}))"
+    python = f"{opening.lines(name, run)}\nprint(run.forecaster.predict_interval({given}))"
     parts.reproduce(command, python)

@@ -77,17 +77,17 @@ def in_words(message: str) -> str:
         'take fewer columns (“Columns to use”) or raise max_megabytes.'
     """
 
-    def bracket(found: re.Match[str]) -> str:
-        flags = FLAG.findall(found.group())
+    def bracket(words: re.Match[str]) -> str:
+        flags = FLAG.findall(words.group())
         known = any(name.replace("-", "_") in NAMED for _, name in flags)
-        return found.group() if known else ""
+        return words.group() if known else ""
 
     return FLAG.sub(_label, UNKNOWN.sub(bracket, message))
 
 
-def _label(found: re.Match[str]) -> str:
-    label = NAMED.get(found.group(2).replace("-", "_"))
+def _label(flag: re.Match[str]) -> str:
+    label = NAMED.get(flag.group(2).replace("-", "_"))
     if label is None:
-        return f"{found.group()} of the command line"
+        return f"{flag.group()} of the command line"
     short = re.split(r"[:,(]", label)[0].strip() if ":" in label or "such as" in label else label
     return f"“{short}”"

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 import torch
 from stanhop_app.datasets.images import load_images
-from stanhop_app.ui import parts, selection
+from stanhop_app.ui import opening, parts, selection
 from torch import Tensor
 
 from stanhop_app.figures.curves import curves_figure
@@ -39,7 +39,7 @@ KINDS = {
 def show() -> None:
     """The page."""
     st.title("Memory")
-    name, run = parts.choose_run()
+    name, run = opening.choose_run()
     st.header("Memory layers")
     _tables(name, run)
     st.header("An associative memory")
@@ -56,11 +56,11 @@ def _tables(name: str, run: Run) -> None:
             "--feed-forward memory to see which buckets they use."
         )
         return
-    opened = parts.with_table(run)
+    opened = opening.with_table(run)
     if opened is None:
         return
     try:
-        use, windows = _occupancy(parts.version(name, opened), opened)
+        use, windows = _occupancy(opening.version(name, opened), opened)
     except parts.ERRORS as error:
         parts.fail(error)
         return
@@ -90,7 +90,7 @@ def _tables(name: str, run: Run) -> None:
     )
     parts.reproduce(
         "stanhop compare-memory etth1 --output memory.json --plot memory.html",
-        f"{parts.opening(name, run)}"
+        f"{opening.lines(name, run)}"
         "from stanhop_app.runs.measures import window_occupancy\n\n"
         f'for table in window_occupancy(run.fitted.network.deep, run.parts["test"], {MOST}):\n'
         "    print(table.layer, table.table, table.dead, table.entropy)",
@@ -152,7 +152,7 @@ def _play(name: str, run: Run) -> None:
             pixels = load_images("digits").pixels[:count, 0]
             patterns, shape = torch.from_numpy(pixels).float().flatten(1), pixels.shape[1:]
         else:
-            frame = parts.own_frame(run)
+            frame = opening.own_frame(run)
             table = run.fitted.context if frame is None else frame
             series = torch.from_numpy(table[variate].to_numpy(dtype=np.float32).copy())
             patterns, shape = cut_windows(series, WINDOW, count), (1, WINDOW)
@@ -249,7 +249,7 @@ def _python(run: Run, kind: str, count: int) -> str:
     return (
         "import torch\nfrom stanhop_app import datasets\n"
         "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"
-        f"{parts.reading(run)}"
+        f"{opening.reading(run)}"
         f"series = torch.tensor(frame[{variate!r}].to_numpy(dtype='float32'))\n"
         f"patterns = standardise(cut_windows(series, {WINDOW}, {count}))\n"
     )

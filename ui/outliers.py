@@ -4,7 +4,7 @@ import copy
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, runs, selection
+from stanhop_app.ui import opening, parts, runs, selection
 
 from stanhop_app.errors import DataError
 from stanhop_app.figures.forecast import forecast_figure
@@ -33,13 +33,13 @@ MOST = 512
 def show() -> None:
     """The page."""
     st.title("Outliers")
-    name, chosen = parts.choose_run()
-    run = parts.with_table(chosen)
+    name, chosen = opening.choose_run()
+    run = opening.with_table(chosen)
     if run is None:
         return
     modules = selection.one("Modules", list(PRESETS), "modules", widget="radio", horizontal=True)
     try:
-        report = _report(parts.version(name, run), run, modules)
+        report = _report(opening.version(name, run), run, modules)
     except parts.ERRORS as error:
         parts.fail(error)
         return
@@ -59,7 +59,7 @@ def show() -> None:
     )
     _cause(run, report)
     try:
-        log = None if name == parts.SAMPLE else find_outliers(runs.inside(name), run.source)
+        log = None if name == opening.SAMPLE else find_outliers(runs.inside(name), run.source)
         if log is not None:
             figure = norm_figure(read_outliers(log), title=f"{name}: norms during training")
             parts.show(figure, "training")
@@ -67,8 +67,8 @@ def show() -> None:
         parts.fail(error)
     _bits(name, run, modules)
     parts.reproduce(
-        f"stanhop outliers {parts.folder(name)} --modules {modules} --plot outliers.html",
-        f"{parts.opening(name, run)}"
+        f"stanhop outliers {opening.folder(name)} --modules {modules} --plot outliers.html",
+        f"{opening.lines(name, run)}"
         "from stanhop_app.runs.measures import window_outliers\n\n"
         f"print(window_outliers(run.fitted.network.deep, run.parts['test'], {modules!r}).table())",
     )
@@ -110,7 +110,7 @@ def _bits(name: str, run: Run, modules: str) -> None:
     if not selection.switch("Errors at fewer bits (simulated)", "bits"):
         return
     try:
-        table = _quantized(parts.version(name, run), run)
+        table = _quantized(opening.version(name, run), run)
     except DataError as error:
         parts.fail(error)
         return
@@ -118,7 +118,7 @@ def _bits(name: str, run: Run, modules: str) -> None:
     bits = selection.one(
         "Activations before and after", BITS, "before-after", widget="radio", horizontal=True
     )
-    reports = _before_after(parts.version(name, run), run, bits, modules)
+    reports = _before_after(opening.version(name, run), run, bits, modules)
     where = f"float and {bits}, {MOST} test windows at most, split {run.fitted.split}"
     for number, (metric, label) in enumerate(METRICS.items()):
         table = pd.DataFrame({k: report.table()[metric] for k, report in reports.items()})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stanhop_app.ui import (
     backtest,
     forecast,
+    home,
     intervals,
     memory,
     outliers,
@@ -29,6 +30,7 @@ class Page:
 
 PAGES = (
     Page(title="Forecast", path="", icon=":material/show_chart:", show=forecast.show),
+    Page(title="Runs", path="runs", icon=":material/list:", show=home.show),
     Page(
         title="Intervals",
         path="intervals",

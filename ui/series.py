@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import parts, selection, what_if
+from stanhop_app.ui import opening, parts, selection, what_if
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -50,8 +50,8 @@ def show(name: str, run: Run) -> None:
     _errors(run)
     _download(run, table, history, horizon)
     parts.reproduce(
-        f"stanhop forecast {parts.folder(name)} --ids {shlex.quote(chosen)} --horizon {horizon}",
-        f"from stanhop_app.runs.run import Run\n\nrun = Run.open({parts.literal(name)})\n"
+        f"stanhop forecast {opening.folder(name)} --ids {shlex.quote(chosen)} --horizon {horizon}",
+        f"from stanhop_app.runs.run import Run\n\nrun = Run.open({opening.literal(name)})\n"
         f"print(run.forecaster.predict(horizon={horizon}, ids=[{chosen!r}]))",
     )
 
@@ -67,7 +67,7 @@ def _draw(
     assert future is not None
     title = (
         f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
-        f"trained on {run.of}"
+        f"trained on {run.table_name}"
     )
     figure = forecast_figure(history.frame[[column]], future, unchanged=before, title=title)
     parts.show(figure, "forecast")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from stanhop_app.datasets.images import SOURCES
-from stanhop_app.ui import jobs, parts, runs, selection, watch
+from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.layers.names import association_names
@@ -46,7 +46,7 @@ def _results(name: str) -> None:
         "\n".join(command_lines(content, f"{runs.root().name}/{name}")),
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.suite_report import pair_table\n\n"
-        f"print(pair_table(read_results(Path({parts.literal(name)}))))",
+        f"print(pair_table(read_results(Path({opening.literal(name)}))))",
     )
 
 
@@ -114,7 +114,7 @@ def _scores(folder: Path) -> None:
     except (*parts.ERRORS, KeyError, TypeError, ValueError) as error:
         st.error(f"{folder}: damaged ({error}).")
         return
-    st.code(f"stanhop suite evaluate {parts.folder(folder.name)}", language="bash")
+    st.code(f"stanhop suite evaluate {opening.folder(folder.name)}", language="bash")
 
 
 def _python(model: str, data: str, association: str, numbers: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
-from stanhop_app.ui import jobs, parts, runs, selection, watch
+from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 
 from stanhop_app.figures.landscape import landscape_figure
 from stanhop_app.figures.theory import distance_figure, loss_figure, trace_figures
@@ -88,10 +88,10 @@ def _results() -> None:
         parts.show(figure, f"experiment-{number}")
     parts.download_results(name, content)
     parts.reproduce(
-        f"{shown.command} --output {parts.folder(name)}",
+        f"{shown.command} --output {opening.folder(name)}",
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.present import present\n\n"
-        f"print(present(read_results(Path({parts.literal(name)}))).verdict)",
+        f"print(present(read_results(Path({opening.literal(name)}))).verdict)",
     )
 
 
@@ -121,15 +121,15 @@ def _start() -> None:
 
 def _memorisation() -> None:
     """Training windows of a run against its test windows, and their energies by layer."""
-    name, chosen = parts.choose_run()
-    run = parts.with_table(chosen)
+    name, chosen = opening.choose_run()
+    run = opening.with_table(chosen)
     if run is None:
         return
     if not selection.switch("Compare training windows with test windows", "compare"):
         st.caption("Takes some seconds.")
         return
     try:
-        verdict, tables, figures = _memory_of(parts.version(name, run), name, run)
+        verdict, tables, figures = _memory_of(opening.version(name, run), name, run)
     except parts.ERRORS as error:
         parts.fail(error)
         return
@@ -139,10 +139,10 @@ def _memorisation() -> None:
         st.dataframe(table)
     for number, figure in enumerate(figures):
         parts.show(figure, f"memorised-{number}")
-    folder = parts.folder(name)
+    folder = opening.folder(name)
     parts.reproduce(
         f"stanhop theory memorization {folder}\nstanhop theory trace {folder}",
-        f"{parts.opening(name, run)}"
+        f"{opening.lines(name, run)}"
         "from stanhop_app.runs.memorization import run_memorization\n\n"
         "print(run_memorization(run).verdict)",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, labels, parts, runs, selection, watch
+from stanhop_app.ui import jobs, labels, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import UNSET, widget
 from stanhop_app.ui.understood import LISTS, Brought, bring
 
@@ -162,7 +162,7 @@ def _python(name: str, source: str, brought: Brought | None, chosen: dict[str, A
             arguments[group] = inside
     arguments.setdefault("horizon", chosen["horizon"])
     listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    save = f"forecaster.save({parts.literal(name)})"
+    save = f"forecaster.save({opening.literal(name)})"
     if source in DATASETS:
         return (
             "from stanhop_app import STanHopForecaster, datasets\n\n"

@@ -30,7 +30,7 @@ class Brought:
     """A table that was brought, as it was read."""
 
     name: str
-    """Of the file."""
+    """The name of the file."""
     content: bytes
     table: pd.DataFrame | SeriesTable
     options: dict[str, Any]
@@ -52,7 +52,7 @@ class Brought:
 
     @property
     def rows(self) -> int:
-        """Of the table; of many series of the median one."""
+        """Rows of the table; of many series those of the median one."""
         if isinstance(self.table, SeriesTable):
             return int(np.median([last - first for first, last in self.table.spans()]))
         return len(self.table)

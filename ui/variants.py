@@ -7,7 +7,7 @@ from itertools import product
 import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
-from stanhop_app.ui import jobs, parts, runs, selection, watch
+from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.data.fingerprint import fingerprint
@@ -76,26 +76,26 @@ def _results(name: str) -> None:
     content = parts.comparison(name, comparison_tables, comparison_figures)
     if content is None:
         return
-    ours = content["data_sha256"] == fingerprint(parts.sample_frame())
+    ours = content["data_sha256"] == fingerprint(opening.sample_frame())
     data = "sample" if ours else "DATA"  # others are known by their checksum only
     parts.reproduce(
         command_line(content, data, f"{runs.root().name}/{name}"),
         "from pathlib import Path\n\nfrom stanhop_app.studies.cells import read_results\n"
         "from stanhop_app.studies.variants_report import rank_table\n\n"
-        f"print(rank_table(read_results(Path({parts.literal(name)}))))",
+        f"print(rank_table(read_results(Path({opening.literal(name)}))))",
     )
 
 
 def _side_by_side() -> None:
     """Attention maps of two runs on the last window of the first one's history."""
-    names = [*runs.run_names(), parts.SAMPLE]
+    names = [*runs.run_names(), opening.SAMPLE]
     columns = st.columns(2)
     for side, column in enumerate(columns):
         with column:
             default = names[min(side, len(names) - 1)]
             name = selection.one("Run", names, f"run-{side}", default=default)
             try:
-                run = parts.open_run(name)
+                run = opening.open_run(name)
             except parts.ERRORS as error:
                 parts.fail(error)
                 continue

@@ -38,6 +38,11 @@ def training(
     st.fragment(_losses, run_every=every)(name, every is not None, unit, finished, table)
 
 
+def steps(name: str) -> pd.DataFrame:
+    """What a training wrote of its steps; empty while there is nothing."""
+    return _rows(runs.inside(name) / STEPS)
+
+
 def link_to_forecast(name: str) -> None:
     """A button to the forecast of a run, in this tab."""
     if st.button("Forecast with it", key=f"forecast-{name}"):
@@ -115,8 +120,8 @@ def _stopped(job: jobs.Job, table: bytes | None) -> None:
 
 def _last(job: jobs.Job) -> str:
     """What a command said last, in the words of the pages."""
-    said = job.messages()
-    return in_words(said[-1].removeprefix("Error: ")) if said else "nothing"
+    messages = job.messages()
+    return in_words(messages[-1].removeprefix("Error: ")) if messages else "nothing"
 
 
 def _written(file: Path) -> float:

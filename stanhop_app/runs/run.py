@@ -88,7 +88,7 @@ class Run:
         return self.fitted.source
 
     @property
-    def of(self) -> str:
+    def table_name(self) -> str:
         """What titles call the table of the training."""
         data = self.source.get("name") or self.source.get("data")
         return {None: "a frame", "-": "standard input"}.get(data, str(data))

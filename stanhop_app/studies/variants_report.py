@@ -80,11 +80,38 @@ def readable_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataF
 
 
 def rank_table(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
-    """Rank of every variant (1: least) by what `RANKED` names, mean over horizons; the best first."""
-    table = comparison_table(content, modules)[list(RANKED)]
+    """Rank of every variant (1: least) by what `RANKED` names, mean over horizons; the best first.
+
+    Ranked are means over the cells that all variants have, of the same horizons and seeds: a rank among four
+    is none among ten. Empty where there is no such cell.
+    """
+    frame = ranked_frame(content, modules)
+    table = frame.groupby(["horizon", "variant"], sort=False)[list(RANKED)].mean()
     ranks = table.groupby(level="horizon", sort=False).rank(method="average")
     mean = ranks.groupby(level="variant", sort=False).mean()
     return mean.assign(mean=mean.mean(axis=1)).sort_values("mean", kind="stable")
+
+
+def ranked_frame(content: Mapping[str, Any], modules: str = "all") -> pd.DataFrame:
+    """The rows of `comparison_frame` whose horizon and seed all variants have."""
+    frame = comparison_frame(content, modules)
+    variants = frame["variant"].nunique()
+    shared = frame.groupby(["horizon", "seed"])["variant"].transform("nunique") == variants
+    return frame[shared]
+
+
+def rank_heading(content: Mapping[str, Any]) -> str:
+    """What a table of ranks is over: how many variants, which horizons, how many seeds of each."""
+    frame = ranked_frame(content)
+    every = comparison_frame(content)
+    variants = every["variant"].nunique()
+    if frame.empty:
+        return f"No ranks: the {variants} variants share no horizon and seed"
+    seeds = frame.groupby("horizon", sort=False)["seed"].nunique()
+    where = ", ".join(f"{horizon} ({count})" for horizon, count in seeds.items())
+    left = len(every) - len(frame)
+    more = f"; {left} cells that not all have are left out" if left else ""
+    return f"Ranks among {variants} (1: least), mean over horizons (seeds): {where}{more}"
 
 
 def bits_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -131,7 +158,7 @@ def comparison_tables(content: Mapping[str, Any], modules: str = "all") -> dict[
     """Every table by its heading."""
     tables = {
         f"Means over seeds; kurtosis and max norm over {modules}": readable_table(content, modules),
-        "Ranks (1: least), mean over horizons": rank_table(content, modules),
+        rank_heading(content): rank_table(content, modules),
         "Test MSE against bits": bits_table(content),
     }
     if len(gains := gain_table(content)):

@@ -35,6 +35,7 @@ from stanhop_app.studies.variants_report import (
     component_norms,
     failed_table,
     gain_table,
+    rank_heading,
     rank_table,
     readable_table,
 )
@@ -201,11 +202,24 @@ def test_ranks_are_of_the_means():
         for horizon in (1, 2)
         for variant, mse in (("a", 2.0), ("b", 1.0), ("c", 3.0 * (-1) ** horizon))
     }
+    assert rank_heading({"cells": cells}) == (
+        "Ranks among 3 (1: least), mean over horizons (seeds): 1 (1), 2 (1)"
+    )
     ranks = rank_table({"cells": cells})
     assert ranks.loc["c", "test_mse"] == 2.0  # first at one horizon, last at the other
     assert ranks.loc["b", "max_inf_norm"] == 1.5
     assert ranks.loc["a", "kurtosis"] == 2.0  # all equal
     assert ranks.index[0] == "b"
+    # A variant that was not trained at horizon 2 is not ranked there, and nor is any other.
+    fewer = {name: cell for name, cell in cells.items() if name != "c 2"}
+    at_one = {name: cell for name, cell in cells.items() if cell["horizon"] == 1}
+    pd.testing.assert_frame_equal(rank_table({"cells": fewer}), rank_table({"cells": at_one}))
+    assert rank_heading({"cells": fewer}) == (
+        "Ranks among 3 (1: least), mean over horizons (seeds): 1 (1); 2 cells that not all have are left out"
+    )
+    apart = {name: cell for name, cell in cells.items() if name in ("a 1", "b 2")}
+    assert rank_table({"cells": apart}).empty
+    assert rank_heading({"cells": apart}) == "No ranks: the 2 variants share no horizon and seed"
 
 
 def test_figures_show_every_variant(compared):

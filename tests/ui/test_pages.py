@@ -400,7 +400,7 @@ def test_an_upload_is_trained_on_and_nowhere_kept(page, tmp_path):
     assert app.code[0].value.startswith("stanhop train mine.csv --output")
     run = Run.open(root / "upload")
     assert run.source["data"] == "-"
-    assert run.of == "mine.csv"
+    assert run.table_name == "mine.csv"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", ".jobs", "-o", "a" * 200])

@@ -101,7 +101,7 @@ def test_a_run_is_asked_what_it_has_memorised(root):
     assert errors(app) == []
     assert "AUC of losses" in app.success[0].value
     assert len(figures(app)) == before + 4
-    from stanhop_app.ui import parts
+    from stanhop_app.ui import opening
 
-    wanted = run_memorization(parts.sample_run())
+    wanted = run_memorization(opening.sample_run())
     assert app.success[0].value == wanted.verdict

@@ -1,0 +1,185 @@
+"""Runs: the table of all runs, and what can be done with their folders."""
+
+import fcntl
+import json
+import os
+from dataclasses import replace
+
+import pytest
+from pages import errors, open_page
+from stanhop_app.ui import home, runs, shelf
+
+from stanhop_app import STanHopForecaster, datasets
+from stanhop_app.errors import ArtefactError, StanhopError
+from stanhop_app.runs.exporting import export_run
+from stanhop_app.runs.making import make_run
+from stanhop_app.runs.run import Run
+
+OPTIONS = {
+    "horizon": 12,
+    "lookback": 48,
+    "network": {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16},
+    "training": {"max_steps": 3},
+    "progress": False,
+}
+
+
+def runs_page():
+    from stanhop_app.ui import home
+
+    home.show()
+
+
+def forecast_page():
+    from stanhop_app.ui import forecast
+
+    forecast.show()
+
+
+def outliers_page():
+    from stanhop_app.ui import outliers
+
+    outliers.show()
+
+
+def one_run():
+    from stanhop_app.ui import home
+
+    home._one("scored")
+
+
+def two_runs():
+    from stanhop_app.ui import home
+
+    home._compare(["scored", "plain"])
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch, made):
+    """A run folder of a scored run, one without scores, an export and a damaged one, the newest."""
+    root = tmp_path / "runs"
+    root.mkdir()
+    monkeypatch.setenv("STANHOP_RUNS", str(root))
+    for name in ("scored", "plain", "exported"):
+        os.system(f"cp -r '{made}/{name}' '{root}/{name}'")
+    (root / "broken").mkdir()
+    (root / "broken" / "config.json").write_text('{"format": "stanhop-forecaster"')
+    for number, name in enumerate(("plain", "scored", "exported", "broken")):
+        os.utime(root / name / "config.json", (1e9 + number, 1e9 + number))
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What the run folders of all tests are copied from."""
+    folder = tmp_path_factory.mktemp("made")
+    frame = datasets.load("sample").iloc[:900]
+    from stanhop_app.data.panel import Panel
+
+    forecaster = STanHopForecaster(**OPTIONS)
+    make_run(
+        forecaster,
+        Panel.of(frame, "14/5/5"),
+        folder / "scored",
+        source={"data": "-", "name": "my.csv"},
+    )
+    plain = STanHopForecaster(**OPTIONS).fit(frame)
+    plain.fitted_ = replace(plain.fitted_, source={"data": "sample", "options": {}})
+    plain.save(folder / "plain")
+    export_run(Run.open(folder / "plain"), folder / "exported", to="onnx")
+    return folder
+
+
+def test_every_run_has_a_row_with_its_scores_beside_the_best_baseline(root):
+    table = home.listed([*runs.run_names(), *runs.export_names()]).set_index("run")
+    assert list(table.index) == ["broken", "scored", "plain", "exported"]
+    assert list(table["kind"]) == ["damaged", "run", "run", "export"]
+    assert "damaged" in table.loc["broken", "warning"]
+    scores = json.loads((root / "scored" / "config.json").read_text())["metrics"]["scores"]
+    row = table.loc["scored"]
+    assert row["MSE"] == scores["STanHop-Net"]["test_mse"]
+    others = {n: s["test_mse"] for n, s in scores.items() if n not in shelf.OF_OURS}
+    assert row["best baseline"] == min(others, key=others.get)
+    assert row["baseline MSE"] == min(others.values())
+    assert row["gain"] == 1 - row["MSE"] / row["baseline MSE"]
+    assert row["data"] == "my.csv"
+    assert row["until"] == str(datasets.load("sample").index[899])
+    assert row["horizon"] == 12
+    assert table.loc["plain", "best baseline"] == ""
+    app = open_page(runs_page)
+    assert errors(app) == []
+    assert list(app.dataframe[0].value["run"]) == list(table.index)
+    app.text_input(key="search").set_value("my.csv").run()
+    assert errors(app) == []
+    assert list(app.dataframe[0].value["run"]) == ["scored"]
+
+
+def test_the_newest_run_that_opens_is_shown_and_exports_forecast(root):
+    app = open_page(forecast_page)
+    assert errors(app) == []
+    assert app.sidebar.selectbox(key="run").value == "scored"
+    app = open_page(forecast_page, run="exported")
+    assert errors(app) == []
+    (chart,) = app.get("plotly_chart")
+    assert "exported, onnx, trained on sample" in chart.proto.alt
+    app = open_page(outliers_page, run="exported")
+    assert errors(app) == []
+    assert "exported is exported" in app.info[0].value
+    assert app.sidebar.selectbox(key="run").value == "exported"
+    assert "exported" not in open_page(outliers_page).sidebar.selectbox(key="run").options
+
+
+def test_a_run_is_renamed_with_its_note_and_discarded_so_that_it_can_be_taken_back(root):
+    before = STanHopForecaster.load(root / "scored").predict()
+    shelf.set_note("scored", "the good one")
+    shelf.rename("scored", "best")
+    assert not (root / "scored").exists()
+    assert (shelf.note("scored"), shelf.note("best")) == ("", "the good one")
+    assert STanHopForecaster.load(root / "best").predict().equals(before)
+    assert not (root / "best" / ".writer.json").exists()
+    gone = shelf.discard("best")
+    assert gone.parent == root / ".trash"
+    assert "best" not in runs.run_names()
+    assert STanHopForecaster.load(gone).predict().equals(before)
+
+
+@pytest.mark.parametrize("new", ["plain", "../x", "a/b", "", ".hidden"])
+def test_a_run_keeps_its_name_where_the_new_one_cannot_be(root, new):
+    with pytest.raises(StanhopError):
+        shelf.rename("scored", new)
+    assert (root / "scored" / "config.json").exists()
+
+
+def test_a_run_that_is_written_or_only_linked_to_stays_where_it_is(root, tmp_path):
+    (root / ".trash").symlink_to(tmp_path)
+    with pytest.raises(ArtefactError, match="outside of the run folder"):
+        shelf.discard("scored")
+    (root / ".trash").unlink()
+    descriptor = os.open(root / "scored", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(StanhopError, match="writes into it"):
+            shelf.discard("scored")
+    finally:
+        os.close(descriptor)
+    (root / "link").symlink_to(root / "plain")
+    with pytest.raises(ArtefactError, match="no folder of its own"):
+        shelf.discard("link")
+    assert (root / "plain").exists()
+
+
+def test_what_can_be_done_with_one_run_is_done_from_its_page(root):
+    app = open_page(one_run)
+    assert errors(app) == []
+    app.text_area(key="note-scored").set_value("for Monday").run()
+    assert shelf.note("scored") == "for Monday"
+    app.text_input(key="new-scored").set_value("plain").run()
+    app.button(key="rename").click().run()
+    assert errors(app) == ["plain: is there already; choose another name."]
+
+
+def test_runs_of_unlike_tables_are_not_compared_in_silence(root):
+    app = open_page(two_runs)
+    assert errors(app) == []
+    assert "cannot be compared" in app.warning[0].value
+    assert list(app.dataframe[0].value.columns) == ["scored", "plain"]

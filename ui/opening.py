@@ -1,0 +1,231 @@
+"""Runs that pages show: chosen, opened, with their tables, and as the lines that open them elsewhere."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from stanhop_app.datasets import DATASETS
+from stanhop_app.ui import runs, selection
+from stanhop_app.ui.parts import ERRORS, fail, upload
+
+from stanhop_app.data.frame import read_frame
+from stanhop_app.data.panel import Panel
+from stanhop_app.data.reading import reading_of
+from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.runs.exported import ExportedForecaster
+from stanhop_app.runs.run import Run
+from stanhop_app.runs.scoring import choose_season
+
+MOST_PANELS = 12
+"""Panels of a figure that are drawn; of more variates the first."""
+
+
+SAMPLE = "sample (trained here)"
+"""What is shown where there is no run yet."""
+
+
+SAMPLE_OPTIONS: dict[str, Any] = {
+    "horizon": 24,
+    "lookback": 168,
+    "max_epochs": 1,
+    "network": {"dim": 32, "num_heads": 4, "hidden_dim": 64},
+}
+"""Options of the forecaster that is trained then."""
+
+
+@st.cache_resource(show_spinner="Training on the embedded sample…")
+def sample_run() -> Run:
+    """A small run of the embedded sample, so that no page is empty."""
+    forecaster = STanHopForecaster(**SAMPLE_OPTIONS, progress=False)
+    panel = Panel.of(sample_frame(), forecaster.split)
+    forecaster.fit(panel)
+    source = {"data": "sample", "options": {}, "season": choose_season(panel)}
+    forecaster.fitted_ = replace(forecaster.fitted_, source=source)
+    return Run(forecaster=forecaster, panel=panel)
+
+
+@st.cache_data(show_spinner=False)
+def sample_frame() -> pd.DataFrame:
+    """The embedded sample."""
+    return read_frame(DATASETS["sample"].locate())
+
+
+@st.cache_resource(show_spinner="Reading the run…", max_entries=8)
+def _load(name: str, modified: float) -> Run:
+    return Run.open(runs.inside(name))
+
+
+def choose_name(*, exports: bool = False) -> str:
+    """A widget for the run, the same on all pages; its name. The default is the newest run that opens.
+
+    Args:
+        exports: whether the page can show exported folders too.
+    """
+    exported = runs.export_names()
+    names = [*runs.run_names(), *(exported if exports else [])]
+    for strange in runs.strange_names():
+        st.sidebar.warning(f"{strange}: its name is not UTF-8; rename it to open it here.")
+    if not exports and (kept := selection.kept("run")) in exported:
+        names.append(kept)  # which stays chosen, and is said to be an export
+    newest = next((name for name in names if _opens(name)), SAMPLE)
+    return str(selection.one("Run", [*names, SAMPLE], "run", default=newest, place=st.sidebar))
+
+
+def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
+    """A widget for the run; its name and the run. Stops the page with an error where it is damaged.
+
+    Args:
+        forecasts: whether the page can show runs of many series and with covariates; else it says so, and
+            stops.
+    """
+    chosen = choose_name()
+    return chosen, opened(chosen, forecasts=forecasts)
+
+
+def opened(chosen: str, *, forecasts: bool = False) -> Run:
+    """The run of this name; where the page cannot show it, it says why and stops."""
+    if chosen in runs.export_names():
+        st.info(
+            f"{chosen} is exported: it forecasts, and has nothing else to show. See its forecast, or choose "
+            "the run that it was made of."
+        )
+        st.stop()
+    try:
+        run = open_run(chosen)
+    except ERRORS as error:
+        fail(error)
+        st.stop()
+    if (run.fitted.series is not None or run.fitted.known is not None) and not forecasts:
+        what = "is of many series" if run.fitted.series is not None else "has covariates"
+        st.info(
+            f"This page is about runs of one table without covariates; this run {what}: see its forecasts."
+        )
+        st.stop()
+    return run
+
+
+def choose_variates(columns: Sequence[str], place: Any = None) -> list[str]:
+    """A widget for the variates that are drawn; at most `MOST_PANELS`, as it says."""
+    columns = list(map(str, columns))
+    chosen = selection.several("Variates", columns, "variates", default=columns[:1], place=place)
+    if len(chosen) > MOST_PANELS:
+        st.caption(f"The first {MOST_PANELS} of {len(chosen)} chosen variates are drawn.")
+    return chosen[:MOST_PANELS] or columns[:1]
+
+
+def _opens(name: str) -> bool:
+    """Whether a run, or an export that can be read here, opens."""
+    try:
+        open_export(name) if name in runs.export_names() else open_run(name)
+    except ERRORS:
+        return False
+    return True
+
+
+def open_export(name: str) -> ExportedForecaster:
+    """An exported folder of the run folder; programs of torch, which can run code, are refused.
+
+    Raises:
+        ArtefactError: if it is damaged, a program, lies outside of the folder, or what runs it is missing.
+    """
+    return _load_export(name, _modified(name))
+
+
+@st.cache_resource(show_spinner="Reading the export…", max_entries=8)
+def _load_export(name: str, modified: float) -> ExportedForecaster:
+    return ExportedForecaster.load(runs.inside(name))
+
+
+def _modified(name: str) -> float:
+    """When a folder was finished."""
+    config = runs.inside(name) / "config.json"
+    try:
+        return config.stat().st_mtime
+    except OSError as error:
+        raise ArtefactError(f"{config}: cannot be read ({error.strerror}).") from None
+
+
+def open_run(name: str) -> Run:
+    """A run of the run folder, or the sample's.
+
+    Raises:
+        ArtefactError: if it is damaged, or lies outside of the folder.
+    """
+    if name == SAMPLE:
+        return sample_run()
+    return _load(name, _modified(name))
+
+
+def version(name: str, run: Run) -> str:
+    """What a result about a run and its table is kept under: both may change under the same name."""
+    saved = 0.0 if name == SAMPLE else (runs.inside(name) / "config.json").stat().st_mtime
+    return f"{name} {saved} {run.table.fingerprint}"
+
+
+def own_frame(run: Run) -> pd.DataFrame | None:
+    """The table that a run was trained on, if it is a data set with a name."""
+    name = run.source.get("data")
+    return None if name not in DATASETS else dataset(name)
+
+
+def with_table(run: Run) -> Run | None:
+    """A run with the table of its training: by its name, or uploaded; None while it is not there, as said."""
+    frame = own_frame(run)
+    if frame is None:
+        frame = upload("The table that the run was trained on", *reading_of(run.source))
+    if frame is None:
+        st.info("Bring the table that the run was trained on.")
+        return None
+    try:
+        return run.on(frame)
+    except ERRORS as error:
+        fail(error)
+        return None
+
+
+def folder(name: str) -> str:
+    """How a run's folder is named in a command; the sample trained here has none."""
+    return "RUN" if name == SAMPLE else shlex.quote(f"{runs.root().name}/{name}")
+
+
+def literal(name: str) -> str:
+    """How an entry of the run folder is named in Python."""
+    return repr(f"{runs.root().name}/{name}")
+
+
+def reading(run: Run) -> str:
+    """The Python line that reads the table of a run's training, as ``frame``."""
+    data = run.source.get("data")
+    return (
+        f'frame = datasets.load("{data}")\n'
+        if data in DATASETS
+        else "frame = ...  # its own table\n"
+    )
+
+
+def lines(name: str, run: Run) -> str:
+    """The Python lines that open a run on its own table, as ``run``."""
+    if name == SAMPLE:
+        listed = ", ".join(f"{key}={value!r}" for key, value in SAMPLE_OPTIONS.items())
+        return (
+            "from stanhop_app import STanHopForecaster, datasets\n"
+            "from stanhop_app.runs.run import Run\n\n"
+            'frame = datasets.load("sample")\n'
+            f"forecaster = STanHopForecaster({listed}).fit(frame)\n"
+            "run = Run(forecaster=forecaster).on(frame)\n"
+        )
+    return (
+        "from stanhop_app import datasets\nfrom stanhop_app.runs.run import Run\n\n"
+        f"{reading(run)}"
+        f"run = Run.open({literal(name)}).on(frame)\n"
+    )
+
+
+@st.cache_data(show_spinner="Reading the data…")
+def dataset(name: str) -> pd.DataFrame:
+    """A data set that has a name."""
+    return read_frame(DATASETS[name].locate())
