@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -99,10 +100,86 @@ def settled(page, title):
     assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
 
 
-def test_every_page_opens_by_its_address(page, url):
+def test_every_page_opens_by_its_address_and_nothing_leaves_the_machine(page, url):
+    asked = set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url)))
     for entry in PAGES:
         page.goto(f"{url}/{entry.path}")
         settled(page, entry.title)
+        assert page.title().endswith(f"{entry.title} · stanhop")
+        # Who listens to the page instead of looking at it is told what every chart is.
+        for chart in page.locator("[data-testid=stPlotlyChart]").all():
+            assert chart.locator("xpath=ancestor-or-self::*[@aria-label]").count() > 0
+    hosts = {address.netloc for address in asked if address.scheme not in ("data", "blob")}
+    assert hosts == {urlsplit(url).netloc}
+
+
+def looked_at(page):
+    """What the address says, without the run."""
+    named = parse_qs(urlsplit(page.url).query)
+    return {key: value for key, value in named.items() if key != "run"}
+
+
+def says(page, steps):
+    """Wait until the field of the page says so many steps."""
+    field = page.get_by_label("Horizon (steps)", exact=True)
+    for _ in range(100):
+        if field.input_value() == str(steps):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"it says {field.input_value()}, not {steps}")
+
+
+def opened(page, title):
+    """Follow a link of the sidebar."""
+    page.locator("[data-testid=stPageLink-NavLink]").filter(has_text=title).click()
+    page.get_by_role("heading", name=title, exact=True).wait_for()
+    page.wait_for_function("() => location.search.includes('run=')")
+
+
+def test_what_is_looked_at_is_in_the_address_and_a_link_shows_it_to_others(page, url, tmp_path):
+    columns = list(datasets.load("sample").columns)
+    page.goto(f"{url}/?run=first")
+    page.locator(".js-plotly-plot").first.wait_for()
+    fill(page, "Horizon (steps)", 30)
+    page.wait_for_url("**horizon=30")
+    box = page.get_by_role("combobox", name="Variates")
+    box.click()
+    page.get_by_role("option", name=columns[1], exact=True).click()
+    page.wait_for_url(f"**variates={columns[1]}")
+    shown = {"horizon": ["30"], "variates": columns[:2]}
+    assert looked_at(page) == shown
+    opened(page, "Intervals")
+    assert looked_at(page) == shown
+    opened(page, "Forecast")
+    assert looked_at(page) == shown
+    page.reload()
+    page.get_by_text("30 steps after").first.wait_for()
+    assert looked_at(page) == shown
+    link = page.url
+    fill(page, "Horizon (steps)", 18)
+    page.wait_for_url("**horizon=18**")
+    page.go_back()
+    page.get_by_text("30 steps after").first.wait_for()
+    says(page, 30)
+    page.go_forward()
+    page.get_by_text("18 steps after").first.wait_for()
+    says(page, 18)
+    other = page.context.browser.new_page() if page.context.browser else page.context.new_page()
+    other.set_default_timeout(WAIT)
+    other.goto(link)
+    other.get_by_text("30 steps after").first.wait_for()
+    assert looked_at(other) == shown
+    says(other, 30)
+    other.close()
+
+
+def test_a_link_to_what_is_gone_says_so_on_a_telephone_too(page, url):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{url}/?run=gone&variates=nothing")
+    page.get_by_text("Run: gone is not there (any more)").wait_for()
+    page.get_by_text("Variates: nothing is not there (any more)").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
 
 
 def test_another_variate_is_chosen_and_the_download_is_the_forecast(page, url, root):
