@@ -10,6 +10,8 @@ from stanhop_app.ui import UPLOAD_MEGABYTES
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+"""Settings of the C library by which a server of many threads gives back what a page has used."""
 
 
 @click.command("dashboard")
@@ -55,7 +57,7 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
     flags += [word for name in hosts for word in ("--server.allowedHosts", name)]
     if host not in LOOPBACK:
         echo(f"anybody who reaches {host}:{port} can use this dashboard; it asks for no password.")
-    environment = {**os.environ, "STANHOP_RUNS": str(runs.resolve())}
+    environment = {**MEMORY, **os.environ, "STANHOP_RUNS": str(runs.resolve())}
     # In this process's place: who stops the command stops the server.
     sys.stdout.flush()
     os.execve(

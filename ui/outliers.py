@@ -20,14 +20,15 @@ from stanhop_app.runs.measures import (
     BITS,
     calibration_batches,
     quantized_errors,
+    spread,
     window_outliers,
 )
 from stanhop_app.runs.run import Run
 from stanhop_app.training.outlier_log import find_outliers, read_outliers
 
 METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
-MOST = 512
-"""Windows measured, evenly spaced."""
+MOST, MOST_COLUMNS = 512, 8192
+"""Windows measured, evenly spaced, and columns of all of them together: of wide tables fewer windows."""
 
 
 def show() -> None:
@@ -46,7 +47,12 @@ def show() -> None:
     left, right, third = st.columns(3)
     left.metric("Average kurtosis (3: Gaussian)", f"{report.average_kurtosis:.2f}")
     right.metric("Maximum infinity norm", f"{report.max_inf_norm:.2f}")
-    third.metric("Test windows", f"{report.samples:,}")
+    third.metric(
+        "Test windows",
+        f"{report.samples:,}",
+        help=f"Evenly spaced over {len(run.parts['test']):,}: at most {MOST}, of all together at most "
+        f"{MOST_COLUMNS:,} columns. The command below measures all.",
+    )
     title = f"{name}, {run.forecaster.association}, test windows, split {run.fitted.split}"
     for number, figure in enumerate(outlier_figures(report.table(), report.rows, title=title)):
         parts.show(figure, f"outliers-{number}")
@@ -90,7 +96,7 @@ def _cause(run: Run, report: OutlierReport) -> None:
         st.write("Its leading dimension is none of windows.")
         return
     test, frame = run.parts["test"], run.table.frame
-    origin = max(test.first, test.lookback) + row.sample * len(test) // min(MOST, len(test))
+    origin = max(test.first, test.lookback) + int(spread(test, _most(run))[row.sample])
     window = frame.iloc[origin - test.lookback : origin]
     target = frame.iloc[origin : origin + test.horizon]
     variates = list(run.fitted.columns[:3])
@@ -119,7 +125,7 @@ def _bits(name: str, run: Run, modules: str) -> None:
         "Activations before and after", BITS, "before-after", widget="radio", horizontal=True
     )
     reports = _before_after(opening.version(name, run), run, bits, modules)
-    where = f"float and {bits}, {MOST} test windows at most, split {run.fitted.split}"
+    where = f"float and {bits}, {_most(run)} test windows at most, split {run.fitted.split}"
     for number, (metric, label) in enumerate(METRICS.items()):
         table = pd.DataFrame({k: report.table()[metric] for k, report in reports.items()})
         title = f"{name}: {label} by module ({modules}), {where}"
@@ -134,7 +140,12 @@ def _bits(name: str, run: Run, modules: str) -> None:
 def _report(version: str, _run: Run, modules: str) -> OutlierReport:
     # Hooks of another visitor's must not count here.
     deep = copy.deepcopy(_run.fitted.network.deep)
-    return window_outliers(deep, _run.parts["test"], modules, most=MOST)
+    return window_outliers(deep, _run.parts["test"], modules, most=_most(_run))
+
+
+def _most(run: Run) -> int:
+    """How many windows are measured."""
+    return max(min(MOST, MOST_COLUMNS // len(run.fitted.columns)), 1)
 
 
 @st.cache_data(show_spinner="Quantising…", max_entries=8)
@@ -147,7 +158,7 @@ def _before_after(version: str, _run: Run, bits: str, modules: str) -> dict[str,
     deep = copy.deepcopy(_run.fitted.network.deep)
     low = quantize(deep, calibration_batches(windows["train"]), config)
     return {
-        label: window_outliers(network, windows["test"], modules, most=MOST)
+        label: window_outliers(network, windows["test"], modules, most=_most(_run))
         for label, network in (("float", deep), (bits, low))
     }
 

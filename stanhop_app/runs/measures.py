@@ -18,6 +18,8 @@ from stanhop_app.quantization import QuantizationConfig, quantize
 
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
 """Bits of weights and activations that tables show."""
+MEASURED_FLOATS = 2**19
+"""Numbers in a batch whose activations are measured: of each a hundred are made, and all modules see them."""
 CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
 """As in the papers: 16 batches of training data."""
 
@@ -68,8 +70,8 @@ def window_occupancy(
     return occupancies(network, counts)
 
 
-def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor]:
-    """Inputs of the windows of a part in batches, at most so many, evenly spaced.
+def spread(windows: Windows, most: int | None = None) -> Tensor:
+    """Numbers of the windows of a part, at most so many, evenly spaced: sample ``i`` is the window ``[i]``.
 
     Raises:
         DataError: if there is none.
@@ -77,8 +79,17 @@ def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor
     if len(windows) == 0:
         raise DataError("this part of the split holds no window.")
     count = len(windows) if most is None else min(most, len(windows))
-    chosen = torch.arange(count) * len(windows) // count
-    size = len(windows.batches()[0])
+    return torch.arange(count) * len(windows) // count
+
+
+def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor]:
+    """Inputs of the windows of a part in batches, at most so many, evenly spaced.
+
+    Raises:
+        DataError: if there is none.
+    """
+    chosen = spread(windows, most)
+    size = max(MEASURED_FLOATS // (windows.values.shape[1] * windows.lookback), 1)
     return (windows.gather(batch)[0] for batch in chosen.split(size))
 
 
