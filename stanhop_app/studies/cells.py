@@ -15,6 +15,7 @@ from typing import Any
 from stanhop_app.errors import ArtefactError, CheckpointError, OptionError, TrainingError
 from stanhop_app.files import open_plain, read_mapping, to_json, write_json
 from stanhop_app.training.folder import CHECKSUM, checksum
+from stanhop_app.training.same import difference
 from stanhop_app.version import __version__
 
 Cell = Mapping[str, Any]
@@ -97,7 +98,7 @@ def open_results(
     if path is None or not path.exists():
         return {**identity, "package_version": __version__, "cells": {}}
     content = read_results(path)
-    if any(content.get(name) != value for name, value in identity.items()):
+    if difference(content, identity) is not None:
         raise ArtefactError(
             f"{path}: holds results of other options or data, or of an older version; name "
             "another file."
@@ -199,12 +200,13 @@ def _begin(folder: Path, identity: Mapping[str, Any]) -> bool:
         saved, asked = (
             _flat(x) for x in (_read_json(folder / BEGUN), json.loads(to_json(identity)))
         )
-        for name in sorted(saved.keys() | asked.keys()):
-            if saved.get(name) != asked.get(name):
-                raise ArtefactError(
-                    f"{folder}: was begun with other options or data ({name} was {saved.get(name)}, is "
-                    f"{asked.get(name)}); name another file, or delete this folder."
-                )
+        gone = {name: None for name in sorted(saved) if name not in asked and saved[name] is not None}
+        if (other := difference(saved, {**asked, **gone})) is not None:
+            name, was, wanted = other
+            raise ArtefactError(
+                f"{folder}: was begun with other options or data ({name} was {was}, is {wanted}); name "
+                "another file, or delete this folder."
+            )
         return True
     folder.mkdir(parents=True)
     write_json(folder / BEGUN, identity)

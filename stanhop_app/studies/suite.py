@@ -18,6 +18,7 @@ from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
 from stanhop_app.suite.tasks import make_task
+from stanhop_app.training.same import difference
 
 KIND, VERSION = "suite", 1
 """Kind and version of the results file; the version rises when cells hold something else or are
@@ -99,12 +100,13 @@ def _check_common(
     """Note what the cells of a model have in common, or refuse if the file has others."""
     saved = content.setdefault("models", {}).setdefault(model, dict(common))
     usual = as_identity(SuiteConfig(model=model))  # of options that there were not
-    for name, value in common.items():
-        if (kept := saved.get(name, usual.get(name))) != value:
-            raise ArtefactError(
-                f"{results}: its cells of {model} were made with {name}={kept}, asked is "
-                f"{value}; name another file."
-            )
+    other = difference({**usual, **saved}, common)
+    if other is not None:
+        name, kept, value = other
+        raise ArtefactError(
+            f"{results}: its cells of {model} were made with {name}={kept}, asked is {value}; name another "
+            "file."
+        )
 
 
 def _with(config: SuiteConfig, variant: Mapping[str, Any], seed: int) -> SuiteConfig:

@@ -159,7 +159,14 @@ def of_model(content: Mapping[str, Any], model: str) -> dict[str, Any]:
 def sharp(content: Mapping[str, Any]) -> str:
     """OPT with LLaMA's blocks where outliers grow: norms, kurtosis and bits, by no-op classes."""
     table = suite_table(content, "layer-outputs").loc["opt"]
-    names = {"softmax": "vanilla", "softmax1": "OutEffHop", "softmax1+n16": "OutEffHop, n = 16"}
+    names = {
+        "softmax": "vanilla",
+        "softmax1": "OutEffHop",
+        "softmax1+n16": "OutEffHop, n = 16",
+        "softmax+clip": "clipped softmax",
+        "softmax+gate": "gated attention",
+        "softmax1+gate": "OutEffHop, gated",
+    }
     plain = table.loc["softmax"]
     rows = [
         [

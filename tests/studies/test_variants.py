@@ -118,6 +118,12 @@ def test_nothing_is_trained_twice(compared, weather, monkeypatch):
     assert compare(weather, CONFIG, **GRID, results=path) == content
     with pytest.raises(ArtefactError, match="results of other options or data"):
         compare(weather, ComparisonConfig(lookback=48), **GRID, results=path)
+    # What an option was that there was not yet is its default.
+    later = replace(CONFIG, network={**CONFIG.network, "instance_norm": True})
+    assert compare(weather, later, **GRID, results=path) == content
+    with pytest.raises(ArtefactError, match="results of other options or data"):
+        later = replace(CONFIG, network={**CONFIG.network, "instance_norm": False})
+        compare(weather, later, **GRID, results=path)
 
 
 def test_a_comparison_that_was_killed_goes_on_to_the_same_result(weather, tmp_path, capsys):

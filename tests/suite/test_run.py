@@ -236,6 +236,13 @@ def test_cells_that_are_there_are_not_trained_again(compared, monkeypatch):
     other = SuiteConfig(model="opt", data="backcopy", length=8, max_steps=5, network=SIZE)
     with pytest.raises(ArtefactError, match="max_steps=4, asked is 5"):
         compare_suite(other, variants=["softmax"], seeds=[0], results=path)
+    # What an option was that there was not yet is its default.
+    said = replace(CONFIGS["opt"], network={**CONFIGS["opt"].network, "modern": False, "n": 1.0})
+    grid = {"variants": ["softmax", "softmax1"], "seeds": [0, 1], "results": path}
+    assert compare_suite(said, **grid) == content
+    said = replace(said, network={**said.network, "modern": True})
+    with pytest.raises(ArtefactError, match="modern=None, asked is True"):
+        compare_suite(said, **grid)
     with pytest.raises(ValueError, match="unknown word 'clipped'"):
         compare_suite(CONFIGS["opt"], variants=["softmax+clipped"], seeds=[0], results=path)
 
