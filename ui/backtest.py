@@ -2,18 +2,21 @@
 
 import shlex
 
+import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.figures.backtest import lines_figure, pit_figure, reliability_figure
-from stanhop_app.runs.backtest import report
+from stanhop_app.runs.backtest import past, report
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.record import Backtest
 from stanhop_app.runs.backtest.scores import scores
 
 COMMAND = "stanhop backtest RUN --output runs/backtest.parquet --report backtest.html"
+STARTED = "backtest-started"
+"""Where the session keeps the file of a backtest that it started; it is shown when it is there."""
 SCORES = {
     "mae": "MAE, scaled",
     "mse": "MSE, scaled",
@@ -27,12 +30,14 @@ def show() -> None:
     """The page."""
     st.title("Backtest")
     names = runs.backtest_names()
+    if st.session_state.get(STARTED) in names:  # by this visitor, and finished now
+        selection.choose("backtest", st.session_state.pop(STARTED))
     if names:
         _results(selection.one("Results", names, "backtest"))
     else:
         st.info(f"No backtests in {runs.root()} yet. Make one below, or with this command.")
         parts.reproduce(COMMAND, "# see stanhop_app.runs.backtest.backtest.backtest")
-    _start()
+    _start(first=not names)
 
 
 @st.cache_resource(show_spinner="Reading the forecasts…", max_entries=4)
@@ -59,7 +64,7 @@ def _results(name: str) -> None:
         st.write(f"**{first}** against {other}: {gain}")
     if not gains:
         st.caption("Too few cut-offs to tell luck from gain.")
-    _forecasts(made)
+    _window(made)
     _where(made)
     _calibration(made)
     st.download_button(
@@ -73,8 +78,9 @@ def _results(name: str) -> None:
     )
 
 
-def _forecasts(made: Backtest) -> None:
-    """Forecasts of a model and a variate beside what came."""
+def _window(made: Backtest) -> None:
+    """One cut-off, the worst at first: forecast, band and what came, beside the other models."""
+    st.header("One cut-off")
     left, right = st.columns(2)
     names = report.models(made)
     model = selection.one("Model", names, "model", default=report.leader(made), place=left)
@@ -84,7 +90,41 @@ def _forecasts(made: Backtest) -> None:
     if "series" in made.table:
         every = list(dict.fromkeys(made.table["series"].astype(str)))
         series = selection.one("Series", every, "series")
-    parts.show(report.beside(made, model, variate, series), "beside")
+    place = past.Place(variate=variate, series=series)
+    try:
+        errors, ranked = past.by_cutoff(made, place), past.worst(made, place, model)
+    except parts.ERRORS as error:
+        parts.fail(error)
+        return
+    if ranked.empty:
+        st.info(f"Nothing is known of what came of {place}.")
+        return
+    title = f"{place}: mean absolute error by cut-off; click at a point to see its forecast"
+    figure = lines_figure(
+        errors, x="cut-off", y=f"error of {place.variate}", title=title, points=True
+    )
+    picked = parts.show(figure, "by-cutoff", pick=True)
+    if picked is not None and picked != st.session_state.get("picked"):
+        st.session_state["picked"] = picked
+        nearest = ranked.index[abs(ranked.index - pd.Timestamp(picked)).argmin()]
+        selection.choose("cutoff", str(nearest))
+    labels = {
+        str(cutoff): f"{number}. {cutoff}: {error:.4g}"
+        for number, (cutoff, error) in enumerate(ranked["error"].items(), start=1)
+    }
+    chosen = selection.one(
+        "Cut-off, the worst first", list(labels), "cutoff", format_func=labels.__getitem__
+    )
+    cutoff = ranked.index[list(labels).index(chosen)]
+    parts.show(past.window_figure(made, place, model, cutoff), "window")
+    row = ranked.loc[cutoff]
+    if "best other" in ranked:
+        st.caption(
+            f"Mean error of {model} there: {row['error']:.4g}; of the best other, {row['best other']}: "
+            f"{row['its error']:.4g}."
+        )
+    with st.expander("Its last forecasts, all together"):
+        parts.show(report.beside(made, model, variate, series), "beside")
 
 
 def _where(made: Backtest) -> None:
@@ -121,13 +161,13 @@ def _calibration(made: Backtest) -> None:
     parts.show(lines_figure(over_time, x="cut-off", y="share", title=title), "over-time")
 
 
-def _start() -> None:
+def _start(*, first: bool) -> None:
     """Start a backtest in a process of its own, and watch it."""
-    with st.expander("Start a backtest"):
+    with st.expander("Start a backtest", expanded=first):
         known = [name for name in runs.run_names() if _has_table(name)]
         if not known:
             st.caption(
-                "Runs whose table has a name can be backtested here; others by the command line."
+                "Runs that keep their table, or whose table has a name, can be backtested here."
             )
         else:
             _form(known)
@@ -136,13 +176,18 @@ def _start() -> None:
 
 def _form(known: list[str]) -> None:
     left, middle, right = st.columns(3)
-    run = left.selectbox("Run", known, key="of-run")
+    kept = selection.kept("run")
+    first = known.index(kept) if kept in known else 0
+    run = left.selectbox("Run", known, first, key="of-run")
     every = middle.checkbox("All cut-offs of the test part", True, key="every")
     origins = middle.number_input("Cut-offs", 1, 10_000, 50, key="origins", disabled=every)
     update = widget(BacktestConfig, "update", "Also with what came since", right)
     refit = widget(BacktestConfig, "refit", "Train anew at every so many cut-offs; 0: never", right)
     name = parts.name_field("Name of the results", f"{run}-backtest")
-    words = ["backtest", f"{runs.root().name}/{run}", "--output"]
+    opened = opening.open_run(run)
+    words = ["backtest", f"{runs.root().name}/{run}"]
+    words += [] if opened.keeps_all else [str(opened.source["data"])]
+    words += ["--output"]
     words += [f"{runs.root().name}/{name}.parquet", "--quiet"]
     words += [] if every else ["--origins", str(int(origins))]
     words += [] if update else ["--no-update"]
@@ -153,13 +198,15 @@ def _form(known: list[str]) -> None:
             jobs.check_name(name)
             file = f"{name}.parquet"
             jobs.start(f"{name}.backtest", words, writes=(file, f"{file}.parts"))
+            st.session_state[STARTED] = file
         except parts.ERRORS as error:
             parts.fail(error)
 
 
 def _has_table(name: str) -> bool:
-    """Whether the table of a run has a name."""
+    """Whether a run keeps its table, or that has a name."""
     try:
-        return opening.open_run(name).source.get("data") in DATASETS
+        run = opening.open_run(name)
     except parts.ERRORS:
         return False
+    return run.keeps_all or run.source.get("data") in DATASETS

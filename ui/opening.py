@@ -172,8 +172,21 @@ def own_frame(run: Run) -> pd.DataFrame | None:
     return None if name not in DATASETS else dataset(name)
 
 
+def kept_table(run: Run) -> Run | None:
+    """A run with the rows that it keeps, where these are the table of its training; or None."""
+    if not run.keeps_all:
+        return None
+    try:
+        kept = run.on_kept()
+    except ERRORS:
+        return None
+    return kept if kept.is_trained_table else None
+
+
 def with_table(run: Run) -> Run | None:
-    """A run with the table of its training: by its name, or uploaded; None while it is not there, as said."""
+    """A run with the table of its training: kept, by its name, or uploaded; None while it is not there."""
+    if (kept := kept_table(run)) is not None:
+        return kept
     frame = own_frame(run)
     if frame is None:
         frame = upload("The table that the run was trained on", *reading_of(run.source))

@@ -164,10 +164,13 @@ def numbered(values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(values, index=rows, columns=columns)
 
 
-def show(figure: go.Figure, key: str) -> None:
+def show(figure: go.Figure, key: str, *, pick: bool = False) -> Any:
     """Draw a figure in the colours of the theme, its title above it, where it wraps by the page's width.
 
     The title is also what a screen reader says of the chart, and the name of a picture that is saved.
+
+    Returns:
+        With ``pick`` where the point lies that somebody clicked at, on the x axis; None: nobody did.
     """
     title = re.sub("<br ?/?>", " ", figure.layout.title.text or "")
     st.markdown(f"**{plain(title)}**")
@@ -180,14 +183,18 @@ def show(figure: go.Figure, key: str) -> None:
         height=(figure.layout.height or 450) - lost,
     )
     saved = re.sub(r"\W+", "-", title).strip("-")[:80] or "chart"
-    st.plotly_chart(
+    chosen: Any = st.plotly_chart(
         figure,
         key=key,
+        on_select="rerun" if pick else "ignore",
+        selection_mode="points",
         theme="streamlit",
         width="stretch",
         alt=title,
         config={"toImageButtonOptions": {"filename": saved}},
     )
+    points = chosen["selection"]["points"] if pick else []
+    return points[0]["x"] if points else None
 
 
 def plain(text: str) -> str:

@@ -31,7 +31,7 @@ DEFAULT_OPTIONS = defaults_of(STanHopConfig, TrainingConfig, RunConfig)
 def show() -> None:
     """The page."""
     st.title("Train")
-    source = st.selectbox("Data", [*DATASETS, UPLOAD], key="data")
+    source = st.selectbox("Data", [UPLOAD, *DATASETS], key="data")
     brought = bring() if source == UPLOAD else None
     chosen = _choices(source, brought)
     stem = Path(source).stem if source != UPLOAD else brought.stem if brought else "table"

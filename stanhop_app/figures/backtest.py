@@ -11,7 +11,9 @@ from stanhop_app.figures.page import ACTUAL, FORECAST, line_style
 GREY = "#8C8C8C"
 
 
-def lines_figure(table: pd.DataFrame, *, x: str, y: str, title: str = "") -> go.Figure:
+def lines_figure(
+    table: pd.DataFrame, *, x: str, y: str, title: str = "", points: bool = False
+) -> go.Figure:
     """A line a column over the index.
 
     Args:
@@ -19,14 +21,13 @@ def lines_figure(table: pd.DataFrame, *, x: str, y: str, title: str = "") -> go.
         x: label of the index.
         y: label of the values, with unit.
         title: of the figure.
+        points: whether every value has a point, which can be picked on a page.
     """
     figure = go.Figure()
     for number, name in enumerate(table.columns):
-        mode = "lines" if len(table) > 1 else "markers"
-        line = line_style(number)
-        figure.add_trace(
-            go.Scatter(x=table.index, y=table[name], name=str(name), mode=mode, line=line)
-        )
+        mode = "lines+markers" if points else "lines" if len(table) > 1 else "markers"
+        trace = {"name": str(name), "mode": mode, "line": line_style(number), "marker": {"size": 5}}
+        figure.add_trace(go.Scatter(x=table.index, y=table[name], **trace))
     return _laid_out(figure, title, x, y)
 
 

@@ -63,6 +63,11 @@ class Run:
         match_zone(frame, self.fitted.context)
         return replace(self, panel=self.fitted.panel(frame))
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the run keeps every row of its table."""
+        return len(self.fitted.rows) == self.fitted.num_rows
+
     def on_kept(self) -> "Run":
         """The run with the rows that it keeps: those of its training, and of updates since.
 
@@ -70,7 +75,7 @@ class Run:
             DataError: if there were more than it keeps.
         """
         fitted = self.fitted
-        if len(fitted.rows) < fitted.num_rows:
+        if not self.keeps_all:
             raise DataError(
                 f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; name the table."
             )

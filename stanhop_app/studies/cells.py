@@ -200,7 +200,9 @@ def _begin(folder: Path, identity: Mapping[str, Any]) -> bool:
         saved, asked = (
             _flat(x) for x in (_read_json(folder / BEGUN), json.loads(to_json(identity)))
         )
-        gone = {name: None for name in sorted(saved) if name not in asked and saved[name] is not None}
+        gone = {
+            name: None for name in sorted(saved) if name not in asked and saved[name] is not None
+        }
         if (other := difference(saved, {**asked, **gone})) is not None:
             name, was, wanted = other
             raise ArtefactError(

@@ -121,8 +121,8 @@ def test_nothing_is_trained_twice(compared, weather, monkeypatch):
     # What an option was that there was not yet is its default.
     later = replace(CONFIG, network={**CONFIG.network, "instance_norm": True})
     assert compare(weather, later, **GRID, results=path) == content
+    later = replace(CONFIG, network={**CONFIG.network, "instance_norm": False})
     with pytest.raises(ArtefactError, match="results of other options or data"):
-        later = replace(CONFIG, network={**CONFIG.network, "instance_norm": False})
         compare(weather, later, **GRID, results=path)
 
 

@@ -5,8 +5,10 @@ import shutil
 import pytest
 from pages import errors, figures, open_page
 
+from stanhop_app.runs.backtest import past
 from stanhop_app.runs.backtest.backtest import backtest
 from stanhop_app.runs.backtest.config import BacktestConfig
+from stanhop_app.runs.backtest.record import Backtest
 from stanhop_app.runs.run import Run
 
 
@@ -45,16 +47,28 @@ def test_a_backtest_is_shown_by_model_variate_and_group(root, monkeypatch):
     told = [text.value for text in app.markdown]
     assert any(text.startswith("**STanHop-Net, updated** against ridge: ") for text in told)
     titles = [title for title, _ in figures(app)]
-    assert titles[0].startswith("temperature_f: the last ")
+    assert titles[0].startswith("temperature_f: mean absolute error by cut-off")
+    made = Backtest.load(root / "weather.parquet")
+    first = past.Place(variate="temperature_f")
+    ranked = past.worst(made, first, "STanHop-Net, updated")
+    assert f"steps after {ranked.index[0]}, STanHop-Net, updated beside what came" in titles[1]
+    app.selectbox(key="cutoff").set_value(str(ranked.index[3])).run()
+    (title, traces) = figures(app)[1]
+    assert f"steps after {ranked.index[3]}" in title
+    names = [trace["name"] for trace in traces]
+    assert names[:2] == ["95%", "80%"]
+    assert names[-3:] == ["history", "forecast", "actual"]
+    assert "ridge" in names
     app.selectbox(key="variates").set_value("humidity_pct")
     app.selectbox(key="model").set_value("ridge")
     app.selectbox(key="group").set_value("hour")
     app.toggle(key="calibration").set_value(True).run()
     assert errors(app) == []
     titles = [title for title, _ in figures(app)]
-    assert titles[0].startswith("humidity_pct: the last ")
-    assert titles[0].endswith("forecasts by ridge")
-    assert titles[1:3] == ["MAE, scaled by hour", "Truths below each quantile"]
+    assert "humidity_pct: " in titles[1]
+    assert "ridge beside what came" in titles[1]
+    assert titles[2].endswith("forecasts by ridge")
+    assert titles[3:5] == ["MAE, scaled by hour", "Truths below each quantile"]
     app.selectbox(key="group").set_value("variate").run()
     assert errors(app) == []
     app.selectbox(key="backtest").set_value("damaged.parquet").run()

@@ -19,6 +19,7 @@ from stanhop_app.ui.pages import PAGES
 
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.errors import ArtefactError
+from stanhop_app.forecasting import fit
 from stanhop_app.runs.measures import window_occupancy
 from stanhop_app.runs.run import Run
 from stanhop_app.studies.suite import compare_suite
@@ -493,8 +494,9 @@ def trained(root, name, frame, **options):
     forecaster.save(root / name, force=True)
 
 
-def test_results_belong_to_the_table_and_to_the_run_as_it_is_now(page, tmp_path):
+def test_results_belong_to_the_table_and_to_the_run_as_it_is_now(page, tmp_path, monkeypatch):
     """The same name may stand for another table, of another visitor, or for a run that was trained anew."""
+    monkeypatch.setattr(fit, "KEPT", 0)  # of a table too large to be kept with the run
     root, frame = tmp_path / "runs", datasets.load("sample").iloc[:900]
     trained(root, "mine", frame, network={"feed_forward": "memory"})
     good, bad = (("t.csv", f.to_csv().encode(), "text/csv") for f in (frame, frame + 1.0))
@@ -525,8 +527,6 @@ def test_memories_that_cannot_be_are_one_line(page, tmp_path, options, message):
     root, frame = tmp_path / "runs", datasets.load("sample").iloc[:900]
     trained(root, "mine", frame, **options)
     app = page(memory_page, root=root, run="mine")
-    if "split" in options:
-        app.get("file_uploader")[0].set_value(("t.csv", frame.to_csv().encode(), "text/csv"))
     app.selectbox(key="patterns").set_value("windows of the run's table").run()
     assert any(message in said for said in errors(app))
 
@@ -551,11 +551,22 @@ def test_a_bad_upload_is_one_line_on_other_pages_too(page, tmp_path, function, n
 
 @pytest.fixture(scope="module")
 def one_run(tmp_path_factory):
-    """A run of a file, with memory layers."""
+    """A run of a file that was too large to be kept, with memory layers."""
     root = tmp_path_factory.mktemp("one") / "runs"
     frame = datasets.load("sample").iloc[:900]
-    trained(root, "mine", frame, network={"feed_forward": "memory"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "KEPT", 0)
+        trained(root, "mine", frame, network={"feed_forward": "memory"})
     return root
+
+
+def test_a_run_that_keeps_its_table_is_not_asked_for_it(page, tmp_path):
+    root = tmp_path / "runs"
+    trained(root, "mine", datasets.load("sample").iloc[:900])
+    app = page(outliers_page, root=root, run="mine")
+    assert errors(app) == []
+    assert len(app.get("file_uploader")) == 0
+    assert len(figures(app)) > 2
 
 
 def test_a_comparison_is_not_led_out_of_the_folder_by_a_link(page, tmp_path):
