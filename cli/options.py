@@ -202,7 +202,8 @@ def open_run(
 
     Args:
         path: the run folder.
-        data: the table as the user named it; None: the data set of the training, if it has a name.
+        data: the table as the user named it; None: the data set of the training, if it has a name, or the
+            rows that the run keeps, if these are all of it.
         options: how the user wants it read.
         command: for the message that asks for a table.
         needed: whether there must be a table; else it is read only where it was named.
@@ -227,6 +228,9 @@ def open_run(
             return run
         # A path in a file of somebody's is not followed; the name of a data set is harmless.
         data = run.source.get("data")
+        if data not in DATASETS and run.keeps_all and (kept := run.on_kept()).is_trained_table:
+            echo(f"the table: the {len(run.fitted.rows):,} rows that {path} keeps")
+            return kept
         if data not in DATASETS:
             raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
     return run.on(read_data(data, *as_trained(run.source, options), reader_of(run.fitted)))

@@ -69,14 +69,16 @@ def show(
 
 def _reproduce(name: str, run: Run, cutoff: str | None, off: list[int]) -> None:
     """The lines that tell the same of the run's own rows."""
-    command = f"stanhop forecast {opening.folder(name)} --explain --plot analogues.html"
-    python = f"{opening.lines(name, run)}\n"
+    command = f"{opening.made(name)}stanhop forecast {opening.folder(name)}{opening.file()}"
+    command += " --explain --plot analogues.html"
+    python = f"{opening.bare(name)}{opening.read_file(run)}"
     python += "from stanhop_app.forecasting.external.analogues import analogues\n"
-    arguments = "run.fitted"
+    arguments = "run.fitted, frame" if parts.brought() else "run.fitted"
     if cutoff is not None:
         command += f' --cutoff "{cutoff}"'
         python += "from stanhop_app.runs.cutoff import cut\n"
-        python += f'made = cut(run.forecaster, "{cutoff}")\n'
+        table = ", frame" if parts.brought() else ""
+        python += f'made = cut(run.forecaster, "{cutoff}"{table})\n'
         arguments = "made.forecaster.fitted_, made.history"
     without = f", without={off}" if off else ""
     parts.reproduce(command, f"{python}print(analogues({arguments}{without}))")

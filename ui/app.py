@@ -1,6 +1,7 @@
 """Entry of the dashboard: ``stanhop dashboard`` runs this file with Streamlit."""
 
 import warnings
+from typing import Any
 
 import streamlit as st
 from stanhop_app.ui import selection
@@ -11,20 +12,30 @@ from stanhop_app.errors import TableWarning
 
 warnings.simplefilter("ignore", TableWarning)  # pages say it themselves, by the name of the file
 
+
+def links(place: Any) -> None:
+    """Links to all pages, each with what is looked at: one step of the browser's history a page."""
+    with place.container():
+        for entry in PAGES:
+            query = selection.address(elsewhere=True)
+            st.page_link(pages[entry.path], icon=entry.icon, query_params=query)
+
+
+# Pages have no icons of their own: a named one would be fetched from a public host for the browser's tab.
 pages = {
     page.path: st.Page(page.show, title=page.title, url_path=page.path, default=number == 0)
     for number, page in enumerate(PAGES)
 }
 navigation = st.navigation(list(pages.values()), position="hidden")
-# Pages have no icons of their own: a named one would be fetched from a public host for the browser's tab.
 st.set_page_config(page_title=f"{navigation.title} · stanhop", page_icon=icon(), layout="wide")
-for page in PAGES:
-    st.sidebar.page_link(pages[page.path], icon=page.icon)
+selection.begin(pages, navigation.url_path)
+sidebar = st.sidebar.empty()
+links(sidebar)
 st.sidebar.caption("STanHop-Net on outlier-efficient Hopfield layers")
-selection.begin(pages)
 try:
     navigation.run()
 finally:
     selection.end()
+    links(sidebar)
 if (run := selection.kept("run")) is not None:
     st.set_page_config(page_title=f"{run} · {navigation.title} · stanhop")

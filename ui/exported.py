@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import opening, parts, selection
 
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import forecast_figure
 
 HISTORY_SHOWN = 14 * 24
@@ -21,6 +22,11 @@ def show(name: str) -> None:
         st.info(f"{name} was fitted on an array without time stamps; use it from Python.")
         return
     table = parts.upload("Forecast another table (CSV, Parquet or Excel) with this export", {})
+    if isinstance(table, SeriesTable):
+        st.error(
+            f"{parts.brought()}: is a long table of many series; this export forecasts one table."
+        )
+        return
     left, right = st.columns(2)
     horizon = selection.number(
         "Horizon (steps)",
@@ -44,13 +50,14 @@ def show(name: str) -> None:
         history[variates].iloc[-HISTORY_SHOWN:],
         prediction[variates],
         bands=told,
-        title=f"{horizon} steps after {history.index[-1]}: {name}, {forecaster.kind}, trained on {data}",
+        title=f"{horizon} steps after {history.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
+        f"trained on {data}",
     )
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
     parts.offer(prediction)
     parts.reproduce(
-        f"stanhop forecast {opening.folder(name)} --horizon {horizon} --plot forecast.html",
+        f"stanhop forecast {opening.folder(name)}{opening.file()} --horizon {horizon} --plot forecast.html",
         _python(name, horizon),
     )
 
@@ -59,5 +66,6 @@ def _python(name: str, horizon: int) -> str:
     return (
         "from stanhop_app.runs.exported import ExportedForecaster\n\n"
         f"forecaster = ExportedForecaster.load({opening.literal(name)})\n"
-        f"print(forecaster.predict(horizon={horizon}))"
+        f"{opening.read_file()}"
+        f"print(forecaster.predict({'frame, ' if parts.brought() else ''}horizon={horizon}))"
     )

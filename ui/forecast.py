@@ -66,8 +66,8 @@ def show() -> None:
     if table is None and known is not None and not back:
         history = known
     title = (
-        f"{horizon} steps after {history.index[-1]}: STanHop-Net, {forecaster.association}, "
-        f"trained on {run.table_name}, split {forecaster.split}"
+        f"{horizon} steps after {history.index[-1]}{opening.of_file()}: STanHop-Net, "
+        f"{forecaster.association}, trained on {run.table_name}, split {forecaster.split}"
     )
     figure = forecast_figure(
         history[chosen].iloc[-shown:],
@@ -91,14 +91,16 @@ def show() -> None:
 
 def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
     """The lines that make the figure of the run's own rows."""
-    command = f"stanhop forecast {opening.folder(name)} --horizon {horizon}"
-    python = f"{opening.lines(name, run)}\n"
+    made = opening.made(name)
+    command = f"{made}stanhop forecast {opening.folder(name)}{opening.file()} --horizon {horizon}"
+    python = f"{opening.bare(name)}{opening.read_file(run)}"
+    table = "frame, " if parts.brought() else ""
     if cutoff is None:
-        python += f"print(run.forecaster.predict(horizon={horizon}))"
+        python += f"print(run.forecaster.predict({table}horizon={horizon}))"
     else:
         command += f' --cutoff "{cutoff}"'
         python += "from stanhop_app.runs.cutoff import cut\n"
-        python += f'made = cut(run.forecaster, "{cutoff}")\n'
+        python += f'made = cut(run.forecaster, "{cutoff}"{", frame" if table else ""})\n'
         python += f"print(made.forecaster.predict(made.history, horizon={horizon}), made.actual)"
     parts.reproduce(f"{command} --plot forecast.html", python)
 

@@ -10,7 +10,7 @@ from stanhop_app.ui import jobs, parts, runs, selection, shelf, watch
 from stanhop_app.errors import ArtefactError, shown
 from stanhop_app.figures.curves import curves_figure
 
-MOST_COMPARED = 5
+MOST_COMPARED, LONGEST_NOTE = 5, 10_000
 COLUMNS = {
     "gain": st.column_config.NumberColumn(
         "gain on it", format="percent", help="Share of the best baseline's squared error."
@@ -42,7 +42,8 @@ def show() -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key="runs-table",
+        # Marks are numbers of rows: where the rows change, nothing is marked.
+        key=f"runs-table-{hash(tuple(table['run']))}",
         column_config=COLUMNS,
         alt="All runs with their scores",
     )
@@ -66,7 +67,6 @@ def listed(names: list[str]) -> pd.DataFrame:
 
 def _row(name: str, exported: bool, here: bool) -> dict[str, Any]:
     known = shelf.facts(name)
-    modified = (runs.inside(name) / "config.json").stat().st_mtime
     damaged = isinstance(known, ArtefactError)
     told = shelf.UNKNOWN if isinstance(known, ArtefactError) else known
     return {
@@ -80,7 +80,7 @@ def _row(name: str, exported: bool, here: bool) -> dict[str, Any]:
         "gain": told.gain,
         "part": told.part,
         "kind": "damaged" if damaged else "export" if exported else "run",
-        "finished": pd.Timestamp(modified, unit="s").floor("s"),
+        "finished": pd.Timestamp(runs.modified(name), unit="s").floor("s"),
         "by": "dashboard" if here else "command line",
         "MB": shelf.megabytes(name),
         "note": shelf.note(name),
@@ -90,27 +90,33 @@ def _row(name: str, exported: bool, here: bool) -> dict[str, Any]:
 
 def _one(name: str) -> None:
     """What can be done with one run."""
-    st.subheader(name)
+    st.subheader(parts.plain(name))
     left, middle, right = st.columns(3)
-    if left.button("Open its forecast", type="primary", key="open"):
+    if left.button("Open its forecast", type="primary", key=f"open-{name}"):
         selection.choose("run", name)
         selection.go("")
     with middle.popover("Rename"):
         new = st.text_input("New name", name, key=f"new-{name}").strip()
-        if st.button("Rename it", key="rename", disabled=new == name) and _done(
+        if st.button("Rename it", key=f"rename-{name}", disabled=new == name) and _done(
             lambda: shelf.rename(name, new)
         ):
             selection.choose("run", new)
             st.rerun()
     with right.popover("Discard"):
         st.write(
-            f"{name} is moved to {runs.root().name}/{shelf.TRASH}, and can be taken back there."
+            f"{parts.plain(name)} is moved to {runs.root().name}/{shelf.TRASH}, and can be taken back there."
         )
-        if st.button("Discard it", key="discard") and _done(lambda: shelf.discard(name)):
+        if st.button("Discard it", key=f"discard-{name}") and _done(lambda: shelf.discard(name)):
             st.rerun()
-    written = st.text_area("Note", shelf.note(name), key=f"note-{name}")
-    if written != shelf.note(name) and _done(lambda: shelf.set_note(name, written)):
-        st.rerun()
+    # What another visitor has written meanwhile is shown, and only what is typed here is kept.
+    key = f"note-{name}"
+    st.session_state[key] = shelf.note(name)
+    st.text_area(
+        "Note",
+        key=key,
+        max_chars=LONGEST_NOTE,
+        on_change=lambda: shelf.set_note(name, st.session_state[key]),
+    )
 
 
 def _done(act: Any) -> bool:

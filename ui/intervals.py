@@ -1,5 +1,6 @@
 """Intervals: what a run says of its own errors, sample paths, and sums."""
 
+import shlex
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from stanhop_app.ui import opening, parts, selection
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.figures.paths import paths_figure
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.options import join_names
 from stanhop_app.runs.run import Run
 
 LEVELS = (50, 80, 90, 95, 99)
@@ -24,8 +26,11 @@ def show() -> None:
     which = _which(run)
     left, middle, right = st.columns(3)
     variate = selection.one("Variate", forecaster.columns_, "variates", place=left)
-    levels = middle.multiselect("Coverage, %", LEVELS, default=[80, 95], key="levels")
-    bounded = right.checkbox("No value is below 0", key="bounded")
+    wanted = selection.several(
+        "Coverage, %", list(map(str, LEVELS)), "levels", default=["80", "95"], place=middle
+    )
+    levels = sorted(map(int, wanted))
+    bounded = selection.switch("No value is below 0", "bounded", place=right)
     lower = 0.0 if bounded else None
     try:
         with st.spinner("Reading what was missed of past windows…"):
@@ -98,13 +103,13 @@ def _reproduce(
     name: str, run: Run, levels: list[int], lower: float | None, which: dict[str, Any]
 ) -> None:
     listed = ",".join(map(str, sorted(levels)))
-    command = f"stanhop forecast {opening.folder(name)} --levels {listed}"
+    command = f"{opening.made(name)}stanhop forecast {opening.folder(name)} --levels {listed}"
     command += "" if lower is None else " --lower 0"
     given = ", ".join(
         [f"levels={tuple(sorted(levels))}", *([] if lower is None else ["lower=0.0"])]
         + [f"{key}={value!r}" for key, value in which.items()]
     )
     if which:
-        command += f" --ids {which['ids'][0]}"
-    python = f"{opening.lines(name, run)}\nprint(run.forecaster.predict_interval({given}))"
+        command += f" --ids {shlex.quote(join_names(which['ids']))}"
+    python = f"{opening.bare(name)}print(run.forecaster.predict_interval({given}))"
     parts.reproduce(command, python)

@@ -4,6 +4,7 @@ What is known of a job is kept in the run folder, in ``.jobs``: ``NAME.json`` an
 loaded anew, or another browser, finds it there; a job also outlives the dashboard.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -12,13 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 from stanhop_app.ui import runs
 
-from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.errors import ArtefactError, OptionError, StorageError
 from stanhop_app.files import read_mapping, read_plain, write_json
 
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
@@ -102,7 +103,14 @@ def start(
     earlier = find(name)
     if earlier is not None and earlier.running:
         raise OptionError(f"{name}: is running already.")
-    _file(name, "log").parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _file(name, "log").parent.mkdir(parents=True, exist_ok=True)
+        return _start(name, command, table)
+    except OSError as error:
+        raise StorageError(f"{runs.root()}: cannot be written ({error.strerror}).") from error
+
+
+def _start(name: str, command: list[str], table: bytes | None) -> Job:
     with tempfile.TemporaryFile() as given, _file(name, "log").open("wb") as log:
         given.write(table or b"")
         given.seek(0)
@@ -128,6 +136,23 @@ def find(name: str) -> Job | None:
         return Job(**{**content, "command": tuple(content["command"])})
     except (OSError, ArtefactError, ValueError, KeyError, TypeError):
         return None
+
+
+def rename(old: str, new: str) -> None:
+    """Let what is known of a job follow the folder that it wrote."""
+    job = find(old)
+    if job is None:
+        return
+    for kind in ("json", "log"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(_file(old, kind), _file(new, kind))
+    write_json(_file(new, "json"), asdict(replace(job, name=new)))
+
+
+def forget(name: str) -> None:
+    """Leave nothing of what is known of a job; the folder that it wrote is gone."""
+    for kind in ("json", "log"):
+        _file(name, kind).unlink(missing_ok=True)
 
 
 def jobs() -> list[Job]:

@@ -62,7 +62,7 @@ NAMED = {
     **{name: label for column in TRAINING for _, name, label in column},
 }
 """Labels by the name of the option."""
-FLAG = re.compile(r"--(no-)?([a-z][a-z-]*)")
+FLAG = re.compile(r"(?<![\w'\"-])--(no-)?([a-z][a-z-]*)(?!\w|\.\w)")
 UNKNOWN = re.compile(r"\s*\((?:or )?--[a-z][a-z-]*(?:,? (?:or )?--[a-z][a-z-]*)*\)")
 
 
@@ -86,7 +86,7 @@ def in_words(message: str) -> str:
 
 
 def _label(flag: re.Match[str]) -> str:
-    label = NAMED.get(flag.group(2).replace("-", "_"))
+    label = None if flag.group(1) else NAMED.get(flag.group(2).replace("-", "_"))
     if label is None:
         return f"{flag.group()} of the command line"
     short = re.split(r"[:,(]", label)[0].strip() if ":" in label or "such as" in label else label

@@ -181,7 +181,7 @@ def _play(name: str, run: Run) -> None:
         key="download-recall",
     )
     with st.expander("Reproduce the memory"):
-        st.code(_python(run, kind, count) + _rest(chosen, harm, amount, beta, steps))
+        st.code(_python(name, run, kind, count) + _rest(chosen, harm, amount, beta, steps))
 
 
 def _summary(recalls: list[Recall], chosen: int) -> pd.DataFrame:
@@ -236,7 +236,7 @@ def _lines(stored: Tensor, recalls: list[Recall], at: int, how: str) -> Any:
     return curves_figure(curves, x="time step", y="standardised value", title=title)
 
 
-def _python(run: Run, kind: str, count: int) -> str:
+def _python(name: str, run: Run, kind: str, count: int) -> str:
     """Lines that make the stored patterns."""
     if kind == IMAGES:
         return (
@@ -249,7 +249,7 @@ def _python(run: Run, kind: str, count: int) -> str:
     return (
         "import torch\nfrom stanhop_app import datasets\n"
         "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"
-        f"{opening.reading(run)}"
+        f"{opening.reading(name, run)}"
         f"series = torch.tensor(frame[{variate!r}].to_numpy(dtype='float32'))\n"
         f"patterns = standardise(cut_windows(series, {WINDOW}, {count}))\n"
     )

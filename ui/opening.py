@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import runs, selection
-from stanhop_app.ui.parts import ERRORS, fail, upload
+from stanhop_app.ui.parts import ERRORS, brought, fail, upload
 
+from stanhop_app.command_line import flags
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import reading_of
+from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+from stanhop_app.options import defaults_of
 from stanhop_app.runs.exported import ExportedForecaster
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season
@@ -24,6 +26,9 @@ MOST_PANELS = 12
 """Panels of a figure that are drawn; of more variates the first."""
 
 
+READ = defaults_of(ReadingConfig)
+SHOWN = "sample-shown"
+"""What the run that is trained here is called in commands."""
 SAMPLE = "sample (trained here)"
 """What is shown where there is no run yet."""
 
@@ -201,8 +206,41 @@ def with_table(run: Run) -> Run | None:
 
 
 def folder(name: str) -> str:
-    """How a run's folder is named in a command; the sample trained here has none."""
-    return "RUN" if name == SAMPLE else shlex.quote(f"{runs.root().name}/{name}")
+    """How a run's folder is named in a command."""
+    return shlex.quote(f"{runs.root().name}/{SHOWN if name == SAMPLE else name}")
+
+
+def made(name: str) -> str:
+    """The command that makes the run which is trained here, in front of one about it; nothing for others."""
+    if name != SAMPLE:
+        return ""
+    flat = {n: v for n, v in SAMPLE_OPTIONS.items() if n != "network"} | SAMPLE_OPTIONS["network"]
+    return f"{shlex.join(['stanhop', 'train', 'sample', '--output', folder(name), *flags(flat)])}\n"
+
+
+def file() -> str:
+    """The table that was brought, in a command behind the run; nothing where there is none."""
+    name = brought()
+    return "" if name is None else f" {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
+
+
+def of_file() -> str:
+    """The table that was brought, in a title behind the last row; nothing where there is none."""
+    name = brought()
+    return "" if name is None else f" of {name}"
+
+
+def read_file(run: Run | None = None) -> str:
+    """The Python lines that read the table that was brought as the run's own was, as ``frame``."""
+    name = brought()
+    if name is None:
+        return ""
+    options: dict[str, Any] = {} if run is None else dict(reading_of(run.source)[0])
+    if run is not None and run.fitted.series is not None:
+        options |= {"id_column": run.fitted.series.id_name, "frequency": run.fitted.frequency}
+    told = {k: v for k, v in options.items() if v is not None and v != READ[k]}
+    listed = "".join(f", {key}={value!r}" for key, value in told.items())
+    return f"from stanhop_app.data.series import read_any\n\nframe = read_any({name!r}{listed})\n"
 
 
 def literal(name: str) -> str:
@@ -210,32 +248,37 @@ def literal(name: str) -> str:
     return repr(f"{runs.root().name}/{name}")
 
 
-def reading(run: Run) -> str:
-    """The Python line that reads the table of a run's training, as ``frame``."""
+def reading(name: str, run: Run) -> str:
+    """The Python lines that make the table of a run's training, as ``frame``."""
     data = run.source.get("data")
+    if data in DATASETS or name == SAMPLE:
+        return f'from stanhop_app import datasets\n\nframe = datasets.load("{data}")\n'
+    if run.keeps_all:
+        return f"{bare(name)}frame = run.fitted.rows\n"
     return (
-        f'frame = datasets.load("{data}")\n'
-        if data in DATASETS
-        else "frame = ...  # its own table\n"
+        "from stanhop_app.data.series import read_any\n\n"
+        f"frame = read_any({run.source.get('name') or str(data)!r})  # where the table lies now\n"
     )
 
 
-def lines(name: str, run: Run) -> str:
-    """The Python lines that open a run on its own table, as ``run``."""
+def bare(name: str) -> str:
+    """The Python lines that open a run without a table, as ``run``."""
     if name == SAMPLE:
         listed = ", ".join(f"{key}={value!r}" for key, value in SAMPLE_OPTIONS.items())
         return (
             "from stanhop_app import STanHopForecaster, datasets\n"
             "from stanhop_app.runs.run import Run\n\n"
-            'frame = datasets.load("sample")\n'
-            f"forecaster = STanHopForecaster({listed}).fit(frame)\n"
-            "run = Run(forecaster=forecaster).on(frame)\n"
+            f'forecaster = STanHopForecaster({listed}).fit(datasets.load("sample"))\n'
+            "run = Run(forecaster=forecaster)\n"
         )
-    return (
-        "from stanhop_app import datasets\nfrom stanhop_app.runs.run import Run\n\n"
-        f"{reading(run)}"
-        f"run = Run.open({literal(name)}).on(frame)\n"
-    )
+    return f"from stanhop_app.runs.run import Run\n\nrun = Run.open({literal(name)})\n"
+
+
+def lines(name: str, run: Run) -> str:
+    """The Python lines that open a run on its own table, as ``run``."""
+    if run.keeps_all:
+        return f"{bare(name)}run = run.on_kept()\n"
+    return f"{reading(name, run)}{bare(name)}run = run.on(frame)\n"
 
 
 @st.cache_data(show_spinner="Reading the data…")

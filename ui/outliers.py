@@ -73,7 +73,8 @@ def show() -> None:
         parts.fail(error)
     _bits(name, run, modules)
     parts.reproduce(
-        f"stanhop outliers {opening.folder(name)} --modules {modules} --plot outliers.html",
+        f"{opening.made(name)}stanhop outliers {opening.folder(name)} --modules {modules} "
+        "--plot outliers.html",
         f"{opening.lines(name, run)}"
         "from stanhop_app.runs.measures import window_outliers\n\n"
         f"print(window_outliers(run.fitted.network.deep, run.parts['test'], {modules!r}).table())",

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from stanhop_app.errors import ArtefactError, StanhopError
 from stanhop_app.outliers import PRESETS
 from stanhop_app.studies.cells import DAMAGED, read_results, trained_cells
 
+BROUGHT = "brought"
+"""Where the session keeps the name of the file that is looked at."""
 TITLE_HEIGHT = 40
 """Pixels that a figure leaves for its title, which a page writes above it."""
 LEAST_TOP = 28
@@ -100,7 +103,7 @@ def parse(file: Any, options: dict[str, Any], hints: dict[str, Any] | None = Non
         fail(error)  # which names the file
         return None
     for note in table.notes if isinstance(table, SeriesTable) else table.attrs["notes"]:
-        st.caption(f"{file.name}: {note}")
+        st.caption(plain(in_words(f"{file.name}: {note}")))
     return table
 
 
@@ -109,13 +112,21 @@ def upload(label: str, options: dict[str, Any], hints: dict[str, Any] | None = N
 
     Where it cannot be read the page says why and stops: nothing of before is shown as if it were of it.
     """
+    st.session_state[BROUGHT] = None
     file = upload_content(label)
     if file is None:
         return None
     table = parse(file, options, hints)
     if table is None:
         st.stop()
+    st.session_state[BROUGHT] = file.name
     return table
+
+
+def brought() -> str | None:
+    """Name of the file that `upload` returned last in this run of the page; None: there was none."""
+    name: str | None = st.session_state.get(BROUGHT)
+    return name
 
 
 def comparison(
@@ -210,5 +221,7 @@ def plain(text: str) -> str:
 def reproduce(command: str, python: str) -> None:
     """The lines that make what the page shows."""
     with st.expander("Reproduce this"):
+        if runs.root().parent != Path.cwd():
+            st.caption(f"To be run in {plain(str(runs.root().parent))}.")
         st.code(command, language="bash")
         st.code(python, language="python")

@@ -105,6 +105,11 @@ def _is_inside(path: Path, base: Path) -> bool:
         return False
 
 
+def modified(name: str) -> float:
+    """When the run was finished, in seconds since the epoch; 0: it is gone."""
+    return _modified(inside(name) / "config.json")
+
+
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime

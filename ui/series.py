@@ -10,6 +10,7 @@ from stanhop_app.ui import opening, parts, selection, what_if
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.options import join_names
 from stanhop_app.runs.run import Run
 
 MOST = 5000
@@ -50,9 +51,11 @@ def show(name: str, run: Run) -> None:
     _errors(run)
     _download(run, table, history, horizon)
     parts.reproduce(
-        f"stanhop forecast {opening.folder(name)} --ids {shlex.quote(chosen)} --horizon {horizon}",
-        f"from stanhop_app.runs.run import Run\n\nrun = Run.open({opening.literal(name)})\n"
-        f"print(run.forecaster.predict(horizon={horizon}, ids=[{chosen!r}]))",
+        f"stanhop forecast {opening.folder(name)}{opening.file()} --ids "
+        f"{shlex.quote(join_names([chosen]))} --horizon {horizon}",
+        f"{opening.bare(name)}{opening.read_file(run)}"
+        f"print(run.forecaster.predict({'frame, ' if parts.brought() else ''}horizon={horizon}, "
+        f"ids=[{chosen!r}]))",
     )
 
 

@@ -116,15 +116,17 @@ def rename(old: str, new: str) -> None:
     source, target = _own(old), runs.inside(new)
     if target.exists():
         raise OptionError(f"{new}: is there already; choose another name.")
+    job = jobs.find(new)
+    if job is not None and job.running:
+        raise OptionError(f"{new}: a training of that name runs; choose another name.")
     _move(source, target)
-    kept = note(old)
-    if kept:
-        set_note(new, kept)
-        set_note(old, "")
+    set_note(new, note(old))
+    set_note(old, "")
+    jobs.rename(old, new)
 
 
 def discard(name: str) -> Path:
-    """Move a run into the trash of the run folder, from which it can be taken back; where it lies then.
+    """Move a run, with its note, into the trash of the run folder; where it lies then, to be taken back.
 
     Raises:
         BusyError: if a process writes into the folder.
@@ -138,6 +140,10 @@ def discard(name: str) -> Path:
         number += 1
         target = trash / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{number}"
     _move(source, target)
+    if kept := note(name):
+        write_text(target / "note.txt", kept)
+        set_note(name, "")
+    jobs.forget(name)
     return target
 
 

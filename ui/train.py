@@ -33,11 +33,12 @@ def show() -> None:
     st.title("Train")
     source = st.selectbox("Data", [UPLOAD, *DATASETS], key="data")
     brought = bring() if source == UPLOAD else None
-    chosen = _choices(source, brought)
+    chosen, follows = _choices(source, brought)
     stem = Path(source).stem if source != UPLOAD else brought.stem if brought else "table"
     name = parts.name_field("Name of the run", _free(f"{stem}-h{chosen['horizon']}"))
     command = ["train", source if source != UPLOAD else "-"]
-    command += ["--output", f"{runs.root().name}/{name}", *flags(changed(chosen))]
+    told = {k: v for k, v in chosen.items() if k in follows} | changed(chosen)
+    command += ["--output", f"{runs.root().name}/{name}", *flags(told)]
     if brought is not None:
         command += [*flags(brought.options), "--name", brought.name]
     problem = _problem(source, brought, chosen, name)
@@ -59,8 +60,11 @@ def changed(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value != DEFAULT_OPTIONS[name]}
 
 
-def _choices(source: str, brought: Brought | None) -> dict[str, Any]:
-    """Widgets of the options; their values by the names of the library."""
+def _choices(source: str, brought: Brought | None) -> tuple[dict[str, Any], set[str]]:
+    """Widgets of the options; their values by the names of the library, and those that the data decides.
+
+    The command line would decide these by itself where nobody tells them: they are told.
+    """
     first = _horizon(source, brought)
     horizon = int(st.session_state.get("horizon") or first)
     if st.session_state.get("horizon-suits") not in (None, first):
@@ -79,7 +83,8 @@ def _choices(source: str, brought: Brought | None) -> dict[str, Any]:
     gamma, zeta = default_clip(-(-steps // chosen["patch_length"]))
     clipped = st.toggle(f"Clipped retrieval, gamma {gamma:.3f}, zeta {zeta:g}", key="clip")
     chosen["clip"] = (gamma, zeta) if clipped else None
-    return chosen
+    usual = {name for name, value in suits.items() if value == DEFAULT_OPTIONS[name]}
+    return chosen, set(suits) - usual
 
 
 def _horizon(source: str, brought: Brought | None) -> int:
@@ -106,6 +111,7 @@ def _problem(
     try:
         jobs.check_name(name)
         if source == UPLOAD and brought is not None:
+            suited_to(brought.table, chosen["horizon"])
             parts.check_rows(brought.table, chosen)
     except StanhopError as error:
         return error
@@ -149,7 +155,8 @@ def _line(command: list[str], brought: Brought | None) -> str:
     if brought is None:
         return shlex.join(["stanhop", *command]).replace("train -", "train FILE", 1)
     words = [*command[: command.index("--name")], *command[command.index("--name") + 2 :]]
-    return shlex.join(["stanhop", "train", brought.name, *words[2:]])
+    file = f"./{brought.name}" if brought.name.startswith("-") else brought.name
+    return shlex.join(["stanhop", "train", file, *words[2:]])
 
 
 def _python(name: str, source: str, brought: Brought | None, chosen: dict[str, Any]) -> str:

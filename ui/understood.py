@@ -1,6 +1,7 @@
 """A table that somebody brings: how it is read, and what was found in it, before anything is trained."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ class Brought:
     @property
     def stem(self) -> str:
         """What of the file's name can be that of a run."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(self.name).stem).strip("-_.")[:60] or "table"
+        letters = unicodedata.normalize("NFKD", Path(self.name).stem)
+        plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:60] or "table"
 
 
 def bring() -> Brought | None:

@@ -86,6 +86,8 @@ def _losses(
         st.success(f"{name} is trained.")
     elif (folder / CHECKPOINT).exists():
         _stopped(job, table)
+    elif not folder.exists() and _last(job).startswith("Next: "):
+        st.info(f"{name} was trained, and its folder is gone.")
     else:
         st.error(f"{name} failed: {_last(job)}")
     if len(steps) and (running or _written(folder / STEPS) >= job.started):

@@ -54,6 +54,7 @@ def forecast_figure(
                 x=frame.index,
                 y=frame[column],
                 name=name,
+                mode="lines" if len(frame) > 1 else "markers",
                 legendgroup=name,
                 showlegend=row == 1,
                 line={"color": colour, "dash": dash, "width": 1.6},
@@ -79,6 +80,7 @@ def _draw_other(figure: go.Figure, row: int, number: int, name: str, values: pd.
         x=values.index,
         y=values,
         name=name,
+        mode="lines" if len(values) > 1 else "markers",
         legendgroup=name,
         showlegend=row == 1,
         line={

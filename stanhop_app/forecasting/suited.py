@@ -65,13 +65,14 @@ def suited(rows: int, horizon: int, season: int) -> dict[str, Any]:
 
 
 def short_split(rows: int, horizon: int, season: int, split: str) -> str | None:
-    """A split that trains and validates on all rows, where this one leaves no part a horizon long; or None.
+    """A split that trains and validates on all rows, where this one leaves a part without a window; or None.
 
     Raises:
         DataError: if the rows are too few for that too.
     """
     borders = split_rows(rows, split)
-    if min(borders.validation - borders.train, borders.test - borders.validation) >= horizon:
+    later = min(borders.validation - borders.train, borders.test - borders.validation)
+    if later >= horizon and borders.train >= horizon + 2:
         return None
     return str(suited(rows, horizon, season)["split"])
 

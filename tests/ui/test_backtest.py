@@ -91,8 +91,8 @@ def test_intervals_paths_and_totals_of_a_run(root, monkeypatch):
     assert bands.startswith("weather: temperature_f by residuals of ")
     assert [trace["name"] for trace in drawn] == ["95%", "80%", "history", "forecast"]
     assert len(paths) == 101
-    app.multiselect(key="levels").set_value([50]).run()
-    app.checkbox(key="bounded").check().run()
+    app.multiselect(key="levels").set_value(["50"]).run()
+    app.toggle(key="bounded").set_value(True).run()
     assert errors(app) == []
     code = [block.value for block in app.code]
     assert code[0].endswith("--levels 50 --lower 0")

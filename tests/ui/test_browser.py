@@ -3,85 +3,32 @@
 import io
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
 import pytest
+from browser import BROWSER, WAIT
 from stanhop_app.ui.pages import PAGES
 
 from stanhop_app import STanHopForecaster, datasets
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FLAGS += ["--no-first-run"]
-WAIT = 60_000
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium"),
-    # Playwright's own server thread closes its pipes when Python ends.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+pytestmark = BROWSER
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A run folder with one run of the sample."""
+    """A run folder with a run of the sample, and a later one, which is the default."""
     root = tmp_path_factory.mktemp("browser") / "runs"
     network = {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16}
     options = {"network": network, "training": {"max_steps": 3}, "progress": False}
     forecaster = STanHopForecaster(horizon=12, lookback=48, **options).fit(datasets.load("sample"))
     forecaster.fitted_ = replace(forecaster.fitted_, source={"data": "sample", "options": {}})
     forecaster.save(root / "first")
+    shutil.copytree(root / "first", root / "newest")
+    os.utime(root / "newest" / "config.json", (2e9, 2e9))
     return root
-
-
-@pytest.fixture(scope="module")
-def url(root):
-    """Address of a dashboard of this run folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "stanhop_app.cli", "dashboard", "--no-browser"]
-    server = subprocess.Popen(
-        [*command, "--port", str(port), "--runs", str(root)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-            break
-        except OSError:
-            assert server.poll() is None
-            time.sleep(0.2)
-    yield address
-    server.terminate()
-    server.wait(timeout=20)
-
-
-@pytest.fixture
-def page(tmp_path):
-    """A fresh browser with nothing in it."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "user"), executable_path=CHROMIUM, args=FLAGS
-        )
-        page = context.pages[0]
-        page.set_default_timeout(WAIT)
-        yield page
-        context.close()
 
 
 def fill(page, label, value):
@@ -109,15 +56,14 @@ def test_every_page_opens_by_its_address_and_nothing_leaves_the_machine(page, ur
         assert page.title().endswith(f"{entry.title} · stanhop")
         # Who listens to the page instead of looking at it is told what every chart is.
         for chart in page.locator("[data-testid=stPlotlyChart]").all():
-            assert chart.locator("xpath=ancestor-or-self::*[@aria-label]").count() > 0
+            assert chart.get_attribute("aria-label")
     hosts = {address.netloc for address in asked if address.scheme not in ("data", "blob")}
     assert hosts == {urlsplit(url).netloc}
 
 
 def looked_at(page):
-    """What the address says, without the run."""
-    named = parse_qs(urlsplit(page.url).query)
-    return {key: value for key, value in named.items() if key != "run"}
+    """What the address says."""
+    return parse_qs(urlsplit(page.url).query)
 
 
 def says(page, steps):
@@ -134,7 +80,8 @@ def opened(page, title):
     """Follow a link of the sidebar."""
     page.locator("[data-testid=stPageLink-NavLink]").filter(has_text=title).click()
     page.get_by_role("heading", name=title, exact=True).wait_for()
-    page.wait_for_function("() => location.search.includes('run=')")
+    page.wait_for_timeout(300)
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
 
 
 def test_what_is_looked_at_is_in_the_address_and_a_link_shows_it_to_others(page, url, tmp_path):
@@ -142,16 +89,22 @@ def test_what_is_looked_at_is_in_the_address_and_a_link_shows_it_to_others(page,
     page.goto(f"{url}/?run=first")
     page.locator(".js-plotly-plot").first.wait_for()
     fill(page, "Horizon (steps)", 30)
-    page.wait_for_url("**horizon=30")
+    page.wait_for_url("**horizon=30**")
     box = page.get_by_role("combobox", name="Variates")
     box.click()
     page.get_by_role("option", name=columns[1], exact=True).click()
-    page.wait_for_url(f"**variates={columns[1]}")
-    shown = {"horizon": ["30"], "variates": columns[:2]}
+    page.wait_for_url(f"**variates={columns[1]}**")
+    shown = {"run": ["first"], "horizon": ["30"], "variates": columns[:2]}
     assert looked_at(page) == shown
-    opened(page, "Intervals")
-    assert looked_at(page) == shown
+    entries = page.evaluate("history.length")
+    for number, title in enumerate(("Intervals", "Forecast", "Runs"), start=1):
+        opened(page, title)
+        assert looked_at(page) == shown
+        assert page.evaluate("history.length") == entries + number
+    page.reload()  # of a page without these widgets
+    page.get_by_role("heading", name="Runs", exact=True).wait_for()
     opened(page, "Forecast")
+    page.get_by_text("30 steps after").first.wait_for()
     assert looked_at(page) == shown
     page.reload()
     page.get_by_text("30 steps after").first.wait_for()
@@ -165,6 +118,18 @@ def test_what_is_looked_at_is_in_the_address_and_a_link_shows_it_to_others(page,
     page.go_forward()
     page.get_by_text("18 steps after").first.wait_for()
     says(page, 18)
+    box = page.get_by_role("combobox", name="Run", exact=False).first
+    box.click()
+    page.get_by_role("option", name="newest", exact=True).click()
+    page.wait_for_url("**run=newest**")
+    opened(page, "Runs")
+    for run in ("newest", "first"):  # back over pages, with and without a widget for the run
+        page.go_back()
+        page.wait_for_url(f"**/?run={run}**")
+        page.get_by_text("18 steps after").first.wait_for()
+        page.wait_for_timeout(500)
+        assert looked_at(page)["run"] == [run]
+        assert page.title().startswith(run)
     other = page.context.browser.new_page() if page.context.browser else page.context.new_page()
     other.set_default_timeout(WAIT)
     other.goto(link)

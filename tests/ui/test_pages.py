@@ -243,7 +243,7 @@ def test_a_run_that_is_not_there_is_said(page):
     app = page(forecast_page, run="nothing")
     assert errors(app) == []
     (said,) = [warning.value for warning in app.warning]
-    assert said == "Run: nothing is not there (any more); shown is what there is."
+    assert said == "Run: nothing is not there (any more); shown is softmax1."
     assert len(figures(app)) == 1
 
 
@@ -792,25 +792,3 @@ def test_damaged_results_of_the_suite_are_one_line(page, tmp_path):
     )
     (said,) = errors(page(suite_page, root=root))
     assert said.startswith("a.json: damaged")
-
-
-@pytest.mark.parametrize(
-    ("show", "run"),
-    [
-        (forecast_page, None),
-        (forecast_page, "softmax1"),
-        (outliers_page, "softmax1"),
-        (memory_page, "softmax1"),
-    ],
-)
-def test_the_python_that_a_page_prints_runs(page, folder, monkeypatch, tmp_path, show, run):
-    """Of a run, and of the sample that is trained where there is none."""
-    root = folder if run else tmp_path / "runs"
-    root.mkdir(exist_ok=True)
-    app = page(show, root=root, **({"run": run} if run else {}))
-    assert errors(app) == []
-    monkeypatch.chdir(root.parent)
-    blocks = [block.value for block in app.code if "import" in block.value]
-    assert blocks
-    for block in blocks:
-        exec(compile(block, show.__name__, "exec"), {})

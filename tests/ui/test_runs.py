@@ -1,16 +1,22 @@
 """Runs: the table of all runs, and what can be done with their folders."""
 
+import contextlib
 import fcntl
 import json
 import os
-from dataclasses import replace
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 
+import psutil
 import pytest
 from pages import errors, open_page
-from stanhop_app.ui import home, runs, shelf
+from stanhop_app.ui import home, jobs, runs, shelf
 
 from stanhop_app import STanHopForecaster, datasets
 from stanhop_app.errors import ArtefactError, StanhopError
+from stanhop_app.files import write_json
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.making import make_run
 from stanhop_app.runs.run import Run
@@ -141,6 +147,41 @@ def test_a_run_is_renamed_with_its_note_and_discarded_so_that_it_can_be_taken_ba
     assert gone.parent == root / ".trash"
     assert "best" not in runs.run_names()
     assert STanHopForecaster.load(gone).predict().equals(before)
+    assert (gone / "note.txt").read_text() == "the good one"
+    assert shelf.note("best") == ""  # of the next run of that name
+
+
+def test_what_is_known_of_a_training_follows_its_run(root):
+    job = jobs.start("scored", ["--version"])
+    while job.running:
+        time.sleep(0.05)
+    with pytest.raises(StanhopError, match="is training"), jobs_that_run("scored"):
+        shelf.rename("scored", "best")
+    with pytest.raises(StanhopError, match="a training of that name runs"), jobs_that_run("best"):
+        shelf.rename("scored", "best")
+    shelf.rename("scored", "best")
+    assert jobs.find("scored") is None
+    assert jobs.find("best").command == ("--version",)
+    shelf.discard("best")
+    assert jobs.find("best") is None
+
+
+@contextlib.contextmanager
+def jobs_that_run(name):
+    """A job of this name that runs meanwhile."""
+    earlier = jobs.find(name)
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(command) as process:
+        born = psutil.Process(process.pid).create_time()
+        job = jobs.Job(name=name, command=("train",), pid=process.pid, started=0.0, born=born)
+        write_json(runs.root() / ".jobs" / f"{name}.json", asdict(job))
+        try:
+            yield
+        finally:
+            process.kill()
+            jobs.forget(name)
+            if earlier is not None:
+                write_json(runs.root() / ".jobs" / f"{name}.json", asdict(earlier))
 
 
 @pytest.mark.parametrize("new", ["plain", "../x", "a/b", "", ".hidden"])
@@ -173,8 +214,14 @@ def test_what_can_be_done_with_one_run_is_done_from_its_page(root):
     assert errors(app) == []
     app.text_area(key="note-scored").set_value("for Monday").run()
     assert shelf.note("scored") == "for Monday"
+    shelf.set_note("scored", "of somebody else")  # meanwhile
+    app.run()
+    assert app.text_area(key="note-scored").value == "of somebody else"
+    app.text_area(key="note-scored").set_value(" ").run()
+    assert errors(app) == []
+    assert shelf.note("scored") == ""
     app.text_input(key="new-scored").set_value("plain").run()
-    app.button(key="rename").click().run()
+    app.button(key="rename-scored").click().run()
     assert errors(app) == ["plain: is there already; choose another name."]
 
 
