@@ -2,6 +2,7 @@
 
 import shlex
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
@@ -106,8 +107,7 @@ def _window(made: Backtest) -> None:
     picked = parts.show(figure, "by-cutoff", pick=True)
     if picked is not None and picked != st.session_state.get("picked"):
         st.session_state["picked"] = picked
-        nearest = ranked.index[abs(ranked.index - pd.Timestamp(picked)).argmin()]
-        selection.choose("cutoff", str(nearest))
+        selection.choose("cutoff", str(ranked.index[_nearest(ranked.index, picked)]))
     labels = {
         str(cutoff): f"{number}. {cutoff}: {error:.4g}"
         for number, (cutoff, error) in enumerate(ranked["error"].items(), start=1)
@@ -125,6 +125,13 @@ def _window(made: Backtest) -> None:
         )
     with st.expander("Its last forecasts, all together"):
         parts.show(report.beside(made, model, variate, series), "beside")
+
+
+def _nearest(index: pd.Index, picked: str) -> int:
+    """The place of the stamp that a picked point stands for; charts know no time zones."""
+    stamps = pd.DatetimeIndex(index).tz_localize(None).asi8
+    point = pd.DatetimeIndex([pd.Timestamp(picked)]).tz_localize(None)
+    return int(np.abs(stamps - point.as_unit(pd.DatetimeIndex(index).unit).asi8[0]).argmin())
 
 
 def _where(made: Backtest) -> None:

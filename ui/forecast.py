@@ -31,24 +31,16 @@ def show() -> None:
     if run.fitted.series is not None:
         series.show(name, run)
         return
+    _one_table(name, run)
+
+
+def _one_table(name: str, run: Run) -> None:
+    """The page of a run of one table."""
     forecaster = run.forecaster
     table = parts.upload(
         "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
     )
-    first, second, third, right = st.columns(4)
-    horizon = selection.number(
-        "Horizon (steps)",
-        1,
-        20 * forecaster.horizon,
-        "horizon",
-        default=forecaster.horizon,
-        place=first,
-    )
-    back = _steps_back(second, run, table)
-    shown = selection.number(
-        "History shown (steps)", 1, LONGEST, "history", default=14 * 24, place=third
-    )
-    chosen = opening.choose_variates(forecaster.columns_, right)
+    horizon, back, shown, chosen = _widgets(run, table)
     actual = None
     try:
         if back:
@@ -61,10 +53,9 @@ def show() -> None:
         return
     assert isinstance(prediction, pd.DataFrame)
     assert unchanged is None or isinstance(unchanged, pd.DataFrame)
-    history = forecaster.context_ if table is None else getattr(table, "frame", table)
-    known = opening.own_frame(run)
-    if table is None and known is not None and not back:
-        history = known
+    history = getattr(table, "frame", table)
+    if table is None:
+        history = forecaster.context_ if run.fitted.known is not None else forecaster.fitted_.rows
     title = (
         f"{horizon} steps after {history.index[-1]}{opening.of_file()}: STanHop-Net, "
         f"{forecaster.association}, trained on {run.table_name}, split {forecaster.split}"
@@ -84,9 +75,22 @@ def show() -> None:
     if run.fitted.memory is not None and run.fitted.known is None:
         opened = replace(run, forecaster=forecaster)
         analogues.show(name, opened, table, chosen, cutoff=cutoff, actual=actual)
-    if known is not None:
-        _errors(name, run, known, chosen)
+    _errors(name, run, chosen)
     _reproduce(name, run, horizon, cutoff)
+
+
+def _widgets(run: Run, table: Any) -> tuple[int, int, int, list[str]]:
+    """Horizon, steps back, rows of history and variates that are looked at."""
+    first, second, third, right = st.columns(4)
+    usual = run.forecaster.horizon
+    horizon = selection.number(
+        "Horizon (steps)", 1, 20 * usual, "horizon", default=usual, place=first
+    )
+    back = _steps_back(second, run, table)
+    shown = selection.number(
+        "History shown (steps)", 1, LONGEST, "history", default=14 * 24, place=third
+    )
+    return horizon, back, shown, opening.choose_variates(run.forecaster.columns_, right)
 
 
 def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
@@ -145,12 +149,20 @@ def _bands(
         return None
 
 
-def _errors(name: str, run: Run, frame: pd.DataFrame, variates: list[str]) -> None:
-    """Errors on the test part by step, hour and weekday."""
+def _errors(name: str, run: Run, variates: list[str]) -> None:
+    """Errors on the test part by step, hour and weekday, where the table is at hand."""
+    if run.fitted.known is not None:
+        return
+    whole, known = opening.kept_table(run), opening.own_frame(run)
+    if whole is None and known is None:
+        return
     if not selection.switch("Where it errs: all test windows", "errors"):
         return
     try:
-        run = run.on(frame)
+        if whole is None:
+            assert known is not None
+            whole = run.on(known)
+        run = whole
         residuals = _residuals(opening.version(name, run), run)
     except parts.ERRORS as error:
         parts.fail(error)

@@ -106,7 +106,8 @@ def suited_to(table: SeriesTable | pd.DataFrame, horizon: int) -> dict[str, Any]
     if isinstance(table, SeriesTable) and table.id_name:
         return suited_to_series(table, horizon)
     frame = table.frame if isinstance(table, SeriesTable) else table
-    season, chosen = season_length(str(frame_frequency(frame))), {}
+    season = season_length(str(frame_frequency(frame)))
+    chosen: dict[str, Any] = {}
     rows, split = len(frame), Panel.split
     if (short := short_split(rows, horizon, season, split)) is not None:
         chosen["split"] = split = short

@@ -567,6 +567,11 @@ def test_a_run_that_keeps_its_table_is_not_asked_for_it(page, tmp_path):
     assert errors(app) == []
     assert len(app.get("file_uploader")) == 0
     assert len(figures(app)) > 2
+    app = page(forecast_page, root=root, run="mine")
+    assert len(figures(app)[0][1][-2]["x"]) == 14 * 24  # more than the lookback
+    app.toggle(key="errors").set_value(True).run()
+    assert errors(app) == []
+    assert "by step" in figures(app)[1][0]
 
 
 def test_a_comparison_is_not_led_out_of_the_folder_by_a_link(page, tmp_path):

@@ -83,16 +83,20 @@ def window_figure(made: Backtest, place: Place, model: str, cutoff: pd.Timestamp
     if own.empty:
         raise OptionError(f"{model} made no forecast at {cutoff}.")
     came = table.set_index("time")["actual"]
-    came = came[~came.index.duplicated()].sort_index().rename(place.variate).to_frame()
+    came = came[~came.index.duplicated()].sort_index()
+    before = came[came.index <= cutoff]
     steps = int(made.about["horizon"])
     column = [place.variate]
     return forecast_figure(
-        came[came.index <= cutoff].iloc[-BEFORE * steps :],
+        before.iloc[-BEFORE * steps :].to_frame(place.variate),
         own[["forecast"]].set_axis(column, axis=1),
         actual=own[["actual"]].set_axis(column, axis=1),
         bands={
-            f"{coverage}%": tuple(own[[level_name(end)]].set_axis(column, axis=1) for end in ends)
-            for coverage, ends in _ends().items()
+            f"{coverage}%": (
+                own[[level_name(low)]].set_axis(column, axis=1),
+                own[[level_name(high)]].set_axis(column, axis=1),
+            )
+            for coverage, (low, high) in _ends().items()
         },
         others={
             name: table[at & (names == name)]
