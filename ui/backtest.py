@@ -10,6 +10,7 @@ from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
 
 from stanhop_app.figures.backtest import lines_figure, pit_figure, reliability_figure
+from stanhop_app.figures.page import model_styles
 from stanhop_app.runs.backtest import past, report
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.record import Backtest
@@ -102,7 +103,12 @@ def _window(made: Backtest) -> None:
         return
     title = f"{place}: mean absolute error by cut-off; click at a point to see its forecast"
     figure = lines_figure(
-        errors, x="cut-off", y=f"error of {place.variate}", title=title, points=True
+        errors,
+        x="cut-off",
+        y=f"error of {place.variate}",
+        title=title,
+        points=True,
+        styles=model_styles(list(errors.columns), model),
     )
     picked = parts.show(figure, "by-cutoff", pick=True)
     if picked is not None and picked != st.session_state.get("picked"):
@@ -150,7 +156,9 @@ def _where(made: Backtest) -> None:
         st.dataframe(drawn.round(4))
         return
     title = f"{SCORES[score]} by {group}"
-    parts.show(lines_figure(drawn, x=group, y=SCORES[score], title=title), "where")
+    styles = model_styles(list(drawn.columns), st.session_state["model"])
+    figure = lines_figure(drawn, x=group, y=SCORES[score], title=title, styles=styles)
+    parts.show(figure, "where")
 
 
 def _calibration(made: Backtest) -> None:

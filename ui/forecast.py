@@ -60,15 +60,19 @@ def _one_table(name: str, run: Run) -> None:
         f"{horizon} steps after {history.index[-1]}{opening.of_file()}: STanHop-Net, "
         f"{forecaster.association}, trained on {run.table_name}, split {forecaster.split}"
     )
-    figure = forecast_figure(
-        history[chosen].iloc[-shown:],
-        prediction[chosen],
-        unchanged=unchanged,
-        actual=None if actual is None else actual[chosen].iloc[:horizon],
-        bands=_bands(forecaster, table, horizon, future),
-        title=title,
-    )
-    parts.show(figure, "forecast")
+    drawn: dict[str, Any] = {
+        "unchanged": unchanged,
+        "actual": None if actual is None else actual[chosen].iloc[:horizon],
+        "title": title,
+    }
+    rows, made = history[chosen].iloc[-shown:], prediction[chosen]
+    banded, place = _wants_bands(forecaster, horizon), st.empty()
+    if banded and not forecaster.has_intervals:  # which take a while: what is known is shown first
+        with place.container():
+            parts.show(forecast_figure(rows, made, **drawn), "forecast-first")
+    bands = _bands(forecaster, table, future) if banded else None
+    with place.container():
+        parts.show(forecast_figure(rows, made, bands=bands, **drawn), "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
     parts.offer(prediction)
     cutoff = None if actual is None else str(history.index[-1])
@@ -132,15 +136,16 @@ def _earlier(
     return made.forecaster, made.history, made.actual
 
 
-def _bands(
-    forecaster: STanHopForecaster, table: Any, horizon: int, future: Any
-) -> dict[str, Any] | None:
-    """What is drawn around the forecast, where it is told: 80 and 95% of what will come."""
+def _wants_bands(forecaster: STanHopForecaster, horizon: int) -> bool:
+    """A widget, where bands can be told: of the trained horizon, with time stamps."""
     fitted = forecaster.fitted_
     if fitted.frequency is None or horizon != fitted.horizon:
-        return None
-    if not selection.switch("Bands that hold 80 and 95% of what will come", "bands", default=True):
-        return None
+        return False
+    return selection.switch("Bands that hold 80 and 95% of what will come", "bands", default=True)
+
+
+def _bands(forecaster: STanHopForecaster, table: Any, future: Any) -> dict[str, Any] | None:
+    """What is drawn around the forecast, where it is told: 80 and 95% of what will come."""
     try:
         with st.spinner("Reading what was missed of past windows…"):
             return forecaster.bands(table, future=future)

@@ -1,6 +1,7 @@
 """Figures of forecasts at many cut-offs: errors by step, calibration, coverage over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,13 @@ GREY = "#8C8C8C"
 
 
 def lines_figure(
-    table: pd.DataFrame, *, x: str, y: str, title: str = "", points: bool = False
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    points: bool = False,
+    styles: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> go.Figure:
     """A line a column over the index.
 
@@ -22,11 +29,13 @@ def lines_figure(
         y: label of the values, with unit.
         title: of the figure.
         points: whether every value has a point, which can be picked on a page.
+        styles: lines by column; None: one colour after the other.
     """
     figure = go.Figure()
     for number, name in enumerate(table.columns):
         mode = "lines+markers" if points else "lines" if len(table) > 1 else "markers"
-        trace = {"name": str(name), "mode": mode, "line": line_style(number), "marker": {"size": 5}}
+        line = line_style(number) if styles is None else dict(styles[str(name)])
+        trace = {"name": str(name), "mode": mode, "line": line, "marker": {"size": 5}}
         figure.add_trace(go.Scatter(x=table.index, y=table[name], **trace))
     return _laid_out(figure, title, x, y)
 

@@ -7,9 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from stanhop_app.figures.page import ACTUAL, COLOURS, FORECAST, HISTORY
+from stanhop_app.figures.page import ACTUAL, FORECAST, HISTORY
 
-DASHES = ("dash", "dot", "dashdot", "longdash")
 BAND = "rgba(213, 94, 0, 0.18)"
 """Colour of a band: that of the forecast, so thin that bands within bands are told apart."""
 
@@ -21,7 +20,7 @@ def forecast_figure(
     actual: pd.DataFrame | None = None,
     unchanged: pd.DataFrame | None = None,
     bands: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]] | None = None,
-    others: Mapping[str, pd.DataFrame] | None = None,
+    others: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]] | None = None,
     title: str = "",
 ) -> go.Figure:
     """History and forecast of every variate, one row each, with a line where the forecast begins.
@@ -32,7 +31,7 @@ def forecast_figure(
         actual: what came, where it is known.
         unchanged: the forecast with the covariates that the table tells, where some were changed.
         bands: by name, widest first, where the forecast's values lie at least and at most.
-        others: by name, forecasts of other models, thin and dashed.
+        others: by name, forecasts of other models and their lines (`stanhop_app.figures.page.model_styles`).
         title: of the figure; should name model and data.
     """
     columns = list(forecast.columns)
@@ -47,8 +46,8 @@ def forecast_figure(
     for row, column in enumerate(columns, start=1):
         for name, (low, high) in (bands or {}).items():
             _draw_band(figure, row, name, low[column], high[column])
-        for number, (name, frame) in enumerate((others or {}).items()):
-            _draw_other(figure, row, number, name, frame[column])
+        for name, (frame, line) in (others or {}).items():
+            _draw_other(figure, row, name, frame[column], line)
         for name, frame, colour, dash in lines:
             trace = go.Scatter(
                 x=frame.index,
@@ -74,8 +73,10 @@ def forecast_figure(
     return figure
 
 
-def _draw_other(figure: go.Figure, row: int, number: int, name: str, values: pd.Series) -> None:
-    """The forecast of another model for one variate; lines that cover each other differ in their dashes."""
+def _draw_other(
+    figure: go.Figure, row: int, name: str, values: pd.Series, line: Mapping[str, Any]
+) -> None:
+    """The forecast of another model for one variate."""
     trace = go.Scatter(
         x=values.index,
         y=values,
@@ -83,11 +84,7 @@ def _draw_other(figure: go.Figure, row: int, number: int, name: str, values: pd.
         mode="lines" if len(values) > 1 else "markers",
         legendgroup=name,
         showlegend=row == 1,
-        line={
-            "color": COLOURS[3 + number % (len(COLOURS) - 3)],
-            "dash": DASHES[number % len(DASHES)],
-            "width": 1.1,
-        },
+        line=dict(line),
     )
     figure.add_trace(trace, row=row, col=1)
 

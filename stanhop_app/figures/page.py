@@ -28,6 +28,23 @@ def line_style(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "dash": dash, "width": 1.8}
 
 
+def model_styles(names: Sequence[str], chosen: str) -> dict[str, dict[str, Any]]:
+    """Lines of models by name: the one that is looked at is drawn as forecasts are, each other one alike.
+
+    Colours of history and of what came are left to them; lines that cover each other differ in dashes.
+    """
+    dashes, others = ("dash", "dot", "dashdot", "longdash"), COLOURS[3:]
+    styles = {
+        name: {
+            "color": others[number % len(others)],
+            "dash": dashes[number % len(dashes)],
+            "width": 1.2,
+        }
+        for number, name in enumerate(names)
+    }
+    return {**styles, chosen: {"color": FORECAST, "dash": "solid", "width": 1.8}}
+
+
 def html_page(
     figures: Sequence[go.Figure],
     tables: Mapping[str, pd.DataFrame] | None = None,

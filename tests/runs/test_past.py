@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from stanhop_app.errors import OptionError
+from stanhop_app.figures.page import FORECAST, model_styles
 from stanhop_app.runs.backtest.past import Place, by_cutoff, window_figure, worst
 from stanhop_app.runs.backtest.record import ENDS, Backtest
 
@@ -71,3 +72,15 @@ def test_what_is_not_there_is_said(made):
         by_cutoff(made, Place(variate="c"))
     with pytest.raises(OptionError, match="made no forecast at"):
         window_figure(made, Place(variate="a"), "ours", pd.Timestamp("2030-01-01"))
+
+
+def test_a_model_has_one_line_whichever_is_looked_at(made):
+    styles = model_styles(["ours", "theirs", "ridge"], "theirs")
+    assert styles["theirs"]["color"] == FORECAST
+    other = model_styles(["ours", "theirs", "ridge"], "ours")
+    assert styles["ridge"] == other["ridge"]
+    lines = [(line["color"], line["dash"]) for line in styles.values()]
+    assert len(set(lines)) == 3
+    figure = window_figure(made, Place(variate="a"), "ours", CUTOFFS[2])
+    (drawn,) = [trace for trace in figure.data if trace.name == "theirs"]
+    assert drawn.line.color == model_styles(["ours", "theirs"], "ours")["theirs"]["color"]

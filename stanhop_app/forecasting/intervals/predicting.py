@@ -38,12 +38,18 @@ class Probabilistic(Asking):
             DataError: if not all rows are kept, or validation has too few windows.
             OptionError: if the rows have no time stamps.
         """
+        kept = self._kept_intervals
+        if kept is None or not self.has_intervals:
+            kept = self._kept_intervals = (self.fitted_, intervals_of(self.fitted_))
+        return kept[1]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether `intervals` are there already; else they take seconds of a long table."""
         kept, fitted = self._kept_intervals, self.fitted_
         # Whatever forecasts the real future, residuals are the same.
         same = ("network", "rows", "memory", "known")
-        if kept is None or any(getattr(kept[0], n) is not getattr(fitted, n) for n in same):
-            kept = self._kept_intervals = (fitted, intervals_of(fitted))
-        return kept[1]
+        return kept is not None and all(getattr(kept[0], n) is getattr(fitted, n) for n in same)
 
     @property
     def way(self) -> str:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from stanhop_app.errors import OptionError
 from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.page import model_styles
 from stanhop_app.forecasting.intervals.choice import LEVELS
 from stanhop_app.runs.backtest.record import Backtest, level_name
 
@@ -99,10 +100,13 @@ def window_figure(made: Backtest, place: Place, model: str, cutoff: pd.Timestamp
             for coverage, (low, high) in _ends().items()
         },
         others={
-            name: table[at & (names == name)]
-            .set_index("time")[["forecast"]]
-            .set_axis(column, axis=1)
-            for name in dict.fromkeys(names)
+            name: (
+                table[at & (names == name)]
+                .set_index("time")[["forecast"]]
+                .set_axis(column, axis=1),
+                line,
+            )
+            for name, line in model_styles(list(dict.fromkeys(names)), model).items()
             if name != model
         },
         title=f"{place}: {steps} steps after {cutoff}, {model} beside what came",
