@@ -33,7 +33,7 @@ def model_styles(names: Sequence[str], chosen: str) -> dict[str, dict[str, Any]]
 
     Colours of history and of what came are left to them; lines that cover each other differ in dashes.
     """
-    dashes, others = ("dash", "dot", "dashdot", "longdash"), COLOURS[3:]
+    dashes, others = ("dash", "dot", "dashdot", "solid"), COLOURS[3:]
     styles = {
         name: {
             "color": others[number % len(others)],
