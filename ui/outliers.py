@@ -53,6 +53,8 @@ def show() -> None:
         help=f"Evenly spaced over {len(run.parts['test']):,}: at most {MOST}, of all together at most "
         f"{MOST_COLUMNS:,} columns. The command below measures all.",
     )
+    _cause(run, report)
+    st.subheader("All modules")
     title = f"{name}, {run.forecaster.association}, test windows, split {run.fitted.split}"
     for number, figure in enumerate(outlier_figures(report.table(), report.rows, title=title)):
         parts.show(figure, f"outliers-{number}")
@@ -63,7 +65,6 @@ def show() -> None:
         mime="text/csv",
         key="download",
     )
-    _cause(run, report)
     try:
         log = None if name == opening.SAMPLE else find_outliers(runs.inside(name), run.source)
         if log is not None:

@@ -13,9 +13,10 @@ from stanhop_app.ui.fields import UNSET, widget
 from stanhop_app.ui.understood import LISTS, Brought, bring
 
 from stanhop_app.command_line import flags
+from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import StanhopError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.forecasting.suited import suited_to, usual_horizon
+from stanhop_app.forecasting.suited import grouped, suited_to, suited_to_series, usual_horizon
 from stanhop_app.models.config import STanHopConfig, default_clip
 from stanhop_app.options import defaults_of, split_names
 from stanhop_app.runs.config import RunConfig
@@ -167,6 +168,14 @@ def _python(name: str, source: str, brought: Brought | None, chosen: dict[str, A
     for group, names in (("network", of_network), ("training", {"max_steps"})):
         if inside := {k: v for k, v in options.items() if k in names}:
             arguments[group] = inside
+    if brought is not None and isinstance(brought.table, SeriesTable) and brought.table.id_name:
+        # What the command line chooses of many series where nobody does.
+        suits = grouped(suited_to_series(brought.table, chosen["horizon"]))
+        suits |= {key: chosen[key] for key in ("lookback", "split")}
+        suits["network"] = {"patch_length": chosen["patch_length"]}
+        for key, value in suits.items():
+            inside = isinstance(value, dict)
+            arguments[key] = {**value, **arguments.get(key, {})} if inside else value
     arguments.setdefault("horizon", chosen["horizon"])
     listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     save = f"forecaster.save({opening.literal(name)})"

@@ -1,12 +1,16 @@
 """What the page Train makes of a table before it trains: defaults, names, and what would fail."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
 from pages import errors, open_page
+from stanhop_app.cli.group import run as stanhop
 from stanhop_app.ui.labels import in_words
 from stanhop_app.ui.understood import Brought, columns_of
 
+from stanhop_app import STanHopForecaster
 from stanhop_app.data.series import read_any
 from stanhop_app.forecasting.suited import suited_to, usual_horizon
 
@@ -168,6 +172,26 @@ def test_covariates_are_shown_as_what_they_are(tmp_path):
 )
 def test_messages_are_in_the_words_of_the_pages(message, words):
     assert in_words(message) == words
+
+
+def test_many_series_are_trained_alike_by_command_and_by_python(bring, monkeypatch, tmp_path):
+    long = pd.concat([table(60, "D").assign(shop=shop) for shop in ("a", "b", "c")])
+    app = bring(long.to_csv(), name="shops.csv")
+    app.text_input(key="id_column").set_value("shop").run()
+    assert errors(app) == []
+    app.number_input(key="max_steps").set_value(2)
+    app.number_input(key="dim").set_value(8)
+    app.number_input(key="num_heads").set_value(2).run()
+    command, python = (block.value for block in app.code)
+    monkeypatch.chdir(tmp_path)
+    long.to_csv("shops.csv")
+    assert stanhop([*shlex.split(command)[1:], "--quiet", "--output", "runs/one"]) == 0
+    exec(compile(python.replace("runs/shops-h12", "runs/two"), "shown", "exec"), {})
+    one, two = (STanHopForecaster.load(tmp_path / "runs" / name) for name in ("one", "two"))
+    told = (one.get_params(), two.get_params())
+    for name in ("horizon", "lookback", "split", "loss", "batch_size"):
+        assert told[0][name] == told[1][name], name
+    pd.testing.assert_frame_equal(one.predict(), two.predict())
 
 
 def test_a_name_that_is_taken_is_not_offered(bring, tmp_path):
