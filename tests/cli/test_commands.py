@@ -559,7 +559,6 @@ USAGE = {
         2,
         "unknown data set 'etth9'; choose one of: etth1",
     ),
-    "no data to evaluate": (["evaluate", "RUN"], 2, "name the table: stanhop evaluate"),
     "horizons": (
         ["benchmark", "CSV", "--horizons", "a", "-o", "x"],
         2,

@@ -1,6 +1,7 @@
 """stanhop outliers and stanhop quantize."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -76,20 +77,37 @@ def test_low_bits_are_scored_beside_float(stanhop, trained, csv):
             2,
             "'kl' is not one of 'minmax', 'mse'",
         ),
-        (["quantize", "RUN"], 2, "name the table: stanhop quantize"),
+        (["quantize", "LAST"], 2, "name the table: stanhop quantize"),
         (["quantize", "RUN", "OTHER"], 3, "not the one that the run was trained on"),
         (["quantize", "nowhere", "CSV"], 4, "not a run"),
         (["outliers", "RUN", "CSV", "--modules", "encoder"], 2, "no module matches 'encoder'"),
         (["outliers", "RUN", "CSV", "--plot", "none/x.html"], 2, "the folder none does not exist"),
         (["outliers", "RUN", "OTHER"], 3, "not the one that the run was trained on"),
-        (["outliers", "RUN"], 2, "name the table: stanhop outliers"),
+        (["outliers", "LAST"], 2, "name the table: stanhop outliers"),
+        (["evaluate", "LAST"], 2, "name the table: stanhop evaluate"),
+        (["theory", "memorization", "LAST"], 2, "name the table: stanhop theory memorization"),
+        (["export", "LAST", "--to", "onnx-int8"], 2, "name the table: stanhop export"),
     ],
 )
 def test_bad_input_is_one_line(stanhop, trained, csv, tmp_path, arguments, code, message):
     other = tmp_path / "other.csv"
     read_frame(csv).iloc[5:].to_csv(other)
-    names = {"RUN": trained, "CSV": csv, "OTHER": other}
+    # Of a table that was too large to be kept with the run, the last rows are.
+    forecaster = STanHopForecaster.load(trained)
+    fitted = forecaster.fitted_
+    forecaster.fitted_ = replace(fitted, rows=fitted.rows.iloc[-fitted.lookback :])
+    forecaster.save(tmp_path / "last")
+    names = {"RUN": trained, "CSV": csv, "OTHER": other, "LAST": tmp_path / "last"}
     found, out, err = stanhop(*(names.get(a, a) for a in arguments))
     assert (found, out) == (code, "")
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["outliers", "evaluate"])
+def test_a_run_that_keeps_its_table_needs_no_other(stanhop, trained, csv, command):
+    code, named, _ = stanhop(command, trained, csv, "--json")
+    assert code == 0
+    code, kept, err = stanhop(command, trained, "--json")
+    assert (code, "rows that" in err) == (0, True)
+    assert json.loads(kept) == json.loads(named)

@@ -30,9 +30,9 @@ def test_the_command(stanhop, trained, csv):
     found = json.loads(out)
     assert found["verdict"].startswith("AUC of losses")
     assert found["spaces"][0]["space"] == "network"
-    code, out, err = stanhop("theory", "memorization", trained)
-    assert code == 2
-    assert "name the table: stanhop theory memorization" in err
+    code, kept, err = stanhop("theory", "memorization", trained, "--most", "40", "--json")
+    assert (code, "rows that" in err) == (0, True)
+    assert json.loads(kept) == found
     assert stanhop("theory", "memorization", "nowhere")[0] == 4
 
 
