@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,6 +13,17 @@ from stanhop_app.layers.names import KINDS
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 """Activation functions of dense feed-forward networks."""
+
+
+def normal(*shape: int, std: float) -> Tensor:
+    """Normal numbers of this deviation.
+
+    On the meta device, where a network is made that is only given weights, none are drawn: arithmetic there
+    imports torch's compiler, which took most of the time in which a run is opened.
+    """
+    if torch.get_default_device().type == "meta":
+        return torch.empty(*shape)
+    return std * torch.randn(*shape)
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linear:

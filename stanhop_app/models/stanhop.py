@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
-from stanhop_app.layers.feedforward import dense
+from stanhop_app.layers.feedforward import dense, normal
 from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig as STanHopConfig
 from stanhop_app.models.holes import between
@@ -63,8 +63,8 @@ class DeepPart(nn.Module):
         self.embedding = dense(patch, dim)
         if config.holes:
             self.missing = nn.Linear(patch, dim, bias=False)
-        self.patch_position = nn.Parameter(0.02 * torch.randn(patches, dim))
-        self.variate_position = nn.Parameter(0.02 * torch.randn(config.num_variates, 1, dim))
+        self.patch_position = nn.Parameter(normal(patches, dim, std=0.02))
+        self.variate_position = nn.Parameter(normal(config.num_variates, 1, dim, std=0.02))
         self.blocks = nn.ModuleList(
             STanHopBlock(
                 dim,

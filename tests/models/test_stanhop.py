@@ -1,5 +1,8 @@
 """Laws of STanHop-Net."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -206,3 +209,17 @@ def test_the_papers_size_is_reachable():
 def test_bad_configurations_say_what_was_required(options, message):
     with pytest.raises(ValueError, match=message):
         config(**options)
+
+
+def test_a_network_without_weights_is_made_without_torchs_compiler():
+    """It is what opening a run makes, in every command; importing the compiler took over a second."""
+    code = (
+        "import sys, torch\n"
+        "from stanhop_app.models.stanhop import STanHopConfig, STanHopNet\n"
+        'with torch.device("meta"):\n'
+        "    network = STanHopNet(STanHopConfig(num_variates=3))\n"
+        "assert all(p.is_meta for p in network.parameters())\n"
+        'print("torch._dynamo" in sys.modules)\n'
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
