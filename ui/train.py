@@ -174,8 +174,8 @@ def _python(name: str, source: str, brought: Brought | None, chosen: dict[str, A
         suits |= {key: chosen[key] for key in ("lookback", "split")}
         suits["network"] = {"patch_length": chosen["patch_length"]}
         for key, value in suits.items():
-            inside = isinstance(value, dict)
-            arguments[key] = {**value, **arguments.get(key, {})} if inside else value
+            nested = isinstance(value, dict)
+            arguments[key] = {**value, **arguments.get(key, {})} if nested else value
     arguments.setdefault("horizon", chosen["horizon"])
     listed = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     save = f"forecaster.save({opening.literal(name)})"
