@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import opening, parts, selection
+from stanhop_app.ui import opening, parts
 
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import forecast_figure
@@ -28,14 +28,7 @@ def show(name: str) -> None:
         )
         return
     left, right = st.columns(2)
-    horizon = selection.number(
-        "Horizon (steps)",
-        1,
-        20 * forecaster.horizon,
-        "horizon",
-        default=forecaster.horizon,
-        place=left,
-    )
+    horizon = opening.choose_horizon(forecaster.horizon, left)
     variates = opening.choose_variates(forecaster.columns_, right)
     try:
         prediction = forecaster.predict(table, horizon)

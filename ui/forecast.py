@@ -86,10 +86,7 @@ def _one_table(name: str, run: Run) -> None:
 def _widgets(run: Run, table: Any) -> tuple[int, int, int, list[str]]:
     """Horizon, steps back, rows of history and variates that are looked at."""
     first, second, third, right = st.columns(4)
-    usual = run.forecaster.horizon
-    horizon = selection.number(
-        "Horizon (steps)", 1, 20 * usual, "horizon", default=usual, place=first
-    )
+    horizon = opening.choose_horizon(run.forecaster.horizon, first)
     back = _steps_back(second, run, table)
     shown = selection.number(
         "History shown (steps)", 1, LONGEST, "history", default=14 * 24, place=third

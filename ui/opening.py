@@ -113,6 +113,13 @@ def opened(chosen: str, *, forecasts: bool = False) -> Run:
     return run
 
 
+def choose_horizon(trained: int, place: Any) -> int:
+    """A widget for the steps that are forecast: those of the training, at most 20 times as many."""
+    return selection.number(
+        "Horizon (steps)", 1, 20 * trained, "horizon", default=trained, place=place
+    )
+
+
 def choose_variates(columns: Sequence[str], place: Any = None) -> list[str]:
     """A widget for the variates that are drawn; at most `MOST_PANELS`, as it says."""
     columns = list(map(str, columns))

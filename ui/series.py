@@ -28,14 +28,7 @@ def show(name: str, run: Run) -> None:
     table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
     history = fitted.kept_series() if table is None else table
     left, middle, right = st.columns(3)
-    horizon = selection.number(
-        "Horizon (steps)",
-        1,
-        20 * forecaster.horizon,
-        "horizon",
-        default=forecaster.horizon,
-        place=left,
-    )
+    horizon = opening.choose_horizon(forecaster.horizon, left)
     chosen = selection.one("Series, by its name", history.ids, "series", place=middle)
     column = selection.one("Column", forecaster.columns_, "variates", place=right)
     try:

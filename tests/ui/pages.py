@@ -4,6 +4,15 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
+OPTIONS = {
+    "horizon": 12,
+    "lookback": 48,
+    "network": {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16},
+    "training": {"max_steps": 3},
+    "progress": False,
+}
+"""Options of a small forecaster that trains in a second."""
+
 
 def open_page(function, **query):
     """Run a page, with these parameters in its URL."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from pages import errors, open_page
+from pages import OPTIONS, errors, open_page
 from stanhop_app.cli.group import run as stanhop
 
 from stanhop_app import STanHopForecaster, datasets
@@ -15,14 +15,6 @@ from stanhop_app.data.series import read_any
 from stanhop_app.forecasting import fit
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.run import Run
-
-OPTIONS = {
-    "horizon": 12,
-    "lookback": 48,
-    "network": {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16},
-    "training": {"max_steps": 3},
-    "progress": False,
-}
 
 
 def forecast():

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import psutil
 import pytest
-from pages import errors, open_page
+from pages import OPTIONS, errors, open_page
 from stanhop_app.ui import home, jobs, runs, shelf
 
 from stanhop_app import STanHopForecaster, datasets
@@ -20,14 +20,6 @@ from stanhop_app.files import write_json
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.making import make_run
 from stanhop_app.runs.run import Run
-
-OPTIONS = {
-    "horizon": 12,
-    "lookback": 48,
-    "network": {"patch_length": 12, "dim": 16, "num_heads": 2, "hidden_dim": 16},
-    "training": {"max_steps": 3},
-    "progress": False,
-}
 
 
 def runs_page():
