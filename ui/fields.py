@@ -33,8 +33,7 @@ def widget(
     if default is not UNSET:
         known = replace(known, default=default)
         before = st.session_state.get(f"{name}-suits", UNSET)
-        followed = before != default and st.session_state.get(name) == before
-        if name not in st.session_state or followed:
+        if before is not UNSET and before != default and st.session_state.get(name) == before:
             st.session_state[name] = default
         st.session_state[f"{name}-suits"] = default
     place: Any = st if where is None else where
@@ -57,9 +56,7 @@ def widget(
         )
     if known.kind is int:
         low, high = _whole(known)
-        # A value of the session and a default of the widget's own would be two.
-        value = known.default if default is UNSET else "min"
-        return place.number_input(label, low, high, value, key=name, help=known.sentence)
+        return place.number_input(label, low, high, known.default, key=name, help=known.sentence)
     if known.kind is float:
         return place.number_input(
             label,
@@ -69,8 +66,7 @@ def widget(
             key=name,
             help=known.sentence,
         )
-    shown = known.default or "" if default is UNSET else ""
-    text = place.text_input(label, shown, key=name, help=known.sentence)
+    text = place.text_input(label, known.default or "", key=name, help=known.sentence)
     return text.strip() or known.default
 
 
