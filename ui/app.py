@@ -35,7 +35,7 @@ st.sidebar.caption("STanHop-Net on outlier-efficient Hopfield layers")
 try:
     navigation.run()
 finally:
+    links(sidebar)  # first: whoever sees the new address finds links that say the same
     selection.end()
-    links(sidebar)
 if (run := selection.kept("run")) is not None:
     st.set_page_config(page_title=f"{run} · {navigation.title} · stanhop")

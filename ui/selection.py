@@ -40,6 +40,8 @@ class State:
     shown: dict[str, Texts] = field(default_factory=dict)
     """What the address says of the keys of the page that is drawn."""
     defaults: dict[str, Texts] = field(default_factory=dict)
+    settled: dict[str, Texts] = field(default_factory=dict)
+    """What the widgets showed when they were drawn last."""
     drawn: dict[str, str] = field(default_factory=dict)
     """The page on which a widget was drawn last: a widget of another page starts anew."""
     linked: set[str] = field(default_factory=set)
@@ -52,7 +54,9 @@ class State:
 def begin(pages: Mapping[str, Any], page: str) -> None:
     """Before a page is drawn: what all pages share is read from the address, if it is new.
 
-    It is new in a session's first run, and where the browser went back or forward.
+    It is new in a session's first run, and where the browser went back or forward. Otherwise what was
+    chosen since is kept at once, so that links have it before the page is drawn: one that is followed
+    meanwhile would bring back what was looked at before.
 
     Args:
         pages: Streamlit's, by the last part of their addresses.
@@ -62,6 +66,7 @@ def begin(pages: Mapping[str, Any], page: str) -> None:
     state = _state()
     state.pages, state.page, state.shown, state.linked = dict(pages), page, {}, set()
     if not (first or (_went() and len(st.query_params))):
+        _keep_chosen(state)
         return
     for key in EVERYWHERE:
         state.kept[key] = st.query_params.get_all(key)
@@ -197,6 +202,17 @@ def _state() -> State:
     return state
 
 
+def _keep_chosen(state: State) -> None:
+    """Keep what widgets of this page were given since they were drawn."""
+    for key in EVERYWHERE:
+        if state.drawn.get(key) == state.page and key in st.session_state:
+            now = st.session_state[key]
+            texts = [str(one) for one in now] if isinstance(now, list) else [str(now)]
+            if texts != state.settled.get(key):
+                usual = texts == state.defaults.get(key) and key not in ALWAYS
+                state.kept[key] = [] if usual else texts
+
+
 def _went() -> bool:
     """Whether the browser went back or forward, so that the address says what is to be shown."""
     context = get_script_run_ctx()
@@ -261,6 +277,7 @@ def _settle(key: str, texts: Texts, default: Texts, *, one: bool = False) -> Non
     """Remember what the widget shows, unless it stands for what cannot be shown here."""
     state = _state()
     before = state.kept.get(key, [])
+    state.settled[key] = texts
     same = one and before[:1] == texts
     if state.instead.get(key) != texts:
         state.instead.pop(key, None)

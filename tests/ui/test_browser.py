@@ -127,9 +127,8 @@ def test_what_is_looked_at_is_in_the_address_and_a_link_shows_it_to_others(page,
         page.go_back()
         page.wait_for_url(f"**/?run={run}**")
         page.get_by_text("18 steps after").first.wait_for()
-        page.wait_for_timeout(500)
+        page.wait_for_function(f"document.title.startsWith('{run}')")
         assert looked_at(page)["run"] == [run]
-        assert page.title().startswith(run)
     other = page.context.browser.new_page() if page.context.browser else page.context.new_page()
     other.set_default_timeout(WAIT)
     other.goto(link)
