@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, labels, opening, parts, runs, selection, watch
-from stanhop_app.ui.fields import UNSET, widget
+from stanhop_app.ui.fields import UNSET, key_of, widget
 from stanhop_app.ui.understood import LISTS, Brought, bring
 
 from stanhop_app.command_line import flags
@@ -67,9 +67,10 @@ def _choices(source: str, brought: Brought | None) -> tuple[dict[str, Any], set[
     The command line would decide these by itself where nobody tells them: they are told.
     """
     first = _horizon(source, brought)
-    horizon = int(st.session_state.get("horizon") or first)
-    if st.session_state.get("horizon-suits") not in (None, first):
-        horizon = first if horizon == st.session_state["horizon-suits"] else horizon
+    key = key_of("horizon")
+    horizon = int(st.session_state.get(key) or first)
+    if st.session_state.get(f"{key}-suits") not in (None, first):
+        horizon = first if horizon == st.session_state[f"{key}-suits"] else horizon
     suits: dict[str, Any] = {"horizon": first}
     if brought is not None:
         suits |= _suited(brought, horizon)

@@ -15,6 +15,7 @@ import pytest
 from pages import errors, figures, open_page
 from stanhop_app.cli.group import run
 from stanhop_app.ui import jobs, runs
+from stanhop_app.ui.fields import key_of
 from stanhop_app.ui.pages import PAGES
 
 from stanhop_app import STanHopForecaster, datasets
@@ -275,11 +276,13 @@ def test_names_in_tables_are_shown_and_not_run(page, folder, tmp_path):
 
 
 def choose(app, **values):
-    """Set widgets by key."""
+    """Set widgets by key, those of options by the names of these."""
     kinds = {"data": "selectbox", "association": "selectbox", "gate": "selectbox"}
     kinds |= {"name": "text_input", "split": "text_input", "seeds": "text_input"}
     for key, value in values.items():
-        getattr(app, kinds.get(key, "number_input"))(key=key).set_value(value)
+        getattr(app, kinds.get(key, "number_input"))(
+            key=key if key in ("data", "name", "seeds") else key_of(key)
+        ).set_value(value)
     return app
 
 

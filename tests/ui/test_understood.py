@@ -9,6 +9,7 @@ from pages import errors, open_page
 from stanhop_app.cli.group import run as stanhop
 from stanhop_app.ui.labels import in_words
 from stanhop_app.ui.understood import Brought, columns_of
+from streamlit.elements.lib import policies
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.series import read_any
@@ -54,27 +55,38 @@ def bring(monkeypatch, tmp_path):
 def test_defaults_follow_the_table(bring, frequency, rows, horizon, lookback):
     app = bring(table(rows, frequency).to_csv())
     assert errors(app) == []
-    assert app.number_input(key="horizon").value == horizon
-    assert app.number_input(key="lookback").value == min(
+    assert app.number_input(key="option-horizon").value == horizon
+    assert app.number_input(key="option-lookback").value == min(
         lookback, suited_to(table(rows, frequency), horizon).get("lookback", 512)
     )
     assert not app.button(key="train").disabled
     assert f"my-table-h{horizon}" in app.code[0].value
     assert app.code[0].value.startswith("stanhop train 'my table.csv' --output")
     # What the command line would choose by itself is told, so that both train the same.
-    assert (
-        f"--lookback {app.number_input(key='lookback').value}" in app.code[0].value or rows == 900
-    )
+    lookback = app.number_input(key="option-lookback").value
+    assert f"--lookback {lookback}" in app.code[0].value or rows == 900
 
 
-def test_a_horizon_that_somebody_chose_stays_with_another_table(bring):
+def test_widgets_that_follow_another_table_are_told_their_value_once(bring, monkeypatch, caplog):
+    # Streamlit warns once a process of a widget with a value of the session and a default of its own.
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
     app = bring(table(300, "D").to_csv())
-    app.number_input(key="horizon").set_value(5).run()
     app.get("file_uploader")[0].set_value(
         ("b.csv", table(200, "W-SUN").to_csv().encode(), "text/csv")
     )
     app.run()
-    assert app.number_input(key="horizon").value == 5
+    assert app.number_input(key="option-horizon").value == 13
+    assert not [record for record in caplog.records if "default value" in record.getMessage()]
+
+
+def test_a_horizon_that_somebody_chose_stays_with_another_table(bring):
+    app = bring(table(300, "D").to_csv())
+    app.number_input(key="option-horizon").set_value(5).run()
+    app.get("file_uploader")[0].set_value(
+        ("b.csv", table(200, "W-SUN").to_csv().encode(), "text/csv")
+    )
+    app.run()
+    assert app.number_input(key="option-horizon").value == 5
 
 
 @pytest.mark.parametrize("rows", [2, 3])
@@ -109,8 +121,8 @@ def test_published_horizons_are_told_where_another_is_chosen(monkeypatch, tmp_pa
     monkeypatch.setenv("STANHOP_RUNS", str(tmp_path / "runs"))
     app = open_page(train_page)
     app.selectbox(key="data").set_value("m4-hourly").run()
-    assert app.number_input(key="horizon").value == 48
-    app.number_input(key="horizon").set_value(24).run()
+    assert app.number_input(key="option-horizon").value == 48
+    app.number_input(key="option-horizon").set_value(24).run()
     assert "--horizon 24" in app.code[0].value
     assert "m4-hourly-h24" in app.code[0].value
 
@@ -177,11 +189,11 @@ def test_messages_are_in_the_words_of_the_pages(message, words):
 def test_many_series_are_trained_alike_by_command_and_by_python(bring, monkeypatch, tmp_path):
     long = pd.concat([table(60, "D").assign(shop=shop) for shop in ("a", "b", "c")])
     app = bring(long.to_csv(), name="shops.csv")
-    app.text_input(key="id_column").set_value("shop").run()
+    app.text_input(key="option-id_column").set_value("shop").run()
     assert errors(app) == []
-    app.number_input(key="max_steps").set_value(2)
-    app.number_input(key="dim").set_value(8)
-    app.number_input(key="num_heads").set_value(2).run()
+    app.number_input(key="option-max_steps").set_value(2)
+    app.number_input(key="option-dim").set_value(8)
+    app.number_input(key="option-num_heads").set_value(2).run()
     command, python = (block.value for block in app.code)
     monkeypatch.chdir(tmp_path)
     long.to_csv("shops.csv")
