@@ -7,6 +7,7 @@ import pytest
 
 MODULES = (
     "data.panel",
+    "models.anchor",
     "data.reading",
     "data.weekly",
     "errors",

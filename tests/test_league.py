@@ -1,4 +1,4 @@
-"""The league's judge and its ranks; the league itself is a command (tests/benchmarks/league)."""
+"""The league's judge and its ranks; the league itself is a command (tests/benchmarks/league.py)."""
 
 import importlib
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def league(monkeypatch):
     """Modules of the league by name."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks" / "league"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "benchmarks"))
     return importlib.import_module
 
 
@@ -42,7 +42,7 @@ def test_critical_difference_is_that_of_the_paper(league):
 
 
 def test_forecasts_are_judged_in_units_of_seasonal_naive(league):
-    entry = league("entries").Entry(
+    entry = league("entrants.entries").Entry(
         table="t", horizon=2, season=1, frequency="D", origins=1, wide=False
     )
     judged = league("league").judged

@@ -16,6 +16,7 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.effects.regression import Effects, refit_effects
+from stanhop_app.forecasting.linear.anchor import fit_anchor
 from stanhop_app.forecasting.linear.fit import SUMMED, LinearFit, refit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.config import STanHopConfig
@@ -95,6 +96,7 @@ def fit_final(
         best = min(history, key=lambda row: row["validation_loss"])
         steps = int(best["step"])
         validation = panel.windows(config.lookback, config.horizon)["validation"]
+        fit_anchor(network, windows)
         train(
             network.deep,
             ForecastTask(windows, validation.thinned(training.batch_size), training.loss),

@@ -19,6 +19,7 @@ from stanhop_app.forecasting.effects.regression import Effects, fit_effects
 from stanhop_app.forecasting.external.plug import plugged
 from stanhop_app.forecasting.final import final_folder, fit_final
 from stanhop_app.forecasting.fitted import Fitted
+from stanhop_app.forecasting.linear.anchor import fit_anchor
 from stanhop_app.forecasting.linear.fit import JUDGED, SUMMED, LinearFit, fit_linear
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.layers.names import PARTS
@@ -41,7 +42,7 @@ class Prepared:
     windows: Mapping[str, Windows]
     """The windows of each part of the split."""
     network: STanHopNet
-    """The network with its initial weights."""
+    """The network with its initial weights and its anchor."""
     training: TrainingConfig
     encoder: Encoder | None = None
     """What reads the covariates; None: there are none."""
@@ -57,7 +58,7 @@ def prepare(
     calendar: bool = False,
     holidays: str | None = None,
 ) -> Prepared:
-    """Cut the windows and draw the initial weights.
+    """Cut the windows, draw the initial weights, and fit the anchor.
 
     Args:
         panel: a wide table, or many series of a long one.
@@ -95,6 +96,7 @@ def prepare(
         )
     with drawing(training.seed):
         untrained = STanHopNet(network)
+    fit_anchor(untrained, windows["train"])
     return Prepared(
         panel=panel,
         windows=windows,

@@ -7,6 +7,7 @@ from stanhop_app.errors import OptionError
 from stanhop_app.layers.names import GATES, KINDS, MOST_BITS, association_names
 from stanhop_app.options import Shares, check, option
 
+ANCHORS = ("fitted", "mean")
 CLIPPED = 0.5
 """Share of a mean weight that clipping takes by default (`default_clip`)."""
 
@@ -138,6 +139,11 @@ class STanHopConfig(HopfieldOptions):
         True,
         "Whether every window is standardised by its own mean and deviation, and the forecast mapped back.",
     )
+    anchor: str = option(
+        "fitted",
+        "Level that instance_norm takes out: fitted from a window's means to what follows, or its mean.",
+        choices=ANCHORS,
+    )
     linear_skip: bool = option(
         True, "Whether a linear part, fitted in closed form, stands beside the deep part."
     )
@@ -166,6 +172,11 @@ class STanHopConfig(HopfieldOptions):
     def reads_covariates(self) -> bool:
         """Whether it reads anything beside the values."""
         return self.future_features + self.past_features + self.static_features > 0
+
+    @property
+    def fits_anchor(self) -> bool:
+        """Whether the level of a window is fitted (`stanhop_app.models.anchor`)."""
+        return self.instance_norm and self.anchor == "fitted"
 
     @property
     def deep_steps(self) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stanhop_app.layers.block import CrossBlock, STanHopBlock
 from stanhop_app.layers.feedforward import dense, normal
+from stanhop_app.models.anchor import Anchor
 from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig as STanHopConfig
 from stanhop_app.models.holes import between
@@ -82,6 +83,7 @@ class DeepPart(nn.Module):
             else nn.Identity()
             for _ in range(config.num_layers - 1)
         )
+        self.anchor = Anchor(config) if config.fits_anchor else None
         if config.reads_covariates:
             self.beside = Beside(config)
         self.forecast_patches = math.ceil(config.horizon / patch)
@@ -108,16 +110,16 @@ class DeepPart(nn.Module):
             return rearrange(self._with_holes(x, added), "b c l -> b l c")
         if not self.config.instance_norm:
             return rearrange(self._network(x, added), "b c l -> b l c")
-        mean = x.mean(-1, keepdim=True)
+        level = x.mean(-1, keepdim=True) if self.anchor is None else self.anchor(x)
         deviation = (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
-        out = self._network((x - mean) / deviation, added) * deviation + mean
+        out = self._network((x - level) / deviation, added) * deviation + level
         return rearrange(out, "b c l -> b l c")
 
     def _with_holes(self, x: Float[Tensor, "B C T"], added: Added) -> Float[Tensor, "B C L"]:
         """(B, C, T) -> (B, C, L), where values that are not known are NaN.
 
-        Mean and deviation are those of the known values. A hole holds what lies on the line between its
-        neighbours, and an embedding of its own says that it is one.
+        Mean and deviation are those of the known values; a fitted anchor reads the filled ones. A hole holds
+        what lies on the line between its neighbours, and an embedding of its own says that it is one.
         """
         known = ~x.isnan()
         x = rearrange(between(rearrange(x, "b c t -> b t c")), "b t c -> b c t")
@@ -127,7 +129,8 @@ class DeepPart(nn.Module):
         mean = (x * known).sum(-1, keepdim=True) / count
         variance = ((x - mean).square() * known).sum(-1, keepdim=True) / count
         deviation = (variance + 1e-5).sqrt()
-        return self._network((x - mean) / deviation, added, known) * deviation + mean
+        level = mean if self.anchor is None else self.anchor(x)
+        return self._network((x - level) / deviation, added, known) * deviation + level
 
     def _network(
         self, x: Float[Tensor, "B C T"], added: Added, known: Tensor | None = None

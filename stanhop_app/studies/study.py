@@ -5,6 +5,7 @@ from typing import Any
 
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import Windows
+from stanhop_app.forecasting.linear.anchor import fit_anchor
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.draws import drawing
 
@@ -38,4 +39,6 @@ class Study:
             **options,
         )
         with drawing(seed):
-            return STanHopNet(config)
+            network = STanHopNet(config)
+        fit_anchor(network, self.parts(horizon)[0])
+        return network

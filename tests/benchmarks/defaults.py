@@ -1,72 +1,119 @@
-"""Compare training options and sizes on ETTh1's validation rows; test rows are cut off first.
+"""Options of the deep part, one changed at a time, on the validation rows of several tables.
 
-    python tests/benchmarks/defaults.py defaults.json
+    python tests/benchmarks/defaults.py [--tables etth1 ...] [--horizons 24 96] [--trials "anchor mean" ...]
+        [--seeds 0] [--windows 8000] [--epochs 4] [--downloads FOLDER] [--output defaults.json]
 
-One option is changed at a time; a trial is scored by the whole network's mean squared error out of fold
-(`stanhop_app.forecasting.combination`), and by its deep part's. Interrupt and run again to go on.
+A default is chosen by what it does on all of them: test rows are cut off first. "deep" is the mean squared
+error of the deep part alone, "linear" that of the linear part, "whole" that of both together, all on
+validation windows, in scaled units; the last two are out of fold (`stanhop_app.forecasting.combination`). So
+that a trial takes a minute or two, an epoch has ``--windows`` windows at most. Interrupt and run again to go
+on.
 """
 
-import json
-import sys
+import argparse
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from entrants.entries import table_of
 
-from stanhop_app import STanHopForecaster, datasets
-from stanhop_app.files import write_json
+from stanhop_app.data.panel import Panel
+from stanhop_app.forecasting.combination import join
+from stanhop_app.forecasting.fit import prepare
+from stanhop_app.forecasting.linear.fit import fit_linear
+from stanhop_app.forecasting.task import ForecastTask
+from stanhop_app.models.config import STanHopConfig
+from stanhop_app.studies.cells import fill, open_results
+from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.loop import train
 
-HORIZONS = (24, 96)
-TRIALS: dict[str, dict[str, Any]] = {
-    "as before (mse, 6 epochs, 1e-3, batch 64, dropout .1)": {},
-    "loss huber": {"loss": "huber"},
-    "loss mae": {"loss": "mae"},
-    "dropout .2": {"network": {"dropout": 0.2}},
-    "last weights, no average": {"training": {"average_decay": 0.0}},
-    "learning rate 2e-3": {"learning_rate": 2e-3},
-    "learning rate 5e-4": {"learning_rate": 5e-4},
-    "10 epochs": {"max_epochs": 10},
-    "batch 128": {"batch_size": 128},
+HERE = Path(__file__).parent
+TABLES = ("etth1", "sample", "exchange-rate", "prices", "pedestrians", "demand")
+HOURLY = ("demand",)
+"""Tables whose half-hours are averaged."""
+TRIALS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "anchor mean": {"network": {"anchor": "mean"}},
     "deep lookback 512": {"network": {"deep_lookback": 512}},
-    "huber, dropout .2": {"loss": "huber", "network": {"dropout": 0.2}},
-    "mae, dropout .2": {"loss": "mae", "network": {"dropout": 0.2}},
+    "dropout .3": {"network": {"dropout": 0.3}},
+    "width 32": {"network": {"dim": 32, "hidden_dim": 64}},
+    "one block": {"network": {"num_layers": 1}},
+    "loss mae": {"training": {"loss": "mae"}},
+    "learning rate .001": {"training": {"learning_rate": 1e-3}},
+    "batch 128": {"training": {"batch_size": 128}},
 }
 
 
-def main(results: Path) -> None:
-    """Fill the missing trials and print the table."""
-    content: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
-    frame = datasets.load("etth1")
-    frame = frame.iloc[: len(frame) * 19 // 24]  # training and validation rows of 14/5/5
-    for name, options in TRIALS.items():
-        for horizon in HORIZONS:
-            key = f"{name} | {horizon}"
-            if key in content:
-                continue
-            started = time.perf_counter()
-            fitted = STanHopForecaster(horizon, split="14/5/0", progress=False, **options).fit(
-                frame
-            )
-            combination = fitted.combination_
-            assert combination is not None
-            content[key] = {
-                "whole": min(combination.errors.values()),
-                "deep": combination.errors["deep"],
-                "rules": combination.rules,
-                "seconds": round(time.perf_counter() - started, 1),
-            }
-            write_json(results, content)
-            print(key, content[key], file=sys.stderr, flush=True)
-    rows = {
-        (name, part): [content[f"{name} | {horizon}"][part] for horizon in HORIZONS]
-        for name in TRIALS
-        for part in ("whole", "deep")
+def frame_of(name: str, downloads: Path) -> pd.DataFrame:
+    """Training and validation rows of a wide table."""
+    long = table_of(name, downloads)
+    frame = long.pivot(index="ds", columns="unique_id", values="y").rename_axis(columns=None)
+    frame = frame.resample("h").mean() if name in HOURLY else frame
+    return frame.iloc[: len(frame) * 19 // 24]
+
+
+def cell(
+    frame: pd.DataFrame, horizon: int, seed: int, trial: str, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """One trial on one table."""
+    options = TRIALS[trial]
+    panel = Panel.of(frame, "14/5/0")
+    network = STanHopConfig(
+        num_variates=len(panel.columns), horizon=horizon, **options.get("network", {})
+    )
+    training = TrainingConfig(
+        **{"max_epochs": asked.epochs, "epoch_windows": asked.windows, "seed": seed},
+        **options.get("training", {}),
+    )
+    started = time.process_time()
+    prepared = prepare(panel, network, training)
+    learn, validation = prepared.windows["train"], prepared.windows["validation"]
+    task = ForecastTask(learn, validation, training.loss)
+    history = train(prepared.network.deep, task, training, progress=False)
+    seconds = time.process_time() - started
+    combination = join(prepared.network, fit_linear(learn, validation), validation)
+    return {
+        "deep": combination.errors["deep"],
+        "linear": combination.errors["linear"],
+        "whole": min(combination.errors.values()),
+        "epochs": [row["validation_loss"] for row in history],
+        "cpu_seconds": round(seconds, 1),
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(HORIZONS))
-    table.index = pd.MultiIndex.from_tuples(list(rows))
-    print(table.unstack(sort=False).to_string(float_format="%.4f"))
+
+
+def main() -> None:
+    """Fill the cells that are asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tables", nargs="*", default=TABLES)
+    parser.add_argument("--horizons", nargs="*", type=int, default=[24, 96])
+    parser.add_argument("--trials", nargs="*", default=list(TRIALS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--windows", type=int, default=8000)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--downloads", type=Path, default=Path("league-tables"))
+    parser.add_argument("--output", type=Path, default=HERE / "defaults.json")
+    asked = parser.parse_args()
+    frames = {name: frame_of(name, asked.downloads) for name in asked.tables}
+    cells = [
+        {"table": table, "horizon": horizon, "trial": trial, "seed": seed}
+        for trial in asked.trials
+        for horizon in asked.horizons
+        for seed in asked.seeds
+        for table in asked.tables
+    ]
+    identity = {"windows": asked.windows, "epochs": asked.epochs}
+    fill(
+        open_results(asked.output, "defaults", 1, identity),
+        asked.output,
+        cells,
+        lambda c, _: cell(frames[c["table"]], c["horizon"], c["seed"], c["trial"], asked),
+        name=lambda c: "{table} {horizon} {trial} seed {seed}".format(**c),
+        say=print,
+    )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

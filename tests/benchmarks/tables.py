@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import standings
 
 from stanhop_app.forecasting.fitted import DEEP, LINEAR, WHOLE
 from stanhop_app.studies.benchmark import benchmark_table
@@ -481,6 +482,65 @@ def adaptive(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def league(measure: str) -> Callable[[Mapping[str, Any]], str]:
+    """Errors of all models of the league as shares of seasonal naive's, ties with the lowest in bold."""
+
+    def draw(content: Mapping[str, Any]) -> str:
+        table = standings.errors(content["cells"].values(), measure)
+        shares = table.div(table[standings.NAIVE], axis=0)
+        rows = []
+        for entry, row in shares.iterrows():
+            least = row.min() * (1 + standings.TIED)
+            said = [
+                ""
+                if np.isnan(v)
+                else "failed"
+                if np.isinf(v)
+                else f"{v:.3f}"
+                if v > least
+                else f"**{v:.3f}**"
+                for v in row
+            ]
+            rows.append([str(entry), *said])
+        return markdown(["table, horizon", *map(str, shares.columns)], rows)
+
+    return draw
+
+
+def standing(content: Mapping[str, Any]) -> str:
+    """Mean ranks over the tables that all models have, tables where one is first, seconds and memory."""
+    cells = pd.DataFrame(content["cells"].values())
+    cells["entry"] = cells["table"] + " " + cells["horizon"].astype(str)
+    point, wql = (standings.errors(content["cells"].values(), m) for m in ("point", "wql"))
+    ranks = {name: standings.ranks(table) for name, table in (("point", point), ("wql", wql))}
+    shared = cells[cells["entry"].isin(ranks["point"].index)]
+    usage = shared.groupby("model")[["cpu_seconds", "peak_megabytes"]]
+    seeds = shared.groupby("model")["seed"].nunique()
+    total, peak = usage.sum()["cpu_seconds"] / seeds, usage.max()["peak_megabytes"]
+    rows = []
+    for name in ranks["point"].mean().sort_values().index:
+        row = [str(name)]
+        for measure, table in (("point", point), ("wql", wql)):
+            shares = (table[name] / table[standings.NAIVE]).loc[ranks[measure].index]
+            least = table.loc[ranks[measure].index].min(axis=1) * (1 + standings.TIED)
+            first = (table.loc[ranks[measure].index, name] <= least).sum()
+            finite = shares[np.isfinite(shares)]
+            row += [
+                f"{ranks[measure][name].mean():.2f}",
+                f"{np.exp(np.log(finite).mean()):.3f}",
+                str(first),
+            ]
+        rows.append([*row, f"{total[name]:,.0f}", f"{peak[name]:,.0f}"])
+    count = len(ranks["point"])
+    apart = standings.critical_difference(len(rows), count)
+    head = ["model", "rank", "share of naive's", "first"]
+    text = markdown([*head, *(f"{h}, intervals" for h in head[1:]), "CPU s", "peak MB"], rows)
+    return (
+        f"{text}\n\nOver {count} tables and horizons that all {len(rows)} models have; mean ranks that lie "
+        f"less than {apart:.2f} apart are not told apart (Nemenyi, 5%)."
+    )
+
+
 def backtests(content: Mapping[str, Any]) -> str:
     """Losses and coverage of all models of every backtest, and of peers, the lowest loss in bold."""
     rows = []
@@ -688,6 +748,9 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "engines": ("engines.json", engines),
     "engine-kills": ("engines.json", engine_kills),
     "tune": ("tune.json", tune),
+    "league": ("league.json", standing),
+    "league-point": ("league.json", league("point")),
+    "league-wql": ("league.json", league("wql")),
     "hugging-face": ("hugging_face/hugging_face.json", hugging_face),
     "external-associations": ("external/associations.json", associations),
     **{
@@ -713,6 +776,7 @@ FILES = (
             "intervals",
             "engines",
             "tune",
+            "league",
             "hugging_face",
         )
     ),

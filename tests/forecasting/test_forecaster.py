@@ -234,7 +234,10 @@ def test_scikit_learns_checks(estimator, check):
     ("options", "message"),
     [
         ({"association": "attention"}, "unknown association 'attention'; choose one of: softmax, "),
-        ({"network": {"width": 3}}, "unknown option 'width' in network; choose from: bits, coarse"),
+        (
+            {"network": {"width": 3}},
+            "unknown option 'width' in network; choose from: anchor, bits, coarse",
+        ),
         ({"network": {"horizon": 3}}, "option 'horizon' is a parameter of its own"),
         ({"training": {"epochs": 3}}, "unknown option 'epochs' in training"),
         ({"split": "most"}, "split must be a ratio"),

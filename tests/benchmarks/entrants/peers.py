@@ -1,7 +1,7 @@
-"""One peer on one table, in an environment of its own; `league.py` runs it.
+"""One peer on one table, in an environment of its own; `league.py` beside this folder runs it.
 
     pip install statsforecast mlforecast lightgbm neuralforecast
-    python peers.py FOLDER MODEL SEED
+    python entrants/peers.py FOLDER MODEL SEED
 
 ``FOLDER`` has ``table.parquet`` (unique_id, ds, y) and ``entry.json``; what is made is written to
 ``made.parquet`` there. Every library does its own walk-forward: one fit on what lies before the first

@@ -1,12 +1,12 @@
 """Ours and nine peers on fourteen tables, hourly to yearly, of one to 414 series.
 
-    python tests/benchmarks/league/league.py --peers PYTHON [--entries etth1-24 ...] [--models NHITS ...]
+    python tests/benchmarks/league.py --peers PYTHON [--entries etth1-24 ...] [--models NHITS ...]
         [--seeds 0] [--downloads FOLDER] [--output league.json]
 
-``PYTHON`` is the interpreter of an environment with the peers (`peers.py` says which packages); the tables
-are those of `entries.py`. Every cell is a process of its own with one thread, whose CPU seconds and peak
-memory are kept beside its errors; cells that the file has are not made again. Forecasts of all models are
-judged here, alike:
+``PYTHON`` is the interpreter of an environment with the peers (`entrants/peers.py` says which packages); the
+tables are those of `entrants/entries.py`. Every cell is a process of its own with one thread, whose CPU
+seconds and peak memory are kept beside its errors; cells that the file has are not made again. Forecasts of
+all models are judged here, alike:
 
 point   mean absolute error of a series in units of the mean absolute error of seasonal naive on the rows
         before the first cut-off (MASE), averaged over the series.
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from entries import ENTRIES, Entry, table_of
+from entrants.entries import ENTRIES, Entry, table_of
 
 from stanhop_app.studies.cells import fill, open_results
 
@@ -93,9 +93,9 @@ def cell(model: str, entry: Entry, seed: int, asked: argparse.Namespace) -> dict
         table.to_parquet(folder / "table.parquet")
         (folder / "entry.json").write_text(json.dumps(asdict(entry)))
         if model == OURS:
-            command = [sys.executable, str(HERE / "ours.py"), name, str(seed)]
+            command = [sys.executable, str(HERE / "entrants" / "ours.py"), name, str(seed)]
         else:
-            command = [asked.peers, str(HERE / "peers.py"), name, model, str(seed)]
+            command = [asked.peers, str(HERE / "entrants" / "peers.py"), name, model, str(seed)]
         started = time.perf_counter()
         lines, status, usage = run(command, folder)
         told = {

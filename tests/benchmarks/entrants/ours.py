@@ -1,6 +1,6 @@
-"""`STanHopForecaster` on one table of the league, with no option but the horizon; `league.py` runs it.
+"""`STanHopForecaster` on one table of the league, with no option but the horizon.
 
-    python ours.py FOLDER SEED
+    python entrants/ours.py FOLDER SEED     # as league.py beside this folder runs it
 
 As `peers.py`: one fit on what lies before the first cut-off (one at every cut-off where there are at most
 three), as ``stanhop train`` makes it: what suits the table is taken as the command takes it. Then forecasts
