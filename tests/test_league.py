@@ -35,6 +35,11 @@ def test_ranks_of_ties_failures_and_models_that_were_not_run(league):
     assert found.loc["b 1"].to_dict() == {"x": 3.0, "y": 2.0, "z": 1.0}
 
 
+def test_a_chain_of_small_steps_ties_no_models_that_lie_far_apart(league):
+    table = pd.DataFrame([[1.0, 1.004, 1.008, 1.012]], columns=list("abcd"))
+    assert league("standings").ranks(table).iloc[0].tolist() == [1.5, 1.5, 3.5, 3.5]
+
+
 def test_critical_difference_is_that_of_the_paper(league):
     """Demšar (2006), table 5 and section 3.2.2: five classifiers, 30 data sets: 2.728 and 1.11."""
     made = league("standings").critical_difference(5, 30)
@@ -56,5 +61,7 @@ def test_forecasts_are_judged_in_units_of_seasonal_naive(league):
     assert told["coverage_80"] == 0.0
     with pytest.raises(ValueError, match="1 forecasts of 2"):
         judged(made.drop(columns="y").iloc[:1], table, entry)
+    with pytest.raises(ValueError, match="2 forecasts of 2 rows, or others"):
+        judged(pd.concat([made.iloc[:1]] * 2).drop(columns="y"), table, entry)
     with pytest.raises(ValueError, match="not numbers"):
         judged(made.drop(columns="y").assign(point=np.nan), table, entry)

@@ -249,9 +249,8 @@ def _check_beside(network: STanHopNet, known: Known | None, final: Final | None)
 
 def _network(config: Mapping[str, Any], weights: Mapping[str, Tensor], name: str) -> STanHopNet:
     """A network with these weights."""
-    options = {"anchor": "mean", **_with_clip(config["network"])}  # before there were others
     with torch.device("meta"):  # shapes only: a wrong size costs no memory
-        network = STanHopNet(STanHopConfig(**options))
+        network = STanHopNet(STanHopConfig(**_with_clip(config["network"])))
     if network.config.linear_skip:  # one map for all variates has another shape
         network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")
     load_weights(network, weights, name, assign=True)

@@ -111,15 +111,19 @@ class DeepPart(nn.Module):
         if not self.config.instance_norm:
             return rearrange(self._network(x, added), "b c l -> b l c")
         level = x.mean(-1, keepdim=True) if self.anchor is None else self.anchor(x)
-        deviation = (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
+        if self.anchor is None:
+            variance = x.var(-1, keepdim=True, correction=0)
+        else:
+            variance = (x - level).square().mean(-1, keepdim=True)
+        deviation = (variance + 1e-5).sqrt()
         out = self._network((x - level) / deviation, added) * deviation + level
         return rearrange(out, "b c l -> b l c")
 
     def _with_holes(self, x: Float[Tensor, "B C T"], added: Added) -> Float[Tensor, "B C L"]:
         """(B, C, T) -> (B, C, L), where values that are not known are NaN.
 
-        Mean and deviation are those of the known values; a fitted anchor reads the filled ones. A hole holds
-        what lies on the line between its neighbours, and an embedding of its own says that it is one.
+        Level and deviation are those of the known values. A hole holds what lies on the line between its
+        neighbours, and an embedding of its own says that it is one.
         """
         known = ~x.isnan()
         x = rearrange(between(rearrange(x, "b c t -> b t c")), "b t c -> b c t")
@@ -127,9 +131,9 @@ class DeepPart(nn.Module):
             return self._network(x, added, known)
         count = known.sum(-1, keepdim=True).clamp_min(1)
         mean = (x * known).sum(-1, keepdim=True) / count
-        variance = ((x - mean).square() * known).sum(-1, keepdim=True) / count
+        level = mean if self.anchor is None else self.anchor(x, known)
+        variance = ((x - level).square() * known).sum(-1, keepdim=True) / count
         deviation = (variance + 1e-5).sqrt()
-        level = mean if self.anchor is None else self.anchor(x)
         return self._network((x - level) / deviation, added, known) * deviation + level
 
     def _network(

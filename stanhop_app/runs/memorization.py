@@ -47,6 +47,8 @@ def run_memorization(
     parts, deep = run.parts, run.fitted.network.deep
     with drawing(seed + 1):
         untrained = DeepPart(deep.config)
+        if untrained.anchor is not None and deep.anchor is not None:
+            untrained.anchor.load_state_dict(deep.anchor.state_dict())
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     zone = run.fitted.lookback + run.fitted.horizon
     members, others = (_group(deep, parts[name], most) for name in ("train", part))

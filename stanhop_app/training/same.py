@@ -8,8 +8,6 @@ from typing import Any
 from stanhop_app.models.config import BERTConfig, OPTConfig, STanHopConfig, ViTConfig
 from stanhop_app.training.config import TrainingConfig
 
-BEFORE = {"anchor": "mean"}
-"""What versions did that had no such option yet, where it is not what is done now by default."""
 ABSENT = object()
 """Stands for an option that the other set has not."""
 
@@ -19,8 +17,8 @@ def difference(
 ) -> tuple[str, Any, Any] | None:
     """The first option that differs, as it was and as it is; None if all are the same.
 
-    An option that was not kept is the same if it is asked for as it was done before there was one. Groups of
-    options are looked into.
+    An option that was not kept is the same if it is asked for as it is by default. Groups of options are
+    looked into.
     """
     for name, value in asked.items():
         kept = saved.get(name, ABSENT)
@@ -32,7 +30,7 @@ def difference(
             continue
         if kept is ABSENT and any(value == default for default in _defaults().get(name, [])):
             continue
-        return name, BEFORE.get(name) if kept is ABSENT else kept, value
+        return name, None if kept is ABSENT else kept, value
     return None
 
 
@@ -44,4 +42,4 @@ def _defaults() -> dict[str, list[Any]]:
         for field in fields(kind):
             if field.default is not MISSING:
                 known.setdefault(field.name, []).append(field.default)
-    return known | {name: [value] for name, value in BEFORE.items()}
+    return known

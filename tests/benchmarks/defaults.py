@@ -1,6 +1,6 @@
 """Options of the deep part, one changed at a time, on the validation rows of several tables.
 
-    python tests/benchmarks/defaults.py [--tables etth1 ...] [--horizons 24 96] [--trials "anchor mean" ...]
+    python tests/benchmarks/defaults.py [--tables etth1 ...] [--horizons 24 96] [--trials "anchor fitted" ...]
         [--seeds 0] [--windows 8000] [--epochs 4] [--downloads FOLDER] [--output defaults.json]
 
 A default is chosen by what it does on all of them: test rows are cut off first. "deep" is the mean squared
@@ -34,7 +34,7 @@ HOURLY = ("demand",)
 """Tables whose half-hours are averaged."""
 TRIALS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
-    "anchor mean": {"network": {"anchor": "mean"}},
+    "anchor fitted": {"network": {"anchor": "fitted"}},
     "deep lookback 512": {"network": {"deep_lookback": 512}},
     "dropout .3": {"network": {"dropout": 0.3}},
     "width 32": {"network": {"dim": 32, "hidden_dim": 64}},

@@ -59,11 +59,8 @@ def judged(made: pd.DataFrame, table: pd.DataFrame, entry: Entry) -> dict[str, A
     unit = season.groupby(known["unique_id"]).mean()
     made = made.assign(unique_id=made["unique_id"].astype(str), ds=pd.to_datetime(made["ds"]))
     made = made.set_index(["unique_id", "ds"])
-    if (
-        len(made) != len(truth)
-        or not made.index.isin(truth.index).all()
-        or made.isna().any(axis=None)
-    ):
+    same = len(made) == len(truth) and made.index.is_unique and made.index.isin(truth.index).all()
+    if not same or made.isna().any(axis=None):
         raise ValueError(f"{len(made)} forecasts of {len(truth)} rows, or others, or not numbers.")
     error = truth.reindex(made.index) - made["point"]
     losses = [
@@ -101,10 +98,13 @@ def cell(model: str, entry: Entry, seed: int, asked: argparse.Namespace) -> dict
         told = {
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
             "seconds": round(time.perf_counter() - started, 1),
-            "peak_megabytes": round(usage.ru_maxrss / 1024),
         }
         if status:
-            return {"failed": lines[-1] if lines else f"exit {status}", **told}
+            said = lines[-1] if lines else f"exit {status}"
+            if "ModuleNotFoundError" in said:  # the environment's fault, not the model's
+                raise SystemExit(f"{model}: {said}")
+            return {"failed": said, **told}
+        told["peak_megabytes"] = round(int((folder / "peak").read_text().split()[1]) / 1024)
         made = pd.read_parquet(folder / "made.parquet")
     return {**judged(made, table, entry), **told}
 

@@ -32,16 +32,18 @@ def errors(cells: Iterable[Mapping[str, Any]], measure: str) -> pd.DataFrame:
 def ranks(table: pd.DataFrame) -> pd.DataFrame:
     """Ranks of the models (1: least error) in every row that all models have; ties share their mean rank.
 
-    A model is tied with the one before it, in order of errors, where the two lie within `TIED`.
+    In order of errors, a model is tied with the first of those before it that lies within `TIED`, so that no
+    chain of small steps ties models that lie far apart.
     """
     whole = table.dropna()
     made = {}
     for entry, row in whole.iterrows():
         ordered = row.sort_values()
-        values = ordered.to_numpy()
-        steps = np.r_[True, ~(values[1:] <= values[:-1] * (1 + TIED)) | np.isinf(values[:-1])]
-        steps[1:] &= ~(np.isinf(values[1:]) & np.isinf(values[:-1]))
-        groups = pd.Series(np.cumsum(steps), index=ordered.index)
+        heads: list[float] = []
+        for value in ordered:
+            tied = heads and value <= heads[-1] * (1 + TIED)
+            heads.append(heads[-1] if tied else value)
+        groups = pd.Series(heads, index=ordered.index)
         places = pd.Series(np.arange(1.0, len(ordered) + 1), index=ordered.index)
         made[entry] = places.groupby(groups).transform("mean")
     return pd.DataFrame(made, index=whole.columns).T

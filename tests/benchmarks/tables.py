@@ -513,6 +513,8 @@ def standing(content: Mapping[str, Any]) -> str:
     cells["entry"] = cells["table"] + " " + cells["horizon"].astype(str)
     point, wql = (standings.errors(content["cells"].values(), m) for m in ("point", "wql"))
     ranks = {name: standings.ranks(table) for name, table in (("point", point), ("wql", wql))}
+    if not len(ranks["point"]):
+        return "No table has been run with all models yet."
     shared = cells[cells["entry"].isin(ranks["point"].index)]
     usage = shared.groupby("model")[["cpu_seconds", "peak_megabytes"]]
     seeds = shared.groupby("model")["seed"].nunique()
@@ -524,12 +526,10 @@ def standing(content: Mapping[str, Any]) -> str:
             shares = (table[name] / table[standings.NAIVE]).loc[ranks[measure].index]
             least = table.loc[ranks[measure].index].min(axis=1) * (1 + standings.TIED)
             first = (table.loc[ranks[measure].index, name] <= least).sum()
-            finite = shares[np.isfinite(shares)]
-            row += [
-                f"{ranks[measure][name].mean():.2f}",
-                f"{np.exp(np.log(finite).mean()):.3f}",
-                str(first),
-            ]
+            failed = int(np.isinf(shares).sum())
+            share = f"{np.exp(np.log(shares).mean()):.3f}"
+            share = f"failed on {failed}" if failed else share
+            row += [f"{ranks[measure][name].mean():.2f}", share, str(first)]
         rows.append([*row, f"{total[name]:,.0f}", f"{peak[name]:,.0f}"])
     count = len(ranks["point"])
     apart = standings.critical_difference(len(rows), count)

@@ -513,9 +513,6 @@ def test_options_that_there_were_not_are_their_defaults():
     other = {**now, "network": {"dim": 8, "n": 4.0}}
     assert difference(then, other) == ("n", None, 4.0)
     assert difference(now, other) == ("n", 1.0, 4.0)
-    # Before levels were fitted they were means, and a training of then goes on as one of these.
-    assert difference(then, {**now, "anchor": "mean"}) is None
-    assert difference(then, {**now, "anchor": "fitted"}) == ("anchor", "mean", "fitted")
     assert difference(now, {**now, "network": {"dim": 16, "n": 1.0}}) == ("dim", 8, 16)
     assert difference({**then, "network": {"dim": 8, "gone": 1}}, now)[0] == "network"
     assert difference(then, {**now, "place": 1}) == ("place", None, 1)

@@ -3,7 +3,10 @@
 Shape letters: B batch, C variates, L horizon, K levels.
 """
 
+import numpy as np
 import torch
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import nnls
 from torch import Tensor
 
 from stanhop_app.data.windows import Windows
@@ -16,6 +19,8 @@ SMALLEST = 1e-12
 """Size of levels that are all 0."""
 PENALTY = 1e-3
 """Strength with which weights are drawn to the latest level alone, relative to the mean square of a level."""
+BINDING = 1e4
+"""Weight of the condition that weights sum to 1, where without it they would sum to more."""
 
 
 @torch.no_grad()
@@ -24,11 +29,12 @@ def fit_anchor(network: STanHopNet, train: Windows) -> None:
 
     Per variate c, over windows with levels m (K) and a mean target y::
 
-        min_w  sum (y - w m)^2 + p g |w - e|^2
+        min_w  sum (y - w m)^2 + p g |w - e|^2      with w >= 0, sum w <= 1
 
     with e the latest level alone (the last value, or where there is but one level that), g the mean over k of
-    sum m_k^2, and p `PENALTY`: what the levels of a variate do not tell apart is left to the latest. At most
-    four numbers a variate are fitted on thousands of windows, so that no validation is needed.
+    sum m_k^2, and p `PENALTY`: what the levels of a variate do not tell apart is left to the latest. Without
+    the bounds a series whose level tells nothing had weights of any sign, and a shift of its level was
+    answered in the wrong direction.
 
     Args:
         network: its deep part is not trained yet.
@@ -44,10 +50,12 @@ def fit_anchor(network: STanHopNet, train: Windows) -> None:
     for batch in windows.batches():
         x, y = windows.gather(batch)
         x = x[:, -network.config.deep_steps :]
-        levels = anchor.levels((between(x) if windows.holes else x).transpose(1, 2)).double()
+        known = (~x.isnan()).transpose(1, 2) if windows.holes else None
+        filled = between(x) if windows.holes else x
+        levels = anchor.levels(filled.transpose(1, 2), known).double()
         target = y.double().nanmean(1)
-        known = ~target.isnan()
-        levels, target = levels * known[..., None], target.nan_to_num(0.0)
+        told = ~target.isnan()
+        levels, target = levels * told[..., None], target.nan_to_num(0.0)
         gram += torch.einsum("bck,bcj->ckj", levels, levels)
         moment += torch.einsum("bck,bc->ck", levels, target)
     anchor.weight.copy_(solved(gram, moment))
@@ -60,4 +68,18 @@ def solved(gram: Tensor, moment: Tensor) -> Tensor:
     last = torch.zeros_like(moment)
     last[:, 0] = 1.0
     drawn = moment + (penalty @ last[..., None])[..., 0]
-    return torch.linalg.solve(gram + penalty, drawn)
+    pairs = zip((gram + penalty).numpy(), drawn.numpy(), strict=True)
+    return torch.from_numpy(np.stack([_bounded(*pair) for pair in pairs]))
+
+
+def _bounded(gram: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    """``min_w w G w - 2 w b`` with w >= 0 and a sum of at most 1, of one variate."""
+    scale = np.sqrt(np.trace(gram))
+    root = cholesky(gram) / scale
+    target = solve_triangular(root, moment / scale**2, trans="T")
+    weight: np.ndarray = nnls(root, target)[0]
+    if weight.sum() > 1.0:
+        ones = np.full((1, len(root)), BINDING)
+        weight = nnls(np.concatenate([root, ones]), np.append(target, BINDING))[0]
+        weight /= max(weight.sum(), 1.0)
+    return weight

@@ -54,6 +54,8 @@ def main() -> None:
         points, quantiles = forecaster.predict(known), forecaster.predict_quantiles(known, LEVELS)
         parts.append(long_of(points, quantiles, wide).assign(cutoff=back))
     pd.concat(parts).to_parquet(folder / "made.parquet")
+    status = Path("/proc/self/status").read_text()  # rusage would begin with the parent's peak
+    (folder / "peak").write_text(next(r for r in status.splitlines() if r.startswith("VmHWM")))
 
 
 def long_of(points: pd.DataFrame, quantiles: pd.DataFrame, wide: bool) -> pd.DataFrame:

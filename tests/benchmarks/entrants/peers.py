@@ -1,6 +1,6 @@
 """One peer on one table, in an environment of its own; `league.py` beside this folder runs it.
 
-    pip install statsforecast mlforecast lightgbm neuralforecast
+    pip install statsforecast supersmoother mlforecast lightgbm neuralforecast
     python entrants/peers.py FOLDER MODEL SEED
 
 ``FOLDER`` has ``table.parquet`` (unique_id, ds, y) and ``entry.json``; what is made is written to
@@ -52,7 +52,7 @@ def statistical(name: str, table: pd.DataFrame, entry: dict[str, Any]) -> pd.Dat
     from statsforecast.models import MSTL, AutoETS, AutoTheta, SeasonalNaive
 
     season, horizon, origins = entry["season"], entry["horizon"], entry["origins"]
-    # AutoETS and AutoTheta take one season, of 24 steps at most; of hours and half-hours it is the day.
+    # AutoETS and AutoTheta take one season; of hours and half-hours it is the day.
     short = {168: 24, 336: 48}.get(season, season)
     model = {
         "seasonal naive": lambda: SeasonalNaive(season, alias=name),
@@ -148,7 +148,7 @@ def neural(name: str, table: pd.DataFrame, entry: dict[str, Any], seed: int) -> 
         n_windows=origins,
         step_size=horizon,
         val_size=validation,
-        refit=False,
+        refit=origins <= 3,
     )
     return columns(made, name)
 
@@ -169,6 +169,8 @@ def main() -> None:
         made = neural(name, table, entry, seed)
     assert np.isfinite(made["point"].to_numpy()).all()
     made.to_parquet(folder / "made.parquet")
+    status = Path("/proc/self/status").read_text()  # rusage would begin with the parent's peak
+    (folder / "peak").write_text(next(r for r in status.splitlines() if r.startswith("VmHWM")))
 
 
 if __name__ == "__main__":
