@@ -536,7 +536,7 @@ def standing(content: Mapping[str, Any]) -> str:
     head = ["model", "rank", "share of naive's", "first"]
     text = markdown([*head, *(f"{h}, intervals" for h in head[1:]), "CPU s", "peak MB"], rows)
     return (
-        f"{text}\n\nOver {count} tables and horizons that all {len(rows)} models have; mean ranks that lie "
+        f"{text}\n\nPairs of a table and a horizon that all {len(rows)} models have: {count}; mean ranks that lie "
         f"less than {apart:.2f} apart are not told apart (Nemenyi, 5%)."
     )
 
