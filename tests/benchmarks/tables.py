@@ -536,8 +536,8 @@ def standing(content: Mapping[str, Any]) -> str:
     head = ["model", "rank", "share of naive's", "first"]
     text = markdown([*head, *(f"{h}, intervals" for h in head[1:]), "CPU s", "peak MB"], rows)
     return (
-        f"{text}\n\nPairs of a table and a horizon that all {len(rows)} models have: {count}; mean ranks that lie "
-        f"less than {apart:.2f} apart are not told apart (Nemenyi, 5%)."
+        f"{text}\n\nPairs of table and horizon that all {len(rows)} models have: {count}; mean ranks that "
+        f"lie less than {apart:.2f} apart are not told apart (Nemenyi, 5%)."
     )
 
 
