@@ -155,11 +155,12 @@ def suited_to_series(table: SeriesTable, horizon: int) -> dict[str, Any]:
 
 
 def grouped(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of `suited_to_series` as a forecaster takes them: those of network and training in groups."""
+    """Options of `suited_to` as a forecaster takes them: those of network and training in groups."""
     flat = dict(options)
-    network = {"patch_length": flat.pop("patch_length")}
-    training = {"epoch_windows": flat.pop("epoch_windows")}
-    return {**flat, "network": network, "training": training}
+    for group, name in (("network", "patch_length"), ("training", "epoch_windows")):
+        if name in flat:
+            flat[group] = {name: flat.pop(name)}
+    return flat
 
 
 def forecast(frame: Any, horizon: int = 24, **options: Any) -> pd.DataFrame:

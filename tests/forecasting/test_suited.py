@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stanhop_app import forecast
+from stanhop_app import STanHopForecaster, forecast
 from stanhop_app.errors import DataError
-from stanhop_app.forecasting.suited import longest_lookback, short_patches, suited
+from stanhop_app.forecasting.suited import (
+    grouped,
+    longest_lookback,
+    short_patches,
+    suited,
+    suited_to,
+)
 
 
 def series(rows, frequency, season):
@@ -59,3 +65,12 @@ def test_training_follows_the_rows_and_says_so(stanhop, tmp_path):
     code, _, err = stanhop(*words[:-1], tmp_path / "other", "--lookback", 60)
     assert code == 3  # what was said is not changed
     assert "lookback 60 and horizon 6 need at least 66" in err
+
+
+@pytest.mark.parametrize("rows", [40, 300, 1200, 3000])
+def test_what_suits_a_table_of_any_length_is_taken_by_a_forecaster(rows):
+    index = pd.date_range("2020-01-05", periods=rows, freq="W-SUN")
+    table = pd.DataFrame({"y": np.sin(np.arange(rows) / 8)}, index=index)
+    forecaster = STanHopForecaster(horizon=4, **grouped(suited_to(table, 4)))
+    prepared = forecaster.prepare(table)
+    assert len(prepared.windows["train"]) > 0
