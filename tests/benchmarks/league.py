@@ -1,4 +1,4 @@
-"""Ours and nine peers on fourteen tables, hourly to yearly, of one to 414 series.
+"""Ours and ten peers on fourteen tables, hourly to yearly, of one to 414 series.
 
     python tests/benchmarks/league.py --peers PYTHON [--entries etth1-24 ...] [--models NHITS ...]
         [--seeds 0] [--downloads FOLDER] [--output league.json]
