@@ -28,7 +28,7 @@ def widget(
         label: above the widget.
         where: a column or the like; None: where the page is.
         default: another default than the field's, such as one that suits a table. Where it changes, the
-            widget follows, unless somebody chose a value.
+            widget follows, unless somebody chose a value. Of options that are whole numbers or texts.
     """
     known, key = options_of(config)[name], key_of(name)
     follows = False

@@ -110,10 +110,10 @@ class DeepPart(nn.Module):
             return rearrange(self._with_holes(x, added), "b c l -> b l c")
         if not self.config.instance_norm:
             return rearrange(self._network(x, added), "b c l -> b l c")
-        level = x.mean(-1, keepdim=True) if self.anchor is None else self.anchor(x)
         if self.anchor is None:
-            variance = x.var(-1, keepdim=True, correction=0)
+            level, variance = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0)
         else:
+            level = self.anchor(x)
             variance = (x - level).square().mean(-1, keepdim=True)
         deviation = (variance + 1e-5).sqrt()
         out = self._network((x - level) / deviation, added) * deviation + level
