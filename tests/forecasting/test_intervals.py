@@ -1,6 +1,7 @@
 """Intervals, quantiles and sample paths: laws of the pool, its choice, and the forecaster with them."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
-from stanhop_app.forecasting.intervals.choice import pinball
+from stanhop_app.forecasting.intervals.choice import _folds, _place, pinball
 from stanhop_app.forecasting.intervals.levels import levels_of
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
 
@@ -170,6 +171,35 @@ def test_levels_are_corrected_to_what_validation_covered(known):
         )
         assert (below - 0.01 <= levels).all()
         assert (levels <= beside + 0.01).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 40])
+def test_few_residuals_do_not_widen_levels(count):
+    """What came is one among n like it: its place is even in [0, 1] for any n, even for one."""
+    rng = torch.Generator().manual_seed(count)
+    share = torch.full((count,), 1 / count)
+    places = []
+    for number in range(2000):
+        values = torch.randn(count + 1, 3, 2, generator=rng)
+        below = (values[1:] <= values[0]).float().mean(0)
+        places.append(_place(below, share, number))
+    every = torch.stack(places).flatten().quantile(torch.linspace(0.05, 0.95, 19).double())
+    torch.testing.assert_close(every, torch.linspace(0.05, 0.95, 19).double(), atol=0.02, rtol=0)
+
+
+def test_a_piece_of_time_that_few_windows_can_read_does_not_judge():
+    """166 yearly series over the same years, and one that lies elsewhere: all but the first and last years
+    could be read by that one alone.
+    """
+    begins = torch.arange(5).repeat(40)
+    when = torch.stack([begins, begins], 1).double()
+    store = SimpleNamespace(when=when, ends=begins + 3.0, part=torch.zeros(200, dtype=torch.long))
+    store.when[0], store.ends[0] = -50, -47
+    order = store.when[:, 0].argsort(stable=True)
+    for fold, off in _folds(store, order):
+        assert (~off).sum() >= 39
+        times = {float(store.when[order[number], 0]) for number in fold}
+        assert times <= {-50.0, 0.0, 4.0}
 
 
 def test_coverage_on_exchangeable_days_is_nominal():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stanhop_app.data.windows import evenly
 from stanhop_app.forecasting.external.correction import Memory
+from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -30,6 +31,10 @@ GRID = 200
 """Places of what came that are kept to correct levels with."""
 MOST = 2**22
 """Places that are looked at for that, evenly over all."""
+FEWEST = 0.1
+"""Share of the most windows that any piece of time is read by, below which a piece does not judge."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, fill [0, 1] evenly however many there are."""
 LEAST = 8
 """Validation windows below which there are no intervals."""
 
@@ -92,15 +97,9 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
     windows, when = store.windows(lookback, judges), store.when[judges]
     scale = pool.scale(windows)
     levels = torch.tensor(LEVELS, dtype=torch.float64)
-    loss, places = 0.0, []
-    for fold in torch.arange(len(judges)).chunk(FOLDS):
-        # In time, not by rows: what was missed of another series at the same time was not known either.
-        begin, end = when[fold, 0].min(), store.ends[judges[fold]].max()
-        near = (store.when[:, 0] <= end) & (store.ends >= begin)
-        off = (near | (store.part > 0))[None].expand(len(fold), -1)
-        shares = pool.weights(windows[fold], when[fold], off, causal=False)
-        if not bool(shares.any()):  # all that is stored overlaps with the fold
-            continue
+    loss, energy, places = 0.0, 0.0, []
+    for fold, off in _folds(store, judges):
+        shares = pool.weights(windows[fold], when[fold], off.expand(len(fold), -1), causal=False)
         even = None if pool.way.nearest else quantiles(residuals, shares[0], levels)
         for number, share in zip(fold.tolist(), shares, strict=True):
             if not bool(share.any()):
@@ -108,14 +107,14 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
             truth = came[number] / scale[number]
             made = quantiles(residuals, share, levels) if even is None else even
             loss += float((pinball(truth, made, levels) * scale[number]).sum())
+            energy += float(came[number].abs().sum())
             below = residuals[share > 0] <= truth
-            places.append((below * share[share > 0, None, None]).sum(0))
+            places.append(_place((below * share[share > 0, None, None]).sum(0), share, number))
     if not places:
         return None
-    energy = float(came.abs().sum()) or 1.0
     return Judged(
         pool=pool,
-        loss=2 * loss / (len(LEVELS) * energy),
+        loss=2 * loss / (len(LEVELS) * (energy or 1.0)),
         places=_places(torch.stack(places)),
     )
 
@@ -126,6 +125,40 @@ def pinball(truth: Tensor, made: Tensor, levels: Tensor) -> Tensor:
     shape = (-1, *[1] * truth.ndim)
     q = levels.reshape(shape).to(left.dtype)
     return torch.maximum(q * left, (q - 1) * left)
+
+
+def _folds(store: Store, judges: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Pieces of the judges with the stored windows that may not be read for them, (1, V).
+
+    In time, not by rows: what was missed of another series at the same time was not known either. A piece
+    that few are left to read, less than a share `FEWEST` of the most of all pieces, does not judge: of many
+    series over the same years these were the six windows of two that begin earlier than all others.
+    """
+    folds, left = [], []
+    for fold in torch.arange(len(judges)).chunk(FOLDS):
+        begin, end = store.when[judges[fold], 0].min(), store.ends[judges[fold]].max()
+        near = (store.when[:, 0] <= end) & (store.ends >= begin)
+        off = near | (store.part > 0)
+        folds.append((fold, off[None]))
+        left.append(int((~off).sum()))
+    least = max(FEWEST * max(left), 1)
+    return [each for each, count in zip(folds, left, strict=True) if count >= least]
+
+
+def _place(below: Tensor, share: Tensor, number: int) -> Tensor:
+    """Where what came lies among residuals of which a share (L, C) is below it, if it is one of them.
+
+    Of n residuals and what came, each is as likely as any other to be the k-th: its place is even in
+    [k / (n + 1), (k + 1) / (n + 1)], which is even in [0, 1] for any n (the smoothed p-value of conformal
+    prediction). The share below alone is 0 or 1 for what lies beyond few residuals, and levels corrected by
+    it are the least and the largest of the many that are read later: on 166 yearly series, where folds are
+    read by 6 to 181 windows, 2.9 times the quantile loss of seasonal naive. Where weights are uneven, n is
+    1 / sum(weights^2). Places are not drawn but go round evenly, so that the same fit says the same.
+    """
+    count = 1 / float(share.double().square().sum())
+    turns = torch.arange(below.numel(), dtype=torch.float64) + number * below.numel()
+    even = (turns * GOLDEN).frac().reshape(below.shape)
+    return (below.double() * count + even) / (count + 1)
 
 
 def _places(places: Tensor) -> Tensor:
