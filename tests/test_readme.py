@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 
 import pytest
 from stanhop_app.cli.group import run
@@ -67,6 +68,7 @@ def test_the_first_page_is_short(project):
     assert (project / "README.md").read_text().count("<!-- table ") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", *PAGES[2:16]])
 def test_python_runs(project, page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -164,3 +166,15 @@ def test_what_a_page_links_to_is_there(project, page):
             continue
         base = project if target.startswith("/") else (project / page).parent
         assert (base / target.lstrip("/")).exists(), target
+
+
+def test_ci_runs_the_tests_that_pytest_leaves_out(project):
+    """What is marked slow is not in `pytest` (pyproject.toml); CI and the README's command run both."""
+    lines = (project / ".ci" / "run").read_text().splitlines()
+    assert {"pytest", "pytest -m slow"} <= set(lines)
+    assert "\npytest && pytest -m slow\n" in (project / "README.md").read_text()
+    options = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["pytest"][
+        "ini_options"
+    ]
+    assert options["addopts"][-2:] == ["-m", "not slow"]
+    assert [mark.split(":")[0] for mark in options["markers"]] == ["slow"]

@@ -9,6 +9,7 @@ from stanhop_app.runs.backtest.record import Backtest
 from stanhop_app.runs.backtest.scores import scores
 
 
+@pytest.mark.slow
 def test_scores_a_file_and_a_page(stanhop, trained, csv, tmp_path):
     file, page = tmp_path / "made.parquet", tmp_path / "page.html"
     words = ["backtest", trained, csv, "--stride", "4", "--quiet"]

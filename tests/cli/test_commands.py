@@ -75,6 +75,7 @@ def test_the_forecast_is_the_same_in_csv_json_parquet_and_python(stanhop, traine
     assert rows[0]["dew_point_f"] == pytest.approx(wanted["dew_point_f"].iloc[0], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_table_on_standard_input_becomes_parquet_on_standard_output(trained, csv, weather):
     done = subprocess.run(
         [sys.executable, "-m", "stanhop_app.cli", "forecast", trained, "-", "--format", "parquet"],
@@ -392,6 +393,7 @@ def test_every_command_explains_itself(stanhop, name):
     assert "Usage: stanhop" in out
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error(trained):
     script = f"{sys.executable} -m stanhop_app.cli forecast {trained} --horizon 3000 | head -1"
     done = subprocess.run(
@@ -466,6 +468,7 @@ def whole(csv, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     stanhop, csv, tmp_path, whole, how, stored
@@ -718,6 +721,7 @@ main(["train", "sample", "-o", sys.argv[3]])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["click", "pandas", "torch._C", "torch.nn", "lightning_fabric"])
 def test_a_signal_while_libraries_are_imported_leaves_one_line(tmp_path, module):
     """Imports take long, and what is raised in one comes out in many forms."""
@@ -754,6 +758,7 @@ def test_an_error_that_a_library_makes_of_an_interrupt_is_none_of_ours(monkeypat
     assert capsys.readouterr().err == "stanhop: interrupted.\n"
 
 
+@pytest.mark.slow
 def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_path):
     forecaster = STanHopForecaster.load(trained)
     page = tmp_path / "bands.html"

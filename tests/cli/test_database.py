@@ -126,6 +126,7 @@ def same_as_of_a_file(stanhop, tmp_path, rows, run):
     assert list(made[time]) == list(wanted.iloc[:, 0])
 
 
+@pytest.mark.slow
 def test_a_file_of_duckdb_is_read_and_written_twice_without_doubling(
     stanhop, tmp_path, rows, file, query
 ):
@@ -148,6 +149,7 @@ def test_a_file_of_duckdb_is_read_and_written_twice_without_doubling(
     np.testing.assert_allclose(points["value"], wanted["dew_point_f"], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_postgresql_is_read_and_written_twice_without_doubling(
     stanhop, tmp_path, rows, warehouse, query
 ):
@@ -178,6 +180,7 @@ def test_postgresql_is_read_and_written_twice_without_doubling(
     assert not [path for path in held if SECRET.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_sqlite_is_read_and_written_twice_without_doubling(stanhop, tmp_path, rows, query):
     address = f"sqlite:///{tmp_path / 'shop.db'}"
     code, _, err = stanhop("train", f"{address}#weather", *WORDS, "-o", tmp_path / "none")
@@ -212,6 +215,7 @@ def test_a_variate_that_is_called_as_a_bound_is_none():
         write_rows(forecast_rows(made, ["A"], {"": times[0]}, "r" * 300), "sqlite://#forecasts")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_that_is_cut_is_one_line(stanhop, tmp_path, warehouse):
     query, engine, cuts = tmp_path / "slow.sql", engine_of(warehouse), []

@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_training_says_what_it_is_worth_and_scores_it_with_and_without(stanhop, folder, tmp_path):
     command = [
         "train",
@@ -89,6 +90,7 @@ def test_it_is_explained_updated_and_pruned(stanhop, folder):
     assert stanhop("forecast", folder / "plug")[0] == 0
 
 
+@pytest.mark.slow
 def test_an_export_says_that_it_goes_without(stanhop, folder, tmp_path):
     code, _, err = stanhop("export", folder / "plug", "-o", tmp_path / "export")
     assert code == 0, err

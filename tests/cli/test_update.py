@@ -28,6 +28,7 @@ def folder(tmp_path, stanhop):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_gap_is_filled_as_the_training_said(stanhop, folder):
     """Four days are missing, and the first new one holds nothing."""
     late = folder / "late.csv"

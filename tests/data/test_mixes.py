@@ -11,6 +11,7 @@ from stanhop_app.data.frame import read_frame
 from stanhop_app.errors import DataError
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.integers(0, 10**9))
 def test_a_mix_reads_back_equal_or_is_refused(seed):

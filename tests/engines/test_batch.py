@@ -318,6 +318,7 @@ def test_what_fails_by_chance_is_tried_again_and_what_fails_always_is_told(job, 
     assert not isinstance(caught.value, DataError)
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_change_nothing(run, table, tmp_path, job, wanted, monkeypatch):
     """Two processes; one is killed in the middle of its work, twice."""
     from stanhop_app.engines import local
@@ -339,6 +340,7 @@ def test_workers_that_are_killed_change_nothing(run, table, tmp_path, job, wante
     assert len(killed) == 2
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_every_process_is_given_up(run, table, tmp_path, job, monkeypatch):
     from stanhop_app.engines import local
 
@@ -361,6 +363,7 @@ def test_a_block_that_kills_every_process_is_given_up(run, table, tmp_path, job,
         job(config=EngineConfig(engine="local", block_series=10_000))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its own
 def test_ray_makes_the_same_bits(job, wanted, monkeypatch):
     pytest.importorskip("ray")

@@ -188,9 +188,7 @@ def test_few_residuals_do_not_widen_levels(count):
 
 
 def test_a_piece_of_time_that_few_windows_can_read_does_not_judge():
-    """166 yearly series over the same years, and one that lies elsewhere: all but the first and last years
-    could be read by that one alone.
-    """
+    """Of many series over the same years, the middle ones could be read by one that lies elsewhere alone."""
     begins = torch.arange(5).repeat(40)
     when = torch.stack([begins, begins], 1).double()
     store = SimpleNamespace(when=when, ends=begins + 3.0, part=torch.zeros(200, dtype=torch.long))

@@ -149,6 +149,7 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
 
 
+@pytest.mark.slow
 def test_all_layers_are_exported_with_a_length_that_is_left_open(unchecked):
     layers, length = Together(), torch.export.Dim("length", min=2, max=4096)
     with torch.no_grad():
@@ -168,6 +169,7 @@ def check_compiled():
     torch.testing.assert_close(leaf.grad, of_grad(layers, layers, x))
 
 
+@pytest.mark.slow
 def test_all_layers_are_compiled_without_a_break():
     """In a process of its own: checks of shapes are wrappers, which the compiler cannot read."""
     code = "import test_transforms; test_transforms.check_compiled()"

@@ -174,6 +174,7 @@ def test_a_seed_fixes_weights_to_the_bit():
     assert all(tensor.isfinite().all() for tensor in states[0].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "memory"])
 def test_the_network_can_be_exported(kind):
     net = STanHopNet(config(feed_forward=kind, projection=kind)).eval()

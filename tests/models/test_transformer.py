@@ -135,6 +135,8 @@ def test_one_batch_is_learned_by_heart(kind, options):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if loss < 0.1:
+            break
     # A causal model cannot know the first targets of a roll to the right before it has seen them.
     assert loss.item() < 0.1, loss
 

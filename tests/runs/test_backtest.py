@@ -117,6 +117,7 @@ def test_quantiles_rise_and_scores_follow_their_definitions(made):
         scores(made, by=["series"])
 
 
+@pytest.mark.slow
 def test_a_stopped_backtest_goes_on_to_the_same_table(run, tmp_path, monkeypatch, made):
     monkeypatch.setattr("stanhop_app.runs.backtest.backtest.AT_ONCE", 4)
     config = BacktestConfig(stride=6)
@@ -144,6 +145,7 @@ def test_a_stopped_backtest_goes_on_to_the_same_table(run, tmp_path, monkeypatch
     assert back.about == whole.about
 
 
+@pytest.mark.slow
 def test_trained_anew(run):
     """Three trainings, each on all rows before its cut-offs."""
     told = []
@@ -173,6 +175,7 @@ def test_a_table_that_goes_on(run, weather):
     assert any("by the scored model" in text for text in told)
 
 
+@pytest.mark.slow
 def test_many_series(weather, small, tmp_path):
     long = weather.rename_axis("time").reset_index().melt("time", var_name="id", value_name="y")
     table = to_series(long, id_column="id")

@@ -23,6 +23,8 @@ from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.onnx import export_onnx, export_program, quantize_onnx
 from stanhop_app.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
 TINY = {"patch_length": 12, "dim": 8, "num_heads": 2, "hidden_dim": 8, "num_layers": 1}
 
 

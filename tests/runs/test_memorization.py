@@ -36,6 +36,7 @@ def test_the_command(stanhop, trained, csv):
     assert stanhop("theory", "memorization", "nowhere")[0] == 4
 
 
+@pytest.mark.slow
 def test_a_fit_that_memorised_is_warned_of(stanhop, fitted, weather, tmp_path):
     """White noise has nothing to learn but itself."""
     assert memorization_warning(Run(forecaster=fitted).on(weather)) is None

@@ -31,6 +31,7 @@ def folder(days, small, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_same_days_go_on(folder, days):
     """Nothing is said where nothing changed, whether new rows come alone or with the old ones."""
     run = Run.open(folder)
@@ -66,6 +67,7 @@ def test_times_that_are_harder_for_everybody_are_none(folder, days):
     assert not made.worse
 
 
+@pytest.mark.slow
 def test_forecasts_that_were_made_are_scored(folder, days, tmp_path):
     forecaster = STanHopForecaster.load(folder)
     made = []

@@ -72,6 +72,7 @@ def test_too_few_windows_are_said(weather, small):
         remember(Run(forecaster=fitted).on(short))
 
 
+@pytest.mark.slow
 def test_forecasts_are_explained_by_the_command(stanhop, csv, trained, tmp_path, stored):
     run = tmp_path / "run"
     words = ["--horizon", "12", "--lookback", "48", "--patch-length", "12", "--dim", "16"]

@@ -175,6 +175,7 @@ def test_damaged_baselines_are_refused(run, weather, tmp_path, stored):
         evaluated(tmp_path / "run", weather)
 
 
+@pytest.mark.slow
 def test_a_grid_is_trained_once_and_goes_on_where_it_was_cut(weather, small, tmp_path):
     options = {name: value for name, value in small.items() if name != "horizon"}
     said: list[str] = []

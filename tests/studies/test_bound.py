@@ -22,6 +22,7 @@ def test_the_paper_s_bound_is_least_at_1():
     assert found == pytest.approx([2.61, 1.31, 1, 1.19, 1.64, 2.40], abs=6e-3)
 
 
+@pytest.mark.slow
 def test_an_overfitted_model_goes_below_1():
     found = overfit(characters=1500, max_steps=150)
     assert found.final < 1 < found.validation[-1]

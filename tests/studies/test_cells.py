@@ -167,6 +167,7 @@ def test_failed_cells_are_noted_and_the_others_go_on(tmp_path):
         run(tmp_path / "none.json", never)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["benchmark", "compare-memory"])
 def test_a_cell_that_was_killed_goes_on_to_the_same_result(
     stanhop, command, weather, tmp_path, monkeypatch

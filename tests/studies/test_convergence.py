@@ -33,6 +33,7 @@ def content(losses, errors=(0.5, 0.5, 0.5)):
     return {"cells": cells}
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_one_seed_is_one_curve():
     curve = learning_curve("softmax1", 100, 0, FAST)
     assert curve["step"][0] == 0

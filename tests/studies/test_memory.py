@@ -51,6 +51,7 @@ def compared(weather, tmp_path_factory):
     patch.undo()
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(compared):
     path, content, said, weather = compared
     keys = ["speed", *content["cells"]]

@@ -84,6 +84,7 @@ def test_parameters_are_counted_without_the_embedding():
     assert all(p.grad is not None for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_few_labels_are_learned_and_many_are_not():
     assert learn(16, 32, 0, ScalingExperiment(max_steps=300)) == 0
     assert learn(4, 1024, 0, SHORT) > 0.5
@@ -92,6 +93,7 @@ def test_few_labels_are_learned_and_many_are_not():
     assert found == largest_learned(12, 0, SHORT)
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_where_it_was(tmp_path, monkeypatch):
     path = tmp_path / "scaling.json"
     sweep([4, 8], [0], SHORT, results=path)

@@ -121,6 +121,7 @@ def test_no_test_row_is_read(search, weather, tmp_path):
     assert [t.value for t in first] == [t.value for t in second]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_cut_loses_no_trial(search, tmp_path, monkeypatch):
     whole = tune(search(4), tmp_path / "whole", say=print)
     value, made = Search.value, []
@@ -217,6 +218,7 @@ def test_in_a_folder_from_before_the_mark_the_first_trial_is_that_of_no_search(s
     assert tuning.without_search(older) == 3.0
 
 
+@pytest.mark.slow
 def test_two_processes_make_as_many_trials(search, tmp_path, monkeypatch):
     script = tmp_path / "script.py"  # of a user, without a guard
     script.write_text("raise SystemExit('the script was run again')")
@@ -284,6 +286,7 @@ def test_trials_that_all_fail_are_an_error(search, tmp_path, monkeypatch):
         tune(search(2), tmp_path, say=print)
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_train_takes(stanhop, csv, tmp_path):
     words = ["--horizon", "12", "--lookback", "48", "--patch-length", "12", "--dim", "16"]
     words += ["--max-steps", "4", "--num-heads", "2"]

@@ -40,6 +40,8 @@ from stanhop_app.studies.variants_report import (
     readable_table,
 )
 
+pytestmark = pytest.mark.slow
+
 NETWORK = {"patch_length": 12, "dim": 8, "num_heads": 2, "hidden_dim": 8}
 CONFIG = ComparisonConfig(lookback=36, max_epochs=1, network=NETWORK, training={"max_steps": 6})
 GRID = {

@@ -48,6 +48,8 @@ from stanhop_app.suite.run import (
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.checkpoint import load_tensors
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"dim": 16, "num_heads": 2, "num_layers": 2, "hidden_dim": 16}
 CONFIGS = {
     "bert": SuiteConfig(model="bert", length=16, vocab_size=280, max_steps=4, network=SIZE),

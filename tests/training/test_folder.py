@@ -186,6 +186,7 @@ def test_a_folder_with_files_of_others_is_left_alone(tmp_path, name):
             check_folder(tmp_path, read_config, **options)
 
 
+@pytest.mark.slow
 def test_a_forced_training_that_is_cut_leaves_the_finished_run(trained, csv, tmp_path, stanhop):
     """The old run forecasts all the while; the new one goes on, and replaces it when it is whole."""
     run = shutil.copytree(trained, tmp_path / "run")

@@ -304,6 +304,7 @@ def test_bad_options_say_what_was_required(options, message):
         config(**options)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     """Data-parallel over gloo: the same batches, the same losses, the same weights."""
     script = tmp_path / "run.py"
@@ -401,6 +402,7 @@ def alone():
     return weights(model)
 
 
+@pytest.mark.slow
 def test_a_training_whose_process_was_killed_goes_on_with_one(tmp_path, alone):
     folder = tmp_path / "run"
     process = launched(tmp_path, 2, folder=folder, dies="4")
@@ -415,6 +417,7 @@ def test_a_training_whose_process_was_killed_goes_on_with_one(tmp_path, alone):
     torch.testing.assert_close(weights(model), alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_training_of_one_process_goes_on_with_two_machines(tmp_path, alone):
     """Two machines are two processes here, each given the same command and its number."""
     folder = tmp_path / "run"

@@ -11,6 +11,7 @@ FLAGS += ["--no-first-run"]
 WAIT = 60_000
 
 BROWSER = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium"),
     # Playwright's own server thread closes its pipes when Python ends.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

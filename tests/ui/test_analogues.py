@@ -47,6 +47,7 @@ def traces(app):
     return {trace["name"]: values(trace) for trace in drawn}
 
 
+@pytest.mark.slow
 def test_the_windows_behind_a_forecast_are_drawn_and_one_is_switched_off(app, root):
     assert errors(app) == []
     assert len(figures(app)) == 1

@@ -38,6 +38,7 @@ def root(trained, weather, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_backtest_is_shown_by_model_variate_and_group(root, monkeypatch):
     monkeypatch.setenv("STANHOP_RUNS", str(root))
     app = open_page(backtest_page)

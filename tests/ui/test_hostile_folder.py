@@ -84,6 +84,7 @@ def opened(hostile, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [page.path for page in PAGES])
 def test_every_page_opens(opened, path):
     app = opened(path)

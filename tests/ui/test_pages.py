@@ -99,6 +99,7 @@ def numbers(values):
     return np.array(values, dtype=float)
 
 
+@pytest.mark.slow
 def test_a_run_is_forecast_and_drawn(page, folder):
     app = page(forecast_page, run="softmax1")
     assert errors(app) == []
@@ -227,6 +228,7 @@ def test_damaged_results_are_one_line(page, folder, tmp_path):
     assert said.startswith("a.json: damaged")
 
 
+@pytest.mark.slow
 def test_outliers_of_a_run(page):
     app = page(outliers_page, run="softmax1")
     assert errors(app) == []
@@ -289,6 +291,7 @@ def choose(app, **values):
 TINY = {"horizon": 12, "lookback": 48, "patch_length": 12, "dim": 16, "num_heads": 2}
 
 
+@pytest.mark.slow
 def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(
     page, tmp_path, stored, monkeypatch
 ):
@@ -339,6 +342,7 @@ def test_a_training_runs_shows_its_losses_and_is_what_the_command_writes(
     ]
 
 
+@pytest.mark.slow
 def test_a_training_is_stopped_and_goes_on(page, tmp_path):
     root = tmp_path / "runs"
     app = page(train_page, root=root)
@@ -375,6 +379,7 @@ def test_a_training_is_stopped_and_goes_on(page, tmp_path):
     jobs.find("long").stop()
 
 
+@pytest.mark.slow
 def test_an_upload_is_trained_on_and_nowhere_kept(page, tmp_path):
     root = tmp_path / "runs"
     app = page(train_page, root=root)
@@ -449,6 +454,7 @@ def handshake(port, host, origin):
         return int(connection.recv(100).split()[1])
 
 
+@pytest.mark.slow
 def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -497,6 +503,7 @@ def trained(root, name, frame, **options):
     forecaster.save(root / name, force=True)
 
 
+@pytest.mark.slow
 def test_results_belong_to_the_table_and_to_the_run_as_it_is_now(page, tmp_path, monkeypatch):
     """The same name may stand for another table, of another visitor, or for a run that was trained anew."""
     monkeypatch.setattr(fit, "KEPT", 0)  # of a table too large to be kept with the run
@@ -689,6 +696,7 @@ def test_an_associative_memory_completes_what_was_damaged(page, capsys):
         ]
 
 
+@pytest.mark.slow
 def test_activations_before_and_after_quantisation(page):
     app = page(outliers_page, run="softmax")
     app.toggle(key="bits").set_value(True).run()
@@ -701,6 +709,7 @@ def test_activations_before_and_after_quantisation(page):
         assert len(one) != len(two) or not np.allclose(one, two, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_comparison_is_started_from_its_page(page, tmp_path):
     root = tmp_path / "runs"
     app = page(variants_page, root=root)
@@ -755,6 +764,7 @@ def test_results_of_the_suite_are_shown(page, suite_folder):
     assert page(variants_page, root=suite_folder).info  # of another kind: not shown there
 
 
+@pytest.mark.slow
 def test_the_suite_trains_and_compares_from_its_page(page, tmp_path):
     root = tmp_path / "runs"
     app = page(suite_page, root=root)

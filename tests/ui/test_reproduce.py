@@ -16,6 +16,8 @@ from stanhop_app.forecasting import fit
 from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
 
 def forecast():
     from stanhop_app.ui import forecast

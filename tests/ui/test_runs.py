@@ -88,6 +88,7 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_run_has_a_row_with_its_scores_beside_the_best_baseline(root):
     table = home.listed([*runs.run_names(), *runs.export_names()]).set_index("run")
     assert list(table.index) == ["broken", "scored", "plain", "exported"]

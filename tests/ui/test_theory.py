@@ -76,6 +76,7 @@ def test_results_show_their_finding(root):
     assert "noise.json: damaged or not begun" in errors(app)[0]
 
 
+@pytest.mark.slow
 def test_an_experiment_is_started_from_the_page(root):
     app = open_page(theory_page)
     assert "No results in" in app.info[0].value
@@ -94,6 +95,7 @@ def test_an_experiment_is_started_from_the_page(root):
     assert len(errors(app)) == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_asked_what_it_has_memorised(root):
     app = open_page(theory_page)
     before = len(figures(app))
