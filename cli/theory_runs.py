@@ -175,7 +175,8 @@ def memory(run: Path, seed: int, report: Path | None, force: bool, as_json: bool
         click.echo(to_json({**content, "verdict": told.verdict}, indent=2))
         return
     for title, table in tables.items():
-        click.echo(f"{title}\n{table.to_string(float_format='%.3f')}\n")
+        none = "no training window is stored, by which it could be told"
+        click.echo(f"{title}\n{table.to_string(float_format='%.3f') if len(table) else none}\n")
     click.echo(told.verdict)
 
 

@@ -1,5 +1,6 @@
 """Why: the past windows that the external memory of a run moved a forecast by, each to be switched off."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -49,7 +50,10 @@ def show(
         parts.fail(error)
         return
     columns = st.columns(3)
-    columns[0].metric("Newer than, of training windows", f"{told.novelty:.0f}%")
+    columns[0].metric(
+        f"Newer than, of {told.among} windows",
+        "–" if math.isnan(told.novelty) else f"{told.novelty:.0f}%",
+    )
     columns[1].metric("Weights that found nothing alike", f"{told.no_op:.0%}")
     moved = told.moved[variates].abs().mean().mean()
     columns[2].metric("Forecast moved by, on average", f"{moved:.3g}")

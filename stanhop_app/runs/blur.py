@@ -20,8 +20,15 @@ import torch
 from torch import Tensor
 
 from stanhop_app.data.windows import evenly
+from stanhop_app.errors import DataError
 from stanhop_app.forecasting.external.correction import Memory
-from stanhop_app.forecasting.external.novelty import energies, ordinary, percentile, sharing
+from stanhop_app.forecasting.external.novelty import (
+    energies,
+    of_training,
+    ordinary,
+    percentile,
+    sharing,
+)
 from stanhop_app.forecasting.external.retrieval import chunks
 from stanhop_app.layers.association import find_association
 
@@ -70,9 +77,19 @@ def blur(memory: Memory, *, seed: int = 0) -> Blur:
     Args:
         memory: with at least two windows that share no row.
         seed: of the noise, whose squared length is half the typical squared distance.
+
+    Raises:
+        DataError: if no two of its windows are apart.
     """
+    count, when = len(memory.store), memory.store.when
+    earliest = int(when[:, 0].argmin())
+    if bool(sharing(memory, when[earliest : earliest + 1]).all()):
+        raise DataError(
+            f"all windows that the memory stores ({count:,}) share rows, so that none can be mistaken for "
+            "another; it takes more of them."
+        )
     generator = torch.Generator().manual_seed(seed)
-    rows = {size: _measured(memory, size, generator) for size in _sizes(len(memory.store))}
+    rows = {size: _measured(memory, size, generator) for size in _sizes(count)}
     sizes = pd.DataFrame.from_dict(rows, orient="index").rename_axis("windows")
     return Blur(sizes=sizes, novelty=_by_novelty(memory), beta=memory.rule.sharpness)
 
@@ -142,7 +159,7 @@ def _by_novelty(memory: Memory) -> pd.DataFrame:
     """Energy and what was missed of windows behind the training rows, by how new they were."""
     later = (memory.store.part > 0).nonzero().flatten()
     later = later[evenly(len(later), 5 * QUERIES)]
-    if not len(later):
+    if not len(later) or not of_training(memory):
         return pd.DataFrame(columns=["windows", "energy", "missed"])
     trained = memory.store.only((memory.store.part == 0).nonzero().flatten())
     known = replace(memory, store=trained)

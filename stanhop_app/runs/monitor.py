@@ -23,7 +23,7 @@ from stanhop_app.data.joined import joined
 from stanhop_app.data.match import match_columns
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
-from stanhop_app.forecasting.external.novelty import energies, ordinary, percentile
+from stanhop_app.forecasting.external.novelty import energies, of_training, ordinary, percentile
 from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.runs.backtest.backtest import backtest
 from stanhop_app.runs.backtest.config import BacktestConfig
@@ -240,7 +240,7 @@ def _of_files(
 def _novel(run: Run, cutoffs: pd.DatetimeIndex) -> float | None:
     """Share of the windows before these cut-offs that are newer than most of the training's."""
     fitted, memory = run.fitted, run.fitted.memory
-    if memory is None or not len(cutoffs):
+    if memory is None or not of_training(memory) or not len(cutoffs):
         return None
     windows = run.table.whole(fitted.lookback, fitted.horizon)
     rows = np.searchsorted(pd.DatetimeIndex(run.table.index), cutoffs, side="right")

@@ -68,3 +68,19 @@ def test_the_command(stanhop, forecaster, tmp_path):
     (tmp_path / "none").mkdir()
     code, _, err = stanhop("theory", "memory", tmp_path / "none")
     assert code == 4
+
+
+def test_a_memory_that_was_pruned_says_what_it_can(stanhop, forecaster, tmp_path):
+    """Its newest windows may hold none of training, or all share rows."""
+    for windows, wanted in ((300, 0), (3, 3)):
+        run = tmp_path / f"of-{windows}"
+        forecaster.save(run)
+        assert stanhop("memory", "prune", run, "--windows", windows)[0] == 0
+        code, out, err = stanhop("theory", "memory", run)
+        assert (code, len(err.splitlines())) == (wanted, 1 if wanted else len(err.splitlines()))
+        assert ("share rows" in err) if wanted else ("no training window is stored" in out)
+        code, _, err = stanhop("forecast", run, "--explain")
+        assert code == 0
+        assert "nan" not in err
+        assert ("cannot be told by stored windows that all share rows" in err) == (windows == 3)
+        assert ("of the stored windows" in err) == (windows == 300)

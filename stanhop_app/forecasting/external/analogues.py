@@ -13,7 +13,7 @@ from stanhop_app.data.frame import time_index
 from stanhop_app.data.frequency import future_index
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.external.correction import Memory
-from stanhop_app.forecasting.external.novelty import energies, ordinary, percentile
+from stanhop_app.forecasting.external.novelty import energies, of_training, ordinary, percentile
 from stanhop_app.models.holes import between
 
 if TYPE_CHECKING:  # which reads memories
@@ -37,7 +37,9 @@ class Analogues:
     no_op: float
     """Share of the weights that went to no window: nothing like this is stored."""
     novelty: float
-    """Percentile of the window's energy among those of training windows (`novelty`)."""
+    """Percentile of the window's energy among those of training windows (`novelty`); NaN: none is apart."""
+    among: str
+    """Of which windows that is: "training", or "stored" where none of these is left."""
     window: pd.DataFrame
     """The steps that are compared, original units."""
     forecast: pd.DataFrame
@@ -61,11 +63,17 @@ class Analogues:
         """What would be forecast without the memory."""
         return self.forecast - self.moved
 
+    @property
+    def newer(self) -> str:
+        """How new the window is, in words."""
+        if np.isnan(self.novelty):
+            return "how new the window is cannot be told by stored windows that all share rows"
+        return f"the window is newer than {self.novelty:.0f}% of the {self.among} windows"
+
     def __str__(self) -> str:
         mean = ", ".join(f"{name} {value:+.3g}" for name, value in self.moved.mean().items())
         lines = [
-            f"the window is newer than {self.novelty:.0f}% of the training windows; "
-            f"the external memory moves the forecast, on average over its steps, by: {mean}; "
+            f"{self.newer}; the external memory moves the forecast, on average over its steps, by: {mean}; "
             f"{self.no_op:.0%} of the weights found nothing alike, the most went to the windows before:"
         ]
         lines += [
@@ -139,6 +147,7 @@ def analogues(
         moved=moved,
         no_op=max(float(1 - share.sum()), 0.0),
         novelty=float(percentile(ordinary(memory), energies(memory, window, when))[0]),
+        among="training" if of_training(memory) else "stored",
         window=compared,
         forecast=moved + alone,
         drawn=drawn,

@@ -47,14 +47,25 @@ def sharing(memory: Memory, when: Tensor) -> Tensor:
 
 @torch.no_grad()
 def ordinary(memory: Memory) -> Tensor:
-    """Energies of stored training windows, each against those that share no row with it, rising."""
-    numbers = (memory.store.part == 0).nonzero().flatten()
+    """Energies of stored training windows, each against those that share no row with it, rising.
+
+    Of all stored windows where none of training is left (`of_training`), as after ``stanhop memory prune``.
+    """
+    stored = memory.store.part == 0 if of_training(memory) else memory.store.part >= 0
+    numbers = stored.nonzero().flatten()
     numbers = numbers[evenly(len(numbers), CALIBRATED)]
     windows = memory.store.windows(memory.kind.steps, numbers)
     energy = energies(memory, windows, memory.store.when[numbers])
     return energy[energy.isfinite()].sort().values
 
 
+def of_training(memory: Memory) -> bool:
+    """Whether training windows are stored, which say what is ordinary."""
+    return bool((memory.store.part == 0).any())
+
+
 def percentile(known: Tensor, energy: Tensor) -> Tensor:
-    """Percent of the `ordinary` energies that each energy is above, (B,)."""
-    return 100 * torch.searchsorted(known, energy) / max(len(known), 1)
+    """Percent of the `ordinary` energies that each energy is above, (B,); NaN where there are none."""
+    if not len(known):
+        return torch.full_like(energy, torch.nan)
+    return 100 * torch.searchsorted(known, energy) / len(known)

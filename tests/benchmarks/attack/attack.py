@@ -29,6 +29,7 @@ import signals
 import visitors
 import writers
 from children import warm
+from commands import PULSES, pulses
 
 HERE = Path(__file__).parent
 Attack = Callable[[int, int, Path, Path], dict[str, int]]
@@ -73,16 +74,11 @@ def _update(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
 
 
 def _memory(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """A memory for a run of pulses that a bump follows whatever their sign, which no linear map tells."""
-    table, draws = scratch / "pulses.csv", np.random.default_rng(0)
-    values = 0.1 * draws.normal(size=1500)
-    for start in np.sort(draws.choice(np.arange(20, 1450), 190, replace=False)):
-        values[start] += draws.choice([-3, 3])
-        values[start + 2 : start + 6] += 3
-    hours = pd.date_range("2024-01-01", periods=1500, freq="h", name="hour")
-    pd.DataFrame({"load": values}, index=hours).to_csv(table)
+    """A memory for a run of pulses, to which it is worth something."""
+    table = scratch / "pulses.csv"
+    pulses(table)
     return kills.changes(
-        ["train", table, *kills.TRAIN],
+        ["train", table, *PULSES, "--quiet"],
         lambda run: ["memory", "add", run],
         rounds,
         seed,

@@ -193,6 +193,7 @@ def changes(
     shutil.copytree(old, whole)
     longest = timed(change(whole), scratch)
     before, wanted = files(old), files(whole)
+    assert before != wanted  # or nothing is attacked
     for _ in range(rounds):
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(old, run)
