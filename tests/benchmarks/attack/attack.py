@@ -76,7 +76,7 @@ def _update(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
 def _memory(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     """A memory for a run of pulses, to which it is worth something."""
     table = scratch / "pulses.csv"
-    pulses(table)
+    pulses(table, scratch / "later.csv")
     return kills.changes(
         ["train", table, *PULSES, "--quiet"],
         lambda run: ["memory", "add", run],

@@ -38,9 +38,9 @@ class Small:
 def prepared(csv: Path, scratch: Path) -> None:
     """What commands need: runs (of a forecaster, with a memory, of the suite), new rows, forecasts."""
     wide = pd.read_csv(csv, index_col=0)
-    wide.iloc[:-24].to_csv(scratch / "old.csv")
-    wide.iloc[-24:].to_csv(scratch / "new.csv")
-    pulses(scratch / "pulses.csv")
+    wide.iloc[:-200].to_csv(scratch / "old.csv")
+    wide.iloc[-200:].to_csv(scratch / "new.csv")
+    pulses(scratch / "pulses.csv", scratch / "later.csv")
     vit = ["suite", "train", "vit", *TINY[6:], "--num-layers", "1", "--hidden-dim", "16", *STEPS]
     for words in (
         ["train", scratch / "old.csv", *TRAIN, "--output", scratch / "run"],
@@ -54,15 +54,17 @@ def prepared(csv: Path, scratch: Path) -> None:
         assert done.code == 0, (words, done.err)
 
 
-def pulses(path: Path) -> None:
-    """A table of pulses that a bump follows whatever their sign, which no linear map tells."""
+def pulses(path: Path, later: Path) -> None:
+    """A table of pulses that a bump follows whatever their sign, which no linear map tells; its last rows."""
     draws = np.random.default_rng(0)
     values = 0.1 * draws.normal(size=1500)
     for start in np.sort(draws.choice(np.arange(20, 1450), 190, replace=False)):
         values[start] += draws.choice([-3, 3])
         values[start + 2 : start + 6] += 3
     hours = pd.date_range("2024-01-01", periods=1500, freq="h", name="hour")
-    pd.DataFrame({"load": values}, index=hours).to_csv(path)
+    table = pd.DataFrame({"load": values}, index=hours)
+    table.iloc[:1200].to_csv(path)
+    table.iloc[1200:].to_csv(later)
 
 
 def every(csv: Path, scratch: Path) -> dict[str, Small]:
@@ -77,7 +79,7 @@ def every(csv: Path, scratch: Path) -> dict[str, Small]:
 
     study = ["--horizons", "12", *TINY[2:], *STEPS]
     small = [*TINY[6:], "--num-layers", "1", "--hidden-dim", "16", *STEPS]
-    new = scratch / "new.csv"
+    old, new = scratch / "old.csv", scratch / "new.csv"
     return {
         "train": Small(["train", csv, *TRAIN, "--novelty", "--force", *made("run")]),
         "forecast": Small(
@@ -88,28 +90,26 @@ def every(csv: Path, scratch: Path) -> dict[str, Small]:
         "memory info": Small(["memory", "info", remembers], writes=False),
         "memory prune": Small(["memory", "prune", remembers, "--windows", "300"]),
         "backtest": Small(["backtest", run, csv, "--force", *made("b.parquet"), *page("b")]),
-        "monitor": Small(["monitor", run, new], writes=False),
-        "evaluate": Small(["evaluate", run, csv], writes=False),
+        "monitor": Small(["monitor", remembers, scratch / "later.csv"], writes=False),
+        "evaluate": Small(["evaluate", run, old], writes=False),
         "benchmark": Small(
             ["benchmark", csv, "--horizons", "12", "--lookback", "48", "--max-epochs", "1",
              "--splits", "14/5/5", *made("benchmark.json")]
         ),
-        "outliers": Small(["outliers", run, csv, "--force", *page("o", "--plot")]),
-        "quantize": Small(["quantize", run, csv], writes=False),
+        "outliers": Small(["outliers", run, old, "--force", *page("o", "--plot")]),
+        "quantize": Small(["quantize", run, old], writes=False),
         "export": Small(["export", run, "--force", *made("onnx")]),
         "verify": Small(["verify", run], writes=False),
         "serve": Small(["serve", run, "--port", "0"], ends=False, writes=False),
         "tune": Small(
-            ["tune", csv, *TINY, *STEPS, "--trials", "2", "--search", "dropout", *made("tuned")],
-            ends=False,
+            ["tune", csv, *TINY, *STEPS[:2], "--trials", "2", "--search", "dropout", *made("tuned")]
         ),
         "compare": Small(
-            ["compare", csv, *study, "--variants", "softmax", *made("c.json"), *page("c")]
+            ["compare", csv, *study, "--variants", "softmax", "--force", *made("c.json"), *page("c")]
         ),
         "compare-memory": Small(
-            ["compare-memory", csv, "--horizons", "12", *TINY[2:], "--max-epochs", "1", "--seeds", "0",
-             "--no-ablations", *made("m.json"), *page("m", "--plot")],
-            ends=False,
+            ["compare-memory", csv, "--horizons", "12", *TINY[2:4], "--max-epochs", "1", "--seeds", "0",
+             "--no-ablations", "--force", *made("m.json"), *page("m", "--plot")]
         ),
         "suite train": Small(["suite", "train", "vit", *small, "--force", *made("vit")]),
         "suite evaluate": Small(["suite", "evaluate", vit], writes=False),
@@ -121,9 +121,9 @@ def every(csv: Path, scratch: Path) -> dict[str, Small]:
         "theory capacity": Small(["theory", "capacity", "--force", *made("capacity.json")]),
         "theory temperature": Small(["theory", "temperature", *made("temperature.json")]),
         "theory memory": Small(["theory", "memory", remembers, "--force", *page("blur")]),
-        "theory trace": Small(["theory", "trace", run, csv, "--force", *page("trace")]),
+        "theory trace": Small(["theory", "trace", run, old, "--force", *page("trace")]),
         "theory memorization": Small(
-            ["theory", "memorization", run, csv, "--most", "40", "--force", *page("memorised")]
+            ["theory", "memorization", run, old, "--most", "40", "--force", *page("memorised")]
         ),
         "theory bound": Small(["theory", "bound", *made("bound.json")], ends=False),
         "theory scaling": Small(["theory", "scaling", *made("scaling.json")], ends=False),

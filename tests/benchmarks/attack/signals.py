@@ -11,39 +11,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from kills import TINY, TRAIN
+from commands import every, prepared
 
 BEGIN = (
     "import os, runpy, sys; os.write(int(sys.argv.pop(1)), b'.'); "
     "runpy.run_module('stanhop_app.cli', run_name='__main__', alter_sys=True)"
 )
 """What Python is told: to say that it has started, then to run the command. What comes before is not ours."""
-
-
-def _commands(csv: Path, scratch: Path) -> list[list[object]]:
-    """Every command, small; those that need a run take one that is there."""
-    run, new = scratch / "run", scratch / "new"
-    small = ["--dim", "16", "--num-heads", "2", "--num-layers", "1", "--hidden-dim", "16"]
-    study = ["--horizons", "12", *TINY[2:], "--max-steps", "4"]
-    return [
-        ["train", csv, *TRAIN, "--force", "--output", new],
-        ["forecast", run],
-        ["evaluate", run, csv],
-        ["benchmark", csv, "--horizons", "12", "--lookback", "48", "--max-epochs", "1",
-         "--splits", "14/5/5",
-         "--output", scratch / "benchmark.json"],
-        ["outliers", run, csv],
-        ["quantize", run, csv],
-        ["export", run, "--force", "--output", scratch / "onnx"],
-        ["verify", run],
-        ["compare", csv, *study, "--variants", "softmax", "--output", scratch / "c.json"],
-        ["suite", "train", "vit", *small, "--max-steps", "4", "--force", "--output", scratch / "vit"],
-        ["theory", "capacity", "--force", "--output", scratch / "capacity.json"],
-        ["data", "list"],
-        ["data", "describe", csv],
-        ["completion", "bash"],
-        ["train", "--help"],
-    ]  # fmt: skip
+ENDLESS = 8.0
+"""Seconds within which a command is stopped that does not end by itself, or takes minutes."""
 
 
 def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
@@ -52,7 +28,7 @@ def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
     environment = {**os.environ, "STANHOP_RUNS": str(scratch)}
 
     def begin(words: list[object], said: int) -> "subprocess.Popen[bytes]":
-        for results in scratch.glob("*.json*"):  # a finished study would have nothing to do
+        for results in scratch.glob("made-*.json*"):  # a finished study would have nothing to do
             results.unlink() if results.is_file() else shutil.rmtree(results)
         command = [sys.executable, "-c", BEGIN, str(said), *map(str, words)]
         return subprocess.Popen(
@@ -65,16 +41,23 @@ def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
         )
 
     reads, writes = os.pipe()
-    assert begin(["train", csv, *TRAIN, "--output", scratch / "run"], writes).wait() == 0
-    commands, longest = _commands(csv, scratch), {}
-    for number, words in enumerate(commands):
-        started, process = time.monotonic(), begin(words, writes)
-        _, said = process.communicate()
-        assert process.returncode == 0, (words, said)
-        longest[number] = time.monotonic() - started
-    os.read(reads, 4096)  # of all that
+    prepared(csv, scratch)
+    shutil.copytree(scratch / "grows", scratch / "grew")  # a change that was made has nothing to do
+    shutil.copytree(scratch / "bumps", scratch / "bare")
+    commands, longest = list(every(csv, scratch).values()), {}
+    for number, small in enumerate(commands):
+        longest[number] = ENDLESS
+        if small.ends:
+            started, process = time.monotonic(), begin(small.words, writes)
+            _, said = process.communicate()
+            assert process.returncode == 0, (small.words, said)
+            longest[number] = time.monotonic() - started
+            os.read(reads, 1)
     for number in range(rounds):
-        words = commands[number % len(commands)]
+        words = commands[number % len(commands)].words
+        for changed, kept in (("grows", "grew"), ("bumps", "bare")):
+            shutil.rmtree(scratch / changed)
+            shutil.copytree(scratch / kept, scratch / changed)
         sent = chance.choice((signal.SIGINT, signal.SIGTERM))
         after = chance.uniform(0.0, longest[number % len(commands)])
         process = begin(words, writes)
