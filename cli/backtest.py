@@ -6,7 +6,6 @@ from typing import Any
 import click
 from stanhop_app.cli.flags import flag_names, flags, names
 from stanhop_app.cli.options import (
-    check_outputs,
     config_option,
     data_options,
     echo,
@@ -18,6 +17,7 @@ from stanhop_app.cli.options import (
     page_option,
     quiet_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.runs.backtest.config import BacktestConfig

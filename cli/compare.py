@@ -7,7 +7,6 @@ import click
 from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
     READING,
-    check_outputs,
     config_option,
     data_options,
     echo,
@@ -20,6 +19,7 @@ from stanhop_app.cli.options import (
     read_data,
     results_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import STanHopConfig
@@ -75,8 +75,7 @@ def command(
     from stanhop_app.studies.variants import ComparisonConfig, compare
     from stanhop_app.studies.variants_report import comparison_figures, comparison_tables
 
-    check_outputs(report, force=force)
-    check_outputs(output, force=True)
+    check_outputs(report, force=force, results=output)
     read = {name: options.pop(name) for name in READING}
     network = {name: options.pop(name) for name in NETWORK}
     training = {name: options.pop(name) for name in TRAINING}

@@ -7,7 +7,6 @@ import click
 from stanhop_app.cli.flags import flags
 from stanhop_app.cli.options import (
     READING,
-    check_outputs,
     config_option,
     data_options,
     echo,
@@ -18,6 +17,7 @@ from stanhop_app.cli.options import (
     read_data,
     results_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import STanHopConfig
@@ -63,8 +63,7 @@ def command(
         speed_table,
     )
 
-    check_outputs(plot, force=force)
-    check_outputs(output, force=True)
+    check_outputs(plot, force=force, results=output)
     frame = read_data(data, {name: options.pop(name) for name in READING})
     content = compare_memory(frame, **options, results=output, say=echo)
     tables = {

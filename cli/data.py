@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 from stanhop_app.cli.options import (
-    check_outputs,
     data_options,
     echo,
     force_option,
@@ -16,6 +15,7 @@ from stanhop_app.cli.options import (
     read_data,
     read_source,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import write_page
 
 from stanhop_app.errors import shown

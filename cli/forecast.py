@@ -9,7 +9,6 @@ from stanhop_app.cli.flags import flag_names, flags, names
 from stanhop_app.cli.intervals import bands, check, predicted, spread_options, taken
 from stanhop_app.cli.options import (
     as_trained,
-    check_outputs,
     config_option,
     data_options,
     echo,
@@ -21,7 +20,7 @@ from stanhop_app.cli.options import (
     read_source,
     reader_of,
 )
-from stanhop_app.cli.outputs import DATABASE, FORMATS, record, write, written_to
+from stanhop_app.cli.outputs import DATABASE, FORMATS, check_outputs, record, write, written_to
 
 from stanhop_app.engines.config import EngineConfig
 

@@ -57,7 +57,8 @@ def command(
     from stanhop_app.data.frequency import known_frequency
     from stanhop_app.data.reading import deferred
     from stanhop_app.files import to_json
-    from stanhop_app.runs.monitor import monitor, read_forecast
+    from stanhop_app.runs.made import read_forecast
+    from stanhop_app.runs.monitor import monitor
     from stanhop_app.runs.run import Run
 
     opened = Run.open(run)

@@ -254,15 +254,6 @@ def reader_of(fitted: "Fitted | None") -> Callable[..., Any]:
     return read
 
 
-def check_outputs(*files: Path | None, force: bool) -> None:
-    """Refuse files that exist, unless forced, and folders that do not."""
-    for file in files:
-        if file is not None and file.exists() and not force:
-            raise click.UsageError(f"{file}: exists; choose another name, or --force.")
-        if file is not None and not file.parent.is_dir():
-            raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
-
-
 def as_trained(
     source: Mapping[str, Any], given: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 from stanhop_app.cli.options import (
-    check_outputs,
     config_option,
     data_options,
     force_option,
@@ -13,6 +12,7 @@ from stanhop_app.cli.options import (
     open_run,
     page_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import write_page
 
 from stanhop_app.layers.names import MODULE_SETS, PARTS

@@ -17,6 +17,28 @@ FORMATS, DATABASE = ("csv", "parquet", "json"), "database"
 """Formats of files, and what stands for none."""
 
 
+def check_outputs(*files: Path | None, force: bool, results: Path | None = None) -> None:
+    """Refuse files that exist, unless forced, folders that do not, one name twice, and files of a run.
+
+    Args:
+        *files: that a command writes; None: not asked for.
+        force: whether they may be there.
+        results: of a study, which goes on in them.
+    """
+    from stanhop_app.training.folder import is_of_a_run
+
+    named = [file for file in (results, *files) if file is not None]
+    for number, file in enumerate(named):
+        if file.exists() and not force and file is not results:
+            raise click.UsageError(f"{file}: exists; choose another name, or --force.")
+        if not file.parent.is_dir():
+            raise click.UsageError(f"{file}: the folder {file.parent} does not exist.")
+        if file.resolve() in (other.resolve() for other in named[:number]):
+            raise click.UsageError(f"{file}: is named for two outputs; choose another name.")
+        if file.is_file() and (file.parent / "config.json").is_file() and is_of_a_run(file):
+            raise click.UsageError(f"{file}: is part of a run; choose another name.")
+
+
 def written_to(
     output: str | None, format_: str | None, spread: "Spread"
 ) -> tuple[Path | None, str]:

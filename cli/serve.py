@@ -1,13 +1,16 @@
 """stanhop serve RUN."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from stanhop_app.cli.flags import flag_names, flags
 from stanhop_app.cli.options import config_option, echo
 
 from stanhop_app.runs.serving.config import ServeConfig
+
+if TYPE_CHECKING:
+    import socket
 
 
 @click.command("serve")
@@ -30,19 +33,43 @@ def command(run: Path, trust: bool, **options: Any) -> None:
     stanhop serve runs/etth1-h24
     curl --data-binary @new.csv -H 'Content-Type: text/csv' 'http://127.0.0.1:8808/forecast?levels=80'
     """
-    from stanhop_app.runs.serving.server import application
+    from stanhop_app.runs.serving.server import LOOPBACK, application
     from stanhop_app.runs.serving.service import Service
 
     config = ServeConfig(**{name: options.pop(name) for name in flag_names(ServeConfig)})
     app = application(Service(run, trust=trust), config)
     import uvicorn
 
-    if config.host not in ("127.0.0.1", "::1", "localhost"):
+    address = opened(config.host, config.port)
+    if config.host not in LOOPBACK:
         echo(f"{config.host}: whoever reaches this address can ask")
-    echo(f"serving {run} at http://{config.host}:{config.port} (Ctrl-C ends it)")
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=config.host, port=config.port, log_level="warning")
-    )
-    server.run()
-    if not server.started:
-        raise click.ClickException(f"port {config.port} cannot be opened; choose another --port.")
+    name = f"[{config.host}]" if ":" in config.host else config.host
+    echo(f"serving {run} at http://{name}:{address.getsockname()[1]} (Ctrl-C ends it)")
+    with address:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[address])
+
+
+def opened(host: str, port: int) -> "socket.socket":
+    """A socket that listens.
+
+    Raises:
+        click.UsageError: if the address cannot be opened.
+    """
+    import socket
+
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        address = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise click.UsageError(f"{host}: is no address ({error.strerror or error}).") from None
+    try:
+        address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address.bind(place)
+    except OSError as error:
+        address.close()
+        raise click.UsageError(
+            f"{host}, port {port}: cannot be opened ({error.strerror or error}); choose another --port."
+        ) from None
+    return address

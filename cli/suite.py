@@ -8,7 +8,6 @@ import click
 from stanhop_app.cli.compare import variants_option
 from stanhop_app.cli.flags import Grouped, flag_names, flags, names
 from stanhop_app.cli.options import (
-    check_outputs,
     config_option,
     echo,
     force_option,
@@ -21,6 +20,7 @@ from stanhop_app.cli.options import (
     results_option,
     resume_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.models.config import HopfieldOptions, TransformerConfig, ViTConfig
@@ -204,8 +204,7 @@ def compare(
     from stanhop_app.studies.suite import compare_suite
     from stanhop_app.studies.suite_report import suite_figures, suite_tables
 
-    check_outputs(report, force=force)
-    check_outputs(output, force=True)
+    check_outputs(report, force=force, results=output)
     content = compare_suite(
         _config(model, options, {}),
         variants=variants,

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 from stanhop_app.cli import theory_runs, theory_sweeps
 from stanhop_app.cli.options import (
-    check_outputs,
     config_option,
     force_option,
     json_option,
     page_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import write_page
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import click
 from stanhop_app.cli.flags import flags, names
 from stanhop_app.cli.options import (
-    check_outputs,
     config_option,
     echo,
     force_option,
@@ -16,6 +15,7 @@ from stanhop_app.cli.options import (
     output_option,
     page_option,
 )
+from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
 from stanhop_app.studies.config import ConvergenceExperiment, MemoryExperiment, ScalingExperiment
@@ -212,8 +212,7 @@ def _study(
     """Make or complete the results of an experiment, and show them as asked."""
     from stanhop_app.studies.present import present
 
-    check_outputs(report, force=force)
-    check_outputs(output, force=True)
+    check_outputs(report, force=force, results=output)
     content = make(output)
     shown = present(content)
     write_page(report, lambda: shown.figures, {shown.verdict: shown.table}, shown.title)

@@ -52,7 +52,7 @@ def show(
     columns = st.columns(3)
     columns[0].metric(
         f"Newer than, of {told.among} windows",
-        "–" if math.isnan(told.novelty) else f"{told.novelty:.0f}%",
+        "unknown" if math.isnan(told.novelty) else f"{told.novelty:.0f}%",
     )
     columns[1].metric("Weights that found nothing alike", f"{told.no_op:.0%}")
     moved = told.moved[variates].abs().mean().mean()

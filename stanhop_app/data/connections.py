@@ -21,14 +21,20 @@ class Database(Protocol):
         ...
 
     def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
+        self,
+        table: str,
+        types: dict[str, str],
+        key: Sequence[str],
+        same: Sequence[str],
+        rows: pd.DataFrame,
     ) -> int:
-        """Write rows into a table, made if need be, in place of those with the same key, all or none.
+        """Write rows into a table, made if need be, in place of those of the same things, all or none.
 
         Args:
             table: its name, perhaps after that of a schema and a point.
             types: of its columns, as SQL names them.
             key: columns that tell rows apart.
+            same: those of them that tell things apart, of which all rows are replaced.
             rows: to write.
 
         Returns:
@@ -74,7 +80,12 @@ class _Sql:
                 yield pd.DataFrame.from_records([tuple(row) for row in part], columns=names)
 
     def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
+        self,
+        table: str,
+        types: dict[str, str],
+        key: Sequence[str],
+        same: Sequence[str],
+        rows: pd.DataFrame,
     ) -> int:
         """In one transaction: make the table, delete, insert; in the words of each database."""
         import sqlalchemy as sql
@@ -102,11 +113,11 @@ class _Sql:
         made.create(self.connection, checkfirst=True)
         columns = {c: _python(rows[c]) for c in types}
         old = [
-            dict(zip(map("old_{}".format, key), row, strict=True))
-            for row in zip(*(columns[c] for c in key), strict=True)
+            dict(zip(map("old_{}".format, same), row, strict=True))
+            for row in dict.fromkeys(zip(*(columns[c] for c in same), strict=True))
         ]
-        same = sql.and_(*(made.c[c] == sql.bindparam(f"old_{c}") for c in key))
-        gone = self.connection.execute(made.delete().where(same), old).rowcount
+        alike = sql.and_(*(made.c[c] == sql.bindparam(f"old_{c}") for c in same))
+        gone = self.connection.execute(made.delete().where(alike), old).rowcount
         values = [dict(zip(types, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         self.connection.execute(made.insert(), values)
         self.connection.commit()
@@ -142,18 +153,23 @@ class _Duck:
                 yield batch.to_pandas()
 
     def replace(
-        self, table: str, types: dict[str, str], key: Sequence[str], rows: pd.DataFrame
+        self,
+        table: str,
+        types: dict[str, str],
+        key: Sequence[str],
+        same: Sequence[str],
+        rows: pd.DataFrame,
     ) -> int:
         """In one transaction: make the table, delete, insert."""
         run = self.connection.execute
         name = ".".join(f'"{part}"' for part in table.split("."))
         columns = ", ".join(f'"{c}" {kind} NOT NULL' for c, kind in types.items())
-        keys, listed = (", ".join(f'"{c}"' for c in names) for names in (key, types))
+        keys, alike, listed = (", ".join(f'"{c}"' for c in names) for names in (key, same, types))
         run("BEGIN TRANSACTION")
         run(f"CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({keys}))")
         self.connection.register("stanhop_rows", rows[list(types)])
         gone = run(
-            f"DELETE FROM {name} WHERE ({keys}) IN (SELECT ({keys}) FROM stanhop_rows)"
+            f"DELETE FROM {name} WHERE ({alike}) IN (SELECT DISTINCT ({alike}) FROM stanhop_rows)"
         ).fetchone()
         run(f"INSERT INTO {name} ({listed}) SELECT {listed} FROM stanhop_rows")
         run("COMMIT")

@@ -1,6 +1,7 @@
 """A forecast as if the table had ended earlier, beside what came."""
 
 import copy
+import re
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -10,6 +11,11 @@ from stanhop_app.data.match import match_columns
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
+
+WRITTEN = re.compile(
+    r"\d{4}(-\d\d(-\d\d([T ]\d\d(:?\d\d(:?\d\d(\.\d+)?)?)?)?(Z| ?[+-]\d\d:?(\d\d)?)?)?)?"
+)
+"""How a cutoff is written: as ISO 8601 has it, which is one moment for everybody."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +75,10 @@ def cut(
 
 
 def _stamp(cutoff: str, index: pd.DatetimeIndex) -> pd.Timestamp:
+    if not WRITTEN.fullmatch(cutoff.strip()):  # 02/03/2024 is two days, and 12:00 one of today
+        raise OptionError(
+            f"cutoff {cutoff!r} is no time stamp with the year first; give one such as {index[-1]}."
+        )
     try:
         at = pd.Timestamp(cutoff)
         if index.tz is not None:

@@ -28,7 +28,10 @@ The names are as long as a key of MySQL bears, at four bytes a letter.
 BOUND = re.compile(r"-(lo|hi)-\d+(\.\d+)?")
 """What a column of a bound has after the name of its variate."""
 KEY = ("run", "series", "variate", "cutoff", "step", "kind")
-"""What tells rows apart: the same forecast again replaces its rows."""
+"""What tells rows apart."""
+FORECAST = KEY[:4]
+"""What tells forecasts apart. One that is there is replaced whole, also by one of fewer steps or without
+intervals: bounds of one model beside the points of another would be of neither."""
 
 
 def forecast_rows(
@@ -96,7 +99,7 @@ def write_rows(rows: pd.DataFrame, address: str) -> int:
                 "nothing was written."
             )
     with connected(place, reading=False) as database:
-        return database.replace(table, TYPES, KEY, rows)
+        return database.replace(table, TYPES, KEY, FORECAST, rows)
 
 
 def _utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:

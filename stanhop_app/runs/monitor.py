@@ -9,16 +9,15 @@ again
 - if the 95% interval of the share of truths within the 80% interval lies more than `DRIFT` away from 80%.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from stanhop_app.data.frame import time_index
 from stanhop_app.data.joined import joined
 from stanhop_app.data.match import match_columns
 from stanhop_app.data.series import SeriesTable
@@ -28,6 +27,7 @@ from stanhop_app.forecasting.fitted import WHOLE, Fitted
 from stanhop_app.runs.backtest.backtest import backtest
 from stanhop_app.runs.backtest.config import BacktestConfig
 from stanhop_app.runs.backtest.report import losses
+from stanhop_app.runs.made import apart, checked, ends_of
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.significance import Change, overlap_of, ratio, share
 
@@ -123,13 +123,13 @@ def monitor(
         missing: what is done about rows that are missing in between.
 
     Raises:
-        DataError: if there is no test part, or too few rows came since.
+        DataError: if there is no test part, too few rows came since, or a forecast is none of the run's.
         OptionError: if the run is of many series or has covariates, or for a tolerance below 0.
     """
     fitted = run.fitted
     if fitted.series is not None or fitted.known is not None:
         raise OptionError("a run is watched if it is of one table without covariates, so far.")
-    if tolerance < 0:
+    if not 0 <= tolerance < math.inf:
         raise OptionError(f"tolerance must be at least 0, got {tolerance:g}.")
     borders = fitted.borders
     if borders.test - borders.validation < fitted.horizon:
@@ -148,7 +148,9 @@ def monitor(
     before, now = places + fitted.horizon < borders.test, places >= borders.test - 1
     recent, hits, overlap = both[now].to_numpy(), covered[now].to_numpy(), 0
     if forecasts:
-        since = [made for made in map(_in_zone(index), forecasts) if made.index[0] > ended]
+        columns = list(fitted.columns)
+        read = apart([checked(forecast, index, columns, COVERAGE) for forecast in forecasts])
+        since = [forecast for forecast in read if forecast.index[0] > ended]
         recent, hits, overlap = _of_files(since, frame, made.about)
     if not len(recent):
         raise DataError(
@@ -179,29 +181,6 @@ def _whole(fitted: Fitted, actuals: pd.DataFrame | None, missing: str) -> pd.Dat
     return joined(fitted.kept_rows(), new, missing, complete=complete).table.frame
 
 
-def _in_zone(index: pd.DatetimeIndex) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Brings time stamps of a forecast that was made to the zone of the rows.
-
-    Raises:
-        DataError: if one has a zone and the other none, or there are no time stamps.
-    """
-
-    def bring(made: pd.DataFrame) -> pd.DataFrame:
-        stamps = time_index(made)
-        if stamps is None or not len(stamps):
-            raise DataError(
-                "a forecast that was made cannot be read: its rows have no time stamps."
-            )
-        if (stamps.tz is None) != (index.tz is None):
-            raise DataError(
-                f"a forecast that was made begins at {stamps[0]}, the rows of the run at {index[0]}: one "
-                "has a time zone, the other none."
-            )
-        return made.set_axis(stamps if stamps.tz is None else stamps.tz_convert(index.tz), axis=0)
-
-    return bring
-
-
 def _of_files(
     forecasts: Sequence[pd.DataFrame], frame: pd.DataFrame, about: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, int]:
@@ -211,11 +190,6 @@ def _of_files(
     rows, hits, spans = [], [], []
     for made in sorted(forecasts, key=lambda made: made.index[0]):
         index = pd.DatetimeIndex(made.index)
-        lacks = [name for name in names if name not in made.columns]
-        if lacks:
-            raise DataError(
-                f"a forecast that was made cannot be read: column {lacks[0]!r} is missing."
-            )
         begin = int(frame.index.searchsorted(index[0]))
         came = frame.reindex(index)[names].to_numpy()
         if index[-1] > frame.index[-1] or np.isnan(came).all() or begin < season:
@@ -225,9 +199,8 @@ def _of_files(
         errors = [((side - came) / scale) ** 2 for side in (made[names].to_numpy(), naive)]
         rows.append([float(np.nanmean(error)) for error in errors])
         spans.append((index[0].value, index[-1].value + 1))
-        ends = [[f"{name}-{side}-{COVERAGE}" for name in names] for side in ("lo", "hi")]
-        if set(ends[0] + ends[1]) <= set(made.columns):
-            low, high = (made[side].to_numpy() for side in ends)
+        if (ends := ends_of(made, names, COVERAGE)) is not None:
+            low, high = ends
             inside = (came >= low) & (came <= high)
             hits.append(float(inside[~np.isnan(came)].mean()))
         else:
@@ -248,38 +221,3 @@ def _novel(run: Run, cutoffs: pd.DatetimeIndex) -> float | None:
     when, x = windows.when(numbers), windows.gather(numbers)[0]
     newer = percentile(ordinary(memory), energies(memory, x, when))
     return float((newer > NEW).double().mean())
-
-
-def _stamps(words: pd.Index) -> pd.DatetimeIndex:
-    """Time stamps; of several offsets, as on both sides of a clock change, those in UTC."""
-    try:
-        return pd.DatetimeIndex(pd.to_datetime(words))
-    except ValueError:
-        return pd.DatetimeIndex(pd.to_datetime(words, utc=True))
-
-
-def read_forecast(path: Path) -> pd.DataFrame:
-    """A forecast that `stanhop forecast` wrote, as CSV or Parquet.
-
-    Raises:
-        DataError: if it cannot be read as one.
-    """
-    try:
-        if path.suffix == ".parquet":
-            made = pd.read_parquet(path)
-            made = (
-                made
-                if isinstance(made.index, pd.DatetimeIndex)
-                else made.set_index(made.columns[0])
-            )
-        else:
-            made = pd.read_csv(path, index_col=0)
-            if made.index.dtype.kind in "iuf":
-                raise OptionError("its first column holds numbers, not time stamps")
-            made.index = _stamps(made.index)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: cannot be read as a forecast ({reason}).") from None
-    if not isinstance(made.index, pd.DatetimeIndex) or made.empty:
-        raise DataError(f"{path}: is no forecast: its first column must be time stamps.")
-    return made

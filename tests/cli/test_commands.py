@@ -801,7 +801,15 @@ def test_a_forecast_with_intervals_quantiles_and_paths(stanhop, trained, tmp_pat
         (["--quantiles", "5"], "quantiles are above 0 and below 1, got 5"),
         (["--aggregate", "colour"], "no span of time to sum over"),
         (["--aggregate", "D", "--samples", "5"], "goes with levels; leave"),
-        (["--samples", "0"], "samples must be at least 1, got 0"),
+        (["--samples", "0"], "samples must be at least 1 and at most 1,000,000, got 0"),
+        (["--samples", "99999999999"], "at most 1,000,000, got 99,999,999,999"),
+        (["--levels", "80", "--lower", "nan"], "lower must be a number, such as 0; got nan"),
+        (["--levels", "80", "--upper", "inf"], "upper must be a number, such as 0; got inf"),
+        (["--levels", "80", "--lower", "3", "--upper", "2"], "lower is 3, above upper, 2"),
+        (["--aggregate", "-1D"], "it must go forward"),
+        (["--aggregate", "0D"], "'0D' is no span of time to sum over"),
+        (["--cutoff", "02/03/2024 00:00"], "is no time stamp with the year first"),
+        (["--cutoff", "12:00"], "is no time stamp with the year first"),
         (["--lower", "0"], "bound intervals; give levels"),
         (
             ["--levels", "80", "--horizon", "30"],
@@ -814,3 +822,16 @@ def test_intervals_that_cannot_be_are_one_line(stanhop, trained, words, message)
     assert code == 2
     assert out == ""
     assert_one_line(err, message)
+
+
+def test_nothing_is_written_twice_or_over_a_run(stanhop, trained, tmp_path):
+    page = tmp_path / "x.html"
+    code, out, err = stanhop("forecast", trained, "-o", page, "--plot", page, "--format", "csv")
+    assert (code, out, page.exists()) == (2, "", False)
+    assert_one_line(err, "is named for two outputs; choose another name")
+    for name in ("config.json", next(trained.glob("model*.safetensors")).name):
+        before = (trained / name).read_bytes()
+        words = ["-o", trained / name, "--force", "--format", "csv"]
+        code, _, err = stanhop("forecast", trained, *words)
+        assert (code, (trained / name).read_bytes()) == (2, before)
+        assert_one_line(err, "is part of a run; choose another name")

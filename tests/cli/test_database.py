@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sql
 
 from stanhop_app.data.addresses import check_address, is_database
-from stanhop_app.data.database import plain, query_table
+from stanhop_app.data.database import connected, plain, query_table
 from stanhop_app.errors import DataError, OptionError, StorageError
 from stanhop_app.runs.forecast_rows import forecast_rows, write_rows
 
@@ -213,6 +213,22 @@ def test_a_variate_that_is_called_as_a_bound_is_none():
     }
     with pytest.raises(StorageError, match="run 'rrrr.*has 300 letters, 200 fit"):
         write_rows(forecast_rows(made, ["A"], {"": times[0]}, "r" * 300), "sqlite://#forecasts")
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "duckdb"])
+def test_a_forecast_is_replaced_whole(tmp_path, scheme):
+    """Of fewer steps, or without bounds: nothing is left of the one before, and nothing of others goes."""
+    times = pd.date_range("2024-01-01", periods=3, name="time")
+    long = pd.DataFrame({"A": 1.0, "A-lo-80": 0.0, "A-hi-80": 2.0}, times)
+    address = f"{scheme}:///{tmp_path / 'f.db'}#forecasts"
+    for run in ("one", "two"):
+        assert write_rows(forecast_rows(long, ["A"], {"": times[0]}, run), address) == 0
+    short = 5 * long.iloc[:2, :1]
+    assert write_rows(forecast_rows(short, ["A"], {"": times[0]}, "one"), address) == 9
+    with connected(address.partition("#")[0], reading=True) as database:
+        made = pd.concat(database.rows("SELECT run, kind, step, value FROM forecasts"))
+    assert made["run"].value_counts().to_dict() == {"two": 9, "one": 2}
+    assert made.loc[made["run"] == "one", "value"].tolist() == [5.0, 5.0]
 
 
 @pytest.mark.slow

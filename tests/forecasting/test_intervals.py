@@ -14,8 +14,9 @@ from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import _folds, _place, pinball
-from stanhop_app.forecasting.intervals.levels import levels_of
+from stanhop_app.forecasting.intervals.levels import end_name, levels_of
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
+from stanhop_app.runs.forecast_rows import BOUND
 
 LEVELS = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]
 
@@ -431,10 +432,22 @@ def test_sums_go_by_their_labels_where_series_end_elsewhere():
     point = pd.DataFrame({"y": [40.0, 50.0, 10.0, 20.0]}, index=index)
     paths = pd.concat({0: point, 1: point}, names=["path"])
     for over in (["series", "D"], ["steps"], ["series"], ["D"]):
-        (sums, steps), (drawn, _) = (summed(each, over, "time") for each in (point, paths))
-        made = with_ends(sums, steps, drawn, [0.1, 0.9])
+        (sums, counts), (drawn, _) = (summed(each, over, "time") for each in (point, paths))
+        made = with_ends(sums, counts, drawn, [0.1, 0.9])
+        assert (counts["steps"] >= 1).all()
+        assert ("series" in counts) == ("series" in over)
+        if over == ["series"]:  # of days that one series has alone
+            assert counts["series"].eq(1).all()
         assert (made["y"] == made["y-lo-80"]).all()
         assert made["y"].sum() == 120
+
+
+@pytest.mark.parametrize("coverage", [1e-5, 0.1, 80.0, 99.999])
+def test_names_of_ends_are_digits(coverage):
+    """1e-05 is not what a column of bounds is known by in a database."""
+    low, high = (end_name("y", level) for level in levels_of([coverage]))
+    assert BOUND.fullmatch(low.removeprefix("y"))
+    assert float(high.removeprefix("y-hi-")) == pytest.approx(coverage, rel=1e-4)
 
 
 def test_ids_named_as_paths_are_refused(weather, small):

@@ -9,8 +9,9 @@ import pytest
 from stanhop_app import STanHopForecaster
 from stanhop_app.data.panel import Panel
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.runs.made import checked, read_forecast
 from stanhop_app.runs.making import make_run
-from stanhop_app.runs.monitor import monitor, read_forecast
+from stanhop_app.runs.monitor import monitor
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.significance import ratio, share
 
@@ -136,3 +137,42 @@ def test_a_ratio_is_found_as_often_as_its_interval_says():
     both = np.random.default_rng(0).gamma(2.0, size=(60, 2))
     assert ratio(both, both, 0).value == 1
     assert share(np.array([0.8] * 30), 0).low == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.iloc[::-1], r"row 2 \(2024-.*\) is not later than the one before"),
+        (lambda t: t.assign(a=np.inf), r"column 'a', row 1 \(2024-.*\): 'inf' is no number"),
+        (lambda t: t.assign(b=np.nan), "column 'b', row 1 .*: 'nan' is no number"),
+        (lambda t: t.assign(b=["x", *t["b"][1:]]), "column 'b', row 1 .*: 'x' is no number"),
+        (
+            lambda t: t.assign(**{"a-lo-80": np.nan}),
+            "column 'a-lo-80', row 1 .*: 'nan' is no number",
+        ),
+        (
+            lambda t: t.assign(**{"a-lo-80": t["a-hi-80"] + 1}),
+            "row 1 .*: the lower end of column 'a'",
+        ),
+        (lambda t: t.set_axis(t.index.insert(1, pd.NaT)[:-1], axis=0), "row 2 has no time stamp"),
+        (lambda t: t.shift(freq="30min"), "are between the rows of the run"),
+        (lambda t: t.tz_localize("UTC"), "one has a time zone"),
+    ],
+)
+def test_a_forecast_that_was_damaged_is_named(folder, days, tmp_path, change, message):
+    table = STanHopForecaster.load(folder).predict_interval(days.iloc[:1100], levels=(80,))
+    change(table).to_csv(tmp_path / "made.csv")
+    made = read_forecast(tmp_path / "made.csv")
+    with pytest.raises(DataError, match=f"made.csv: .*{message}"):
+        checked(made, days.index, ["a", "b"], 80)
+
+
+def test_one_forecast_counts_once(folder, days, tmp_path):
+    table = STanHopForecaster.load(folder).predict(days.iloc[:1100])
+    for name in ("one.csv", "two.csv"):
+        table.to_csv(tmp_path / name)
+    made = [read_forecast(tmp_path / name) for name in ("one.csv", "two.csv")]
+    with pytest.raises(DataError, match="two.csv: forecasts the same steps as .*one.csv"):
+        monitor(Run.open(folder), days, forecasts=made)
+    with pytest.raises(OptionError, match="tolerance must be at least 0"):
+        monitor(Run.open(folder), days, tolerance=float("nan"))

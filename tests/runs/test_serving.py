@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import socket
 
 import httpx
 import numpy as np
@@ -49,7 +50,7 @@ def ask(run, requests, config=None):
         transport = httpx.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://here") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
         ):
             return await asyncio.gather(*(client.request(*r[:2], **r[2]) for r in requests))
 
@@ -192,6 +193,22 @@ def test_what_the_server_says_of_itself_needs_no_other_host(run):
         ({"json": {"table": [{"a": 1}], "levels": "80"}}, 422, "levels cannot be '80'"),
         ({"json": {"table": [{"a": [1]}]}}, 422, "column 'a' has a list or an object in row 1"),
         ({"json": {"window": [[1e300, 2, 3]] * 48}}, 422, "not finite"),
+        ({"json": {"window": [["1", 2, 3]] * 48}}, 422, "rows of numbers"),
+        ({"json": {"window": [[True, 2, 3]] * 48}}, 422, "rows of numbers"),
+        ({"json": {"window": [[10**400, 2, 3]] * 48}}, 422, "rows of numbers"),
+        ({"json": {"window": 5}}, 422, "rows of numbers"),
+        ({"json": {"table": [{"a": 1}], "levels": [10**400]}}, 422, "levels cannot be"),
+        ({"json": {"table": [{"a": 1}]}, "params": {"horizon": "3"}}, 422, "part of the object"),
+        ({"content": b'{"horizon": 3, "horizon": 5}'}, 422, "'horizon' is said twice"),
+        (
+            {
+                "content": b"a",
+                "headers": {"Content-Type": "text/csv"},
+                "params": [("horizon", "3"), ("horizon", "4")],
+            },
+            422,
+            "'horizon' is said twice",
+        ),
         *(
             (
                 {
@@ -227,6 +244,35 @@ def test_what_cannot_be_is_one_line(run, options, status, message):
     assert re.search(message, error), error
     assert "\n" not in error
     assert "defect" not in error
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8808", "127.0.0.1.evil.example"])
+def test_a_name_that_leads_here_is_not_answered(run, host):
+    """A page of another site could have its name lead to this machine (DNS rebinding)."""
+    (answer,) = ask(run, [("GET", "/model", {"headers": {"Host": host}})])
+    assert (answer.status_code, "is not this machine" in answer.json()["error"]) == (403, True)
+    for own in ("localhost:1", "127.0.0.1:8808", "[::1]:8808"):
+        (answer,) = ask(run, [("GET", "/model", {"headers": {"Host": own}})])
+        assert answer.status_code == 200
+    open_to_all = ServeConfig(host="0.0.0.0")
+    (answer,) = ask(run, [("GET", "/model", {"headers": {"Host": host}})], open_to_all)
+    assert answer.status_code == 200
+
+
+def test_an_address_that_is_none_is_one_line(run):
+    answers = ask(run, [("GET", "/none", {}), ("GET", "/forecast", {})])
+    assert [answer.status_code for answer in answers] == [404, 405]
+    assert [set(answer.json()) for answer in answers] == [{"error"}] * 2
+
+
+def test_a_port_that_is_taken_is_one_line(stanhop, run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, err = stanhop("serve", run, "--port", taken.getsockname()[1])
+    assert code == 2
+    assert "cannot be opened (Address already in use); choose another --port" in err
+    assert "serving" not in err
 
 
 def test_a_defect_is_told_without_what_it_saw(run, monkeypatch):

@@ -39,7 +39,7 @@ class Analogues:
     novelty: float
     """Percentile of the window's energy among those of training windows (`novelty`); NaN: none is apart."""
     among: str
-    """Of which windows that is: "training", or "stored" where none of these is left."""
+    """Windows that it is compared with: "training", or "stored" where none of these is left."""
     window: pd.DataFrame
     """The steps that are compared, original units."""
     forecast: pd.DataFrame

@@ -27,23 +27,31 @@ def check_over(over: Sequence[str], *, many: bool) -> None:
         many: whether there are many series.
     """
     spans = [name for name in over if name not in OVER[1:]]
-    if not over or len(spans) > 1 or ("series" in over and not many):
+    if not over or len(spans) > 1 or len(set(over)) < len(over) or ("series" in over and not many):
         known = ", ".join(OVER if many else OVER[:2])
         raise OptionError(
             f"sums are taken over {known}, or steps of a span of time such as D or W; got "
             f"{', '.join(map(repr, over)) or 'nothing'}."
         )
-    for name in spans:
-        if name != "steps":
-            try:
-                pd.tseries.frequencies.to_offset(name)
-            except ValueError as error:
-                raise OptionError(
-                    f"{name!r} is no span of time to sum over ({error}); give steps, D, W or ME."
-                ) from None
+    check_spans(over)
 
 
-def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> tuple[pd.DataFrame, np.ndarray]:
+def check_spans(over: Sequence[str]) -> None:
+    """Raise an `OptionError` for what is no span of time, or one that goes nowhere."""
+    for name in (name for name in over if name not in OVER):
+        try:
+            offset = pd.tseries.frequencies.to_offset(name)
+            if offset is None or offset.n < 1:
+                raise OptionError("it must go forward")
+        except ValueError as error:
+            raise OptionError(
+                f"{name!r} is no span of time to sum over ({error}); give steps, D, W or ME."
+            ) from None
+
+
+def summed(
+    table: pd.DataFrame, over: Sequence[str], time: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sums of a table whose rows are labelled by levels of which one is the time.
 
     Args:
@@ -52,7 +60,8 @@ def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> tuple[pd.Data
         time: name of the level of time stamps.
 
     Returns:
-        The sums, and how many time steps each is of.
+        The sums, and of how many things each is: a column "steps" of time steps, and "series" where these
+        are summed, which may end at different times.
     """
     names = [str(name) for name in table.index.names]
     flat = table.copy()
@@ -67,26 +76,32 @@ def summed(table: pd.DataFrame, over: Sequence[str], time: str) -> tuple[pd.Data
                 keys.append(freq)
         elif name == "path" or "series" not in over:
             keys.append(pd.Grouper(level=name))
-    stamps = flat.index.get_level_values(time)
+    parts = {"steps": flat.index.get_level_values(time)}
+    if "series" in over:
+        (series,) = (name for name in names if name not in (time, "path"))
+        parts["series"] = flat.index.get_level_values(series)
+    things = pd.DataFrame(parts).set_axis(flat.index, axis=0)
     if not keys:
-        return flat.sum().to_frame().T, np.array([stamps.nunique()])
-    sums = flat.groupby(keys, sort=False).sum()
-    counts = pd.Series(stamps, index=flat.index).groupby(keys, sort=False).nunique().to_numpy()
-    return sums[counts > 0], counts[counts > 0]
+        return flat.sum().to_frame().T, things.nunique().to_frame().T
+    sums, counts = (
+        flat.groupby(keys, sort=False).sum(),
+        things.groupby(keys, sort=False).nunique().reset_index(drop=True),
+    )
+    some = (counts["steps"] > 0).to_numpy()
+    return sums[some], counts[some].reset_index(drop=True)
 
 
 def with_ends(
-    point: pd.DataFrame, steps: np.ndarray, paths: pd.DataFrame, levels: Sequence[float]
+    point: pd.DataFrame, counts: pd.DataFrame, paths: pd.DataFrame, levels: Sequence[float]
 ) -> pd.DataFrame:
-    """Summed points with the quantiles of summed paths, as columns OT-lo-80 and OT-hi-80 after OT.
+    """Counts, summed points and quantiles of summed paths, the latter as columns OT-lo-80 and OT-hi-80.
 
     Raises:
         OptionError: if a column is named as another one of the result.
     """
     labelled = any(name != "path" for name in paths.index.names)
-    made = pd.DataFrame({"steps": steps})
-    labels = point.index.to_frame(index=False) if labelled else pd.DataFrame(index=made.index)
-    columns: list[pd.DataFrame | pd.Series] = [labels, made]
+    labels = point.index.to_frame(index=False) if labelled else pd.DataFrame(index=counts.index)
+    columns: list[pd.DataFrame | pd.Series] = [labels, counts]
     for name in point.columns:
         drawn = paths[name]
         # By their labels: series that end elsewhere come in another order in sums of points and of paths.

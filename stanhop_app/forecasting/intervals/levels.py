@@ -1,5 +1,6 @@
 """Levels of intervals and quantiles, checked and spelled. Nothing here needs torch."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import pandas as pd
 
 from stanhop_app.errors import OptionError
 
+MOST_SAMPLES = 1_000_000
+"""Sample paths that are drawn at most: more are a slip of the keyboard, and fill the memory."""
 Bands = dict[str, tuple[pd.DataFrame, pd.DataFrame]]
 """Lower and upper ends of central intervals by name, the widest first, as figures draw them."""
 
@@ -30,7 +33,12 @@ def levels_of(coverages: Sequence[float]) -> list[float]:
 def end_name(name: str, level: float) -> str:
     """The column of an end of a central interval of a variate: OT-lo-80, OT-hi-80."""
     side, coverage = ("lo", 1 - 2 * level) if level < 0.5 else ("hi", 2 * level - 1)
-    return f"{name}-{side}-{100 * coverage:.10g}"
+    return f"{name}-{side}-{percent(100 * coverage)}"
+
+
+def percent(coverage: float) -> str:
+    """A coverage as names have it: 80, 99.5, 0.00001; never 1e-05."""
+    return str(np.format_float_positional(round(coverage, 10), trim="-"))
 
 
 def check_quantiles(levels: Sequence[float]) -> None:
@@ -42,10 +50,26 @@ def check_quantiles(levels: Sequence[float]) -> None:
             raise OptionError(f"quantiles are above 0 and below 1, got {level:g}.")
 
 
-def bounded(values: np.ndarray, lower: float | None, upper: float | None) -> np.ndarray:
-    """Values within bounds of the target, such as 0 of sales."""
+def check_samples(count: int) -> None:
+    """Raise an `OptionError` for a number of sample paths that cannot be drawn."""
+    if not 1 <= count <= MOST_SAMPLES:
+        raise OptionError(
+            f"samples must be at least 1 and at most {MOST_SAMPLES:,}, got {count:,}."
+        )
+
+
+def check_bounds(lower: float | None, upper: float | None) -> None:
+    """Raise an `OptionError` for bounds that are no numbers, or leave nothing between them."""
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if bound is not None and not math.isfinite(bound):
+            raise OptionError(f"{name} must be a number, such as 0; got {bound}.")
     if lower is not None and upper is not None and lower > upper:
         raise OptionError(f"lower is {lower:g}, above upper, {upper:g}.")
+
+
+def bounded(values: np.ndarray, lower: float | None, upper: float | None) -> np.ndarray:
+    """Values within bounds of the target, such as 0 of sales."""
+    check_bounds(lower, upper)
     return values if lower is None and upper is None else np.clip(values, lower, upper)
 
 
@@ -63,5 +87,5 @@ def bands_of(
     told = {}
     for coverage in sorted(set(levels), reverse=True):
         low, high = (pd.DataFrame(made.xs(end, axis=1, level=1)) for end in levels_of([coverage]))
-        told[f"{coverage:.10g}%"] = (low, high)
+        told[f"{percent(coverage)}%"] = (low, high)
     return told

@@ -17,6 +17,7 @@ from stanhop_app.forecasting.intervals.levels import (
     bands_of,
     bounded,
     check_quantiles,
+    check_samples,
     end_name,
     levels_of,
 )
@@ -157,10 +158,9 @@ class Probabilistic(Asking):
             A frame of rows (path, time), or (path, id, time), a column a variate.
 
         Raises:
-            OptionError: for a count below 1, and where `intervals` refuses.
+            OptionError: for a count below 1 or above a million, and where `intervals` refuses.
         """
-        if count < 1:
-            raise OptionError(f"samples must be at least 1, got {count}.")
+        check_samples(count)
         known, asked = self.intervals(), self._asked(X, **which)
         if "path" in asked.index.names:
             raise OptionError(
@@ -223,8 +223,8 @@ class Probabilistic(Asking):
         drawn = self.sample(X, paths, seed=seed, lower=lower, upper=upper, **which)
         table.index.names = [*table.index.names[:-1], time]
         drawn.index.names = [*drawn.index.names[:-1], time]
-        (sums, steps), (paths_, _) = (summed(each, over, time) for each in (table, drawn))
-        return with_ends(sums, steps, paths_, ends)
+        (sums, counts), (paths_, _) = (summed(each, over, time) for each in (table, drawn))
+        return with_ends(sums, counts, paths_, ends)
 
     def bands(
         self,

@@ -7,6 +7,13 @@ from typing import Any
 import pandas as pd
 
 from stanhop_app.errors import OptionError
+from stanhop_app.forecasting.intervals.aggregate import check_spans
+from stanhop_app.forecasting.intervals.levels import (
+    check_bounds,
+    check_quantiles,
+    check_samples,
+    levels_of,
+)
 
 DEFAULT_LEVELS = (80.0, 95.0)
 """Coverages of the intervals of sums, where none are named."""
@@ -35,6 +42,15 @@ class Spread:
             raise OptionError(
                 "lower and upper (--lower, --upper) bound intervals; give levels (--levels), too."
             )
+        check_bounds(self.lower, self.upper)
+        if self.levels is not None:
+            levels_of(self.levels)
+        if self.quantiles is not None:
+            check_quantiles(self.quantiles)
+        if self.samples is not None:
+            check_samples(self.samples)
+        if self.aggregate is not None:
+            check_spans(self.aggregate)
 
     @property
     def asked(self) -> bool:

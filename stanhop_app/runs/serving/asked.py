@@ -36,7 +36,7 @@ class Asked:
             DataError: if its table is none.
         """
         try:
-            told = json.loads(content)
+            told = json.loads(content, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise OptionError(f"the request is no JSON ({one_line(error)}).") from None
         if not isinstance(told, dict) or not set(told) <= set(ASKED):
@@ -46,24 +46,20 @@ class Asked:
         }
         window = None
         if "window" in told:
-            try:
-                window = np.array(told["window"], dtype=np.float64)
-            except (ValueError, TypeError):
-                raise DataError(
-                    "window: must be rows of numbers, all of the same length."
-                ) from None
+            window = _window(told["window"])
         rest = {name: told[name] for name in ASKED[2:6] if told.get(name) is not None}
         _check_kinds(rest)
         return cls(window=window, **frames, **rest)
 
     @classmethod
-    def of_table(cls, content: bytes, query: dict[str, str]) -> "Asked":
+    def of_table(cls, content: bytes, query: Sequence[tuple[str, str]]) -> "Asked":
         """What a table as CSV or Parquet asks for, with the rest in the address: ?horizon=48&levels=80,95."""
-        unknown = set(query) - {"horizon", "levels", "quantiles", "ids"}
+        asked = _once(query)
+        unknown = set(asked) - {"horizon", "levels", "quantiles", "ids"}
         if unknown:
             raise OptionError(f"{sorted(unknown)[0]!r} is nothing that can be asked for.")
         rest: dict[str, Any] = {}
-        for name, text in query.items():
+        for name, text in asked.items():
             if name == "ids":
                 rest[name] = text.split(",")
                 continue
@@ -73,6 +69,35 @@ class Asked:
                 raise OptionError(f"{name}: {text!r} is not a list of numbers.") from None
             rest[name] = _whole(text) if name == "horizon" else values
         return cls(table=content, **rest)
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Pairs by name.
+
+    Raises:
+        OptionError: if a name comes twice, of which one would be dropped.
+    """
+    told = dict(pairs)
+    for name in told if len(told) < len(pairs) else ():
+        if sum(other == name for other, _ in pairs) > 1:
+            raise OptionError(f"{name[:100]!r} is said twice; say it once.")
+    return told
+
+
+def _window(rows: Any) -> np.ndarray:
+    """A window of JSON: rows of numbers, or of null where a value is missing.
+
+    Raises:
+        DataError: if it holds anything else, which numpy would take for a number: texts, true and false.
+    """
+    whole = isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows)
+    cells = [cell for row in rows for cell in row] if whole else [rows]
+    if not whole or not all(cell is None or _is_number(cell) for cell in cells):
+        raise DataError("window: must be rows of numbers, all of the same length.")
+    try:
+        return np.array(rows, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise DataError("window: must be rows of numbers, all of the same length.") from None
 
 
 def _frame(rows: Any, name: str) -> pd.DataFrame:
@@ -120,7 +145,9 @@ def _whole(text: str) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that a float holds; JSON knows integers of any length."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and (isinstance(value, float) or abs(value) <= 2**1000)
 
 
 def one_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,11 @@ from stanhop_app.runs.serving.service import Answer, Service
 from stanhop_app.version import __version__
 
 NOT_FINITE = "the forecast of these values is not finite; they are beyond what the model can take."
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine, which nobody else reaches."""
 NOTES, LONGEST_HEADER = "Stanhop-Notes", 4000
 """Header of what was done with a table, such as values that were filled, and its characters at most."""
 
@@ -69,11 +74,26 @@ def application(service: Service, config: ServeConfig) -> Any:
         finally:
             waiting[0] -= 1
 
+    _refuse(app, config)
+    return app
+
+
+def _refuse(app: "FastAPI", config: ServeConfig) -> None:
+    """What is told in one line: what cannot be, what is nowhere, defects, and who asks by another's name."""
+    from fastapi import Request, Response
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
+
     @app.exception_handler(StanhopError)
     async def refused(request: Request, error: StanhopError) -> Response:
         codes: dict[type[StanhopError], int] = {TooLarge: 413, Unread: 415}
         code = codes.get(type(error), 422)
         return JSONResponse({"error": str(error)}, status_code=code)
+
+    @app.exception_handler(HTTPException)
+    async def nowhere(request: Request, error: Any) -> Response:
+        told = {"error": f"{request.method} {request.url.path}: {error.detail}."}
+        return JSONResponse(told, status_code=error.status_code, headers=error.headers)
 
     @app.middleware("http")
     async def defects(request: Request, answer: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -83,7 +103,17 @@ def application(service: Service, config: ServeConfig) -> Any:
             told = {"error": f"this is a defect of stanhop ({type(error).__name__})."}
             return JSONResponse(told, status_code=500)
 
-    return app
+    @app.middleware("http")
+    async def own_name(request: Request, answer: Callable[[Any], Awaitable[Any]]) -> Any:
+        # A page of another site whose name leads to this machine would else ask in its visitor's name.
+        name = request.headers.get("host", "").rpartition("@")[2]
+        bare = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
+        if config.host in LOOPBACK and bare not in LOOPBACK:
+            told = {
+                "error": f"{name[:100]!r} is not this machine; what asks for others says {LOOPBACK[0]}."
+            }
+            return JSONResponse(told, status_code=403)
+        return await answer(request)
 
 
 class TooLarge(OptionError):
@@ -108,10 +138,15 @@ async def _answer(
         if len(body) > most:
             raise TooLarge(f"the request has more than {megabytes} MB (--max-request).")
     loop, content = asyncio.get_running_loop(), bytes(body)
+    query = request.query_params.multi_items()
+    if kind == "json" and query:
+        raise OptionError(
+            f"{query[0][0]!r} stands in the address; of JSON it is part of the object."
+        )
     asked = (
         await loop.run_in_executor(None, Asked.of_json, content)
         if kind == "json"
-        else await loop.run_in_executor(None, Asked.of_table, content, dict(request.query_params))
+        else await loop.run_in_executor(None, Asked.of_table, content, query)
     )
     made = await service.forecast(asked)
     accepted = request.headers.get("accept", "*/*")

@@ -100,7 +100,7 @@ def every(csv: Path, scratch: Path) -> dict[str, Small]:
         "quantize": Small(["quantize", run, old], writes=False),
         "export": Small(["export", run, "--force", *made("onnx")]),
         "verify": Small(["verify", run], writes=False),
-        "serve": Small(["serve", run, "--port", "0"], ends=False, writes=False),
+        "serve": Small(["serve", run, "--port", "8598"], ends=False, writes=False),
         "tune": Small(
             ["tune", csv, *TINY, *STEPS[:2], "--trials", "2", "--search", "dropout", *made("tuned")]
         ),
