@@ -83,12 +83,9 @@ def train(
     from stanhop_app.training.folder import (
         CHECKPOINT,
         CONFIG,
-        HISTORY,
-        STEPS,
         check_folder,
         writing,
     )
-    from stanhop_app.training.outlier_log import OUTLIERS
 
     variant = {name: options.pop(name) for name in VARIANT}
     config = _config(model, options, variant)
@@ -104,8 +101,7 @@ def train(
     with writing(output):
         check_folder(output, read_config, resume=resume, force=force)
         if not resume:
-            for name in (CHECKPOINT, HISTORY, STEPS, OUTLIERS):
-                (output / name).unlink(missing_ok=True)
+            (output / CHECKPOINT).unlink(missing_ok=True)
         try:
             run = train_run(
                 config, corpus, folder=output, resume=resume, progress=False if quiet else None

@@ -26,8 +26,9 @@ from stanhop_app.layers.names import PARTS
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
 from stanhop_app.training.config import FinalKind, MemoryKind, TrainingConfig
 from stanhop_app.training.draws import drawing
+from stanhop_app.training.folder import OUTLIERS
 from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.training.outlier_log import OutlierLog
 from stanhop_app.training.task import Tell
 
 KEPT = 2**28

@@ -21,14 +21,12 @@ from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import BASELINES, Report, choose_season, fit_and_score
 from stanhop_app.training.folder import (
     CHECKPOINT,
-    HISTORY,
-    STEPS,
+    OUTLIERS,
     check_folder,
     is_main_process,
     read_config,
     writing,
 )
-from stanhop_app.training.outlier_log import OUTLIERS
 
 
 def make_run(
@@ -69,13 +67,7 @@ def make_run(
         # Again, now that no other process can change it.
         check_folder(folder, read_config, resume=resume, force=force)
         if is_main_process() and not resume:
-            for name in (
-                CHECKPOINT,
-                HISTORY,
-                STEPS,
-                OUTLIERS,
-            ):  # of a training that was not finished
-                (folder / name).unlink(missing_ok=True)
+            (folder / CHECKPOINT).unlink(missing_ok=True)  # of a training that was not finished
         final_folder(folder, resume=resume)
         forecaster.fit_prepared(
             prepared, run_folder=folder, resume=resume, outlier_steps=outlier_steps

@@ -12,8 +12,7 @@ from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.forecasting.update import updated
 from stanhop_app.runs.novelty import NOVELTY
 from stanhop_app.runs.scoring import BASELINES
-from stanhop_app.training.folder import writing
-from stanhop_app.training.outlier_log import OUTLIERS
+from stanhop_app.training.folder import OUTLIERS, writing
 
 BESIDE = (BASELINES, NOVELTY, OUTLIERS)
 """Files of a run that stay as they are."""

@@ -30,8 +30,9 @@ from stanhop_app.studies.cells import fill, open_results, trained_cells
 from stanhop_app.studies.config import ComparisonConfig as ComparisonConfig
 from stanhop_app.studies.study import Study
 from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.folder import OUTLIERS
 from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.training.outlier_log import OutlierLog
 
 KIND, VERSION = "variants", 1
 """Kind and version of the results file; the version rises when cells hold something else or are

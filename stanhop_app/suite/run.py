@@ -28,13 +28,14 @@ from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import (
     CHECKPOINT,
     CONFIG,
+    OUTLIERS,
     belonging,
     keep_only,
     write_config,
     writing,
 )
 from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.training.outlier_log import OutlierLog
 from stanhop_app.version import __version__
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"

@@ -30,10 +30,10 @@ CONFIG = "config.json"
 """What a finished run is told by; it is written last."""
 CHECKPOINT = "checkpoint.safetensors"
 """What an unfinished run is told by; it is removed when the run is finished."""
-HISTORY = "history.csv"
-"""A row an epoch."""
-STEPS = "steps.csv"
-"""A row every few optimiser steps, for who watches a training."""
+HISTORY, STEPS, OUTLIERS = "history.csv", "steps.csv", "outliers.csv"
+"""Logs: a row an epoch; every few optimiser steps, for who watches a training; a module and logged step.
+
+Part of the checksum of the last stands in its name when the run is finished."""
 RUN, EXPORT = "stanhop-forecaster", "stanhop-export"
 """Kinds of folders of forecasters."""
 FORMATS: dict[str, tuple[int, ...]] = {RUN: (2, 3, 4), EXPORT: (1, 2)}
@@ -52,7 +52,7 @@ OF_A_RUN = (
     HISTORY,
     STEPS,
     WRITER,
-    "outliers.csv",
+    OUTLIERS,
     "tokenizer.json",
     "model.safetensors",
     "baselines.safetensors",
@@ -169,6 +169,12 @@ def _writer(folder: Path) -> str:
         return f"process {int(note['pid'])} (since {note['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def drop_logs(folder: Path) -> None:
+    """Remove the logs of a training that another one replaces, once that one can be gone on with."""
+    for name in (HISTORY, STEPS, OUTLIERS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def is_of_a_run(path: Path) -> bool:

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import write_csv
 from stanhop_app.outliers import Modules, record
-from stanhop_app.training.folder import CHECKPOINT, belonging
+from stanhop_app.training.folder import CHECKPOINT, OUTLIERS, belonging
 
-OUTLIERS = "outliers.csv"
-"""Name of the file in a run folder."""
 COLUMNS = ["step", "module", "kurtosis", "max_inf_norm"]
 
 

@@ -23,7 +23,7 @@ from stanhop_app.training.checkpoint import (
     without_prefix,
 )
 from stanhop_app.training.config import TrainingConfig, rate_factor
-from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS
+from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, drop_logs
 from stanhop_app.training.parameters import parameter_groups
 from stanhop_app.training.processes import part_at_exit
 from stanhop_app.training.same import difference
@@ -251,12 +251,13 @@ class State:
             **random,
         }
         position = asdict(self.position)
-        if math.isinf(position["best"]):
-            position["best"] = None
+        position["best"] = None if math.isinf(position["best"]) else position["best"]
         header = {"position": position, "identity": self.identity}
         self.folder.mkdir(parents=True, exist_ok=True)
         save_tensors(self.folder / CHECKPOINT, tensors, header)
-        if self.position.history:
+        if self.position.step == 0:
+            drop_logs(self.folder)
+        elif self.position.history:
             write_csv(self.folder / HISTORY, self.position.history)
 
     def load(self) -> None:

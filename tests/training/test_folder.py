@@ -213,6 +213,35 @@ def test_a_forced_training_that_is_cut_leaves_the_finished_run(trained, csv, tmp
     assert read_config(run)["parameters"]["seed"] == 3
 
 
+def test_a_forced_training_that_finds_no_room_leaves_the_logs_too(
+    trained, csv, tmp_path, stanhop, monkeypatch
+):
+    """They are replaced when the new training can be gone on with, and not before."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != WRITER}
+    assert {HISTORY, "steps.csv"} & set(before)
+
+    def full(*_):
+        raise StorageError("checkpoint.safetensors: cannot be written (No space left on device).")
+
+    monkeypatch.setattr("stanhop_app.training.state.save_tensors", full)
+    words = [
+        "train",
+        csv,
+        "--horizon",
+        "12",
+        "--lookback",
+        "48",
+        "--patch-length",
+        "12",
+        "--dim",
+        "16",
+    ]
+    code, _, err = stanhop(*words, "--num-heads", "2", "--max-steps", "2", "--force", "-o", run)
+    assert (code, "No space left" in err) == (1, True)
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != WRITER} == before
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / CHECKPOINT

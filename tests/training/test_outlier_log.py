@@ -7,8 +7,9 @@ from torch import nn
 
 from stanhop_app.errors import ArtefactError
 from stanhop_app.training.config import TrainingConfig
+from stanhop_app.training.folder import OUTLIERS
 from stanhop_app.training.loop import train
-from stanhop_app.training.outlier_log import OUTLIERS, OutlierLog
+from stanhop_app.training.outlier_log import OutlierLog
 
 
 class Copy:
