@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+from stanhop_app.cli.interrupts import hold_back
 from stanhop_app.cli.options import config_option, echo
 from stanhop_app.ui import UPLOAD_MEGABYTES
 
@@ -60,6 +61,6 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
     environment = {**MEMORY, **os.environ, "STANHOP_RUNS": str(runs.resolve())}
     # In this process's place: who stops the command stops the server.
     sys.stdout.flush()
-    os.execve(
-        sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags], environment
-    )
+    server = [sys.executable, "-m", "stanhop_app.cli.dashboard_process", "run", str(app), *flags]
+    hold_back()  # until the new program takes signals
+    os.execve(sys.executable, server, environment)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from stanhop_app.forecasting.external.analogues import Analogues
     from stanhop_app.forecasting.fitted import Fitted
 
+from stanhop_app.errors import concerning
+
 
 @click.command("forecast")
 @click.argument("run", type=click.Path(path_type=Path))
@@ -131,11 +133,10 @@ def command(
     if cutoff is None:
         echo(f"by a model {forecaster.seen_}")
     more = _which(ids, future, forecaster, options)
-    prediction = forecaster.predict(table, horizon, **more)
+    with concerning(data):
+        prediction = forecaster.predict(table, horizon, **more)
     if not isinstance(prediction, pd.DataFrame):
-        raise ArtefactError(
-            f"{run}: was fitted on an array without time stamps; use it from Python."
-        )
+        raise ArtefactError(f"{run}: was fitted on an array without time stamps; use it in Python.")
     told = _explain(forecaster, run, table) if explained else None
     if plot is not None:
         rows = forecaster.context_ if table is None else getattr(table, "frame", table)

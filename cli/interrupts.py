@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED, EXIT_INTERRUPTED = "stanhop: interrupted.", 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 5.0
 """Seconds for a command to unwind after a signal. Libraries that make another error of an interrupt, catch it
 and go on, as exporters do, end then; trainings, which take as long as a step, have a handler of their own."""
@@ -27,6 +28,18 @@ def came() -> bool:
 def leave_at_once() -> None:
     """End the process at the next signal, as before a command begins and after it has ended."""
     _take(_leave)
+
+
+def hold_back() -> None:
+    """Let signals wait: before another program is run in this process, which takes them when it can."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def let_through() -> None:
+    """Take the signals that were held back."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def raise_first() -> None:
@@ -61,7 +74,7 @@ def finish(code: int) -> None:
 def _take(handler: Any) -> None:
     # Also where SIGINT is ignored, as it is in what scripts start in the background: a dashboard that was
     # started so stops its jobs by it.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, handler)
 
 

@@ -13,6 +13,8 @@ from stanhop_app.cli.options import (
     reader_of,
 )
 
+from stanhop_app.errors import concerning
+
 EXIT_RETRAIN = 5
 
 
@@ -72,7 +74,8 @@ def command(
             actuals, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted)
         )
     made = [read_forecast(path) for path in forecasts]
-    health = monitor(opened, table, forecasts=made, tolerance=tolerance, missing=missing)
+    with concerning(None if forecasts else actuals):  # messages of forecasts name their own files
+        health = monitor(opened, table, forecasts=made, tolerance=tolerance, missing=missing)
     if as_json:
         click.echo(to_json({"run": str(run), **health.as_json()}, indent=2))
     else:

@@ -16,6 +16,8 @@ from stanhop_app.cli.options import (
     reader_of,
 )
 
+from stanhop_app.errors import concerning
+
 
 @click.command("update")
 @click.argument("run", type=click.Path(path_type=Path))
@@ -55,9 +57,10 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     missing = reading["missing"]
     table = read_data(data, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted))
     started = time.perf_counter()
-    forecaster, came = update_run(
-        run, table, steps=steps, missing=missing, progress=False if quiet else None
-    )
+    with concerning(data):
+        forecaster, came = update_run(
+            run, table, steps=steps, missing=missing, progress=False if quiet else None
+        )
     seconds = time.perf_counter() - started
     told = {
         "run": str(run),

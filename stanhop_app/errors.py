@@ -88,6 +88,21 @@ class DataError(StanhopError, ValueError):
     """A table that cannot be used as it is; names the file or frame, the column and the row."""
 
 
+@contextlib.contextmanager
+def concerning(name: object) -> Iterator[None]:
+    """Let what is said of a table begin with its file, where it does not name it: a frame has no name.
+
+    Args:
+        name: as the user gave it; None: nothing was given.
+    """
+    try:
+        yield
+    except DataError as error:
+        if name is None or str(name) in str(error):
+            raise
+        raise DataError(f"{name}: {error}") from None
+
+
 class ArtefactError(StanhopError, ValueError):
     """A run folder that is missing, damaged, foreign, or made by a newer format."""
 

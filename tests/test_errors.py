@@ -5,11 +5,12 @@ import time
 import unicodedata
 import warnings
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stanhop_app.errors import LONGEST, DataError, shown, warnings_as
+from stanhop_app.errors import LONGEST, DataError, OptionError, concerning, shown, warnings_as
 
 
 @given(st.text())
@@ -64,3 +65,21 @@ def test_threads_do_not_leave_each_others_filters_of_warnings():
         thread.join()
     assert not wrong
     assert warnings.filters == before
+
+
+def test_what_is_said_of_a_table_names_its_file(stanhop, trained, csv, tmp_path):
+    """A frame has no name; what was read from a file has one."""
+    other = pd.read_csv(csv, index_col=0)
+    other.columns = ["x", *other.columns[1:]]
+    other.to_csv(tmp_path / "other.csv")
+    for words in (["update"], ["forecast"], ["monitor"]):
+        code, _, err = stanhop(*words, trained, tmp_path / "other.csv")
+        assert code == 3
+        assert f"stanhop: {tmp_path / 'other.csv'}: the columns differ" in err.splitlines()[-1]
+    with (
+        pytest.raises(DataError, match=r"^a.csv: a.csv is empty\.$|^a.csv is empty"),
+        concerning("a.csv"),
+    ):
+        raise DataError("a.csv is empty.")
+    with pytest.raises(OptionError, match="^lookback"), concerning("a.csv"):
+        raise OptionError("lookback must be at least 1.")

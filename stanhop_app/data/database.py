@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stanhop_app.data.addresses import split_table
 from stanhop_app.data.connections import Database, open_database, reason_of
-from stanhop_app.errors import DataError, OptionError, StorageError
+from stanhop_app.errors import DataError, OptionError, StorageError, concerning
 
 
 def query_table(address: str, query: str | None, *, megabytes: int) -> io.BytesIO:
@@ -33,7 +33,7 @@ def query_table(address: str, query: str | None, *, megabytes: int) -> io.BytesI
         )
     query = f"SELECT * FROM {named}" if query is None else query
     parts, size = [], 0
-    with connected(address, reading=True) as database:
+    with concerning(address), connected(address, reading=True) as database:
         for part in database.rows(query):
             if part.columns.has_duplicates:
                 twice = part.columns[part.columns.duplicated()][0]

@@ -3,6 +3,7 @@
 Shape letters: S stored patterns, D width, G points of a side of the grid.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,8 @@ def parse_patterns(text: str) -> Float[Tensor, "S D"]:
         points = [[float(value) for value in point.split(",")] for point in text.split()]
     except ValueError:
         raise OptionError(f"{text!r} is no list of patterns such as 0,1 2,3.") from None
+    if not all(math.isfinite(value) for point in points for value in point):
+        raise OptionError(f"{text!r}: patterns hold numbers that are not finite.")
     if len({len(point) for point in points}) != 1:
         raise OptionError(f"{text!r}: patterns have different widths.")
     return torch.tensor(points, dtype=torch.float64)

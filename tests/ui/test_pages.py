@@ -455,6 +455,23 @@ def handshake(port, host, origin):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("after", [0.3, 0.7, 1.5, 6.0])
+def test_a_signal_ends_the_dashboard_as_every_command(tmp_path, after):
+    """Before Streamlit takes signals, too, and while the command becomes its server."""
+    code = "import os, sys; os.write(1, b'.'); from stanhop_app.cli import main; main(sys.argv[1:])"
+    words = ["dashboard", "--no-browser", "--port", "0", "--runs", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], **pipes)
+    process.stdout.read(1)
+    time.sleep(after)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.decode().splitlines()[-1] == "stanhop: interrupted."
+    assert "Traceback" not in said.decode()
+
+
+@pytest.mark.slow
 def test_the_server_listens_on_loopback_and_answers(folder, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
