@@ -24,12 +24,13 @@ def write_intervals(fitted: Fitted, path: Path) -> bool:
     except DataError:
         return False
     pool = best.pool
-    memory, store = pool.memory, pool.store
+    memory, store, (least, largest) = pool.memory, pool.store, pool.bounds
     tensors = {
         "residuals": pool.residuals(),
         "places": best.places,
         "ends": store.ends,
-        "floor": pool.floor,
+        "floor": least,
+        "largest": largest,
     }
     about: dict[str, Any] = {"way": pool.way.name, "steps": pool.way.steps, "key": None}
     if pool.way.nearest:

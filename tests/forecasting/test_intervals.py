@@ -153,10 +153,20 @@ def test_the_future_of_a_forecast_is_not_read(fitted, known, weather):
 def test_a_window_of_twice_the_spread_has_twice_the_width(known, nearest):
     pool = Pool.of(known.best.pool.memory, Way(steps=24, nearest=nearest))
     windows = pool.store.windows(48, torch.tensor([5]))
-    one, two = pool.scale(windows), pool.scale(2 * windows)
+    one, two = pool.scale(windows / 4), pool.scale(windows / 2)
     torch.testing.assert_close(two, 2 * one)
     flat = windows[:, :1].expand(-1, 48, -1)
     assert (pool.scale(flat) > 0).all()
+
+
+def test_a_window_that_moves_more_than_any_that_was_judged_is_no_wider_than_those(known):
+    """A currency that was pegged in all that judged: how far off it is later is not a hundred times more."""
+    pool = Pool.of(known.best.pool.memory, Way(steps=24, nearest=False))
+    windows = pool.store.windows(48, torch.tensor([5]))
+    judged = pool.spread[pool.store.part == 0]
+    assert pool.scale(1e6 * windows).equal(judged.amax(0)[None])
+    assert (pool.scale(windows) <= judged.amax(0)).all()
+    assert pool.residuals().isfinite().all()
 
 
 def test_levels_are_corrected_to_what_validation_covered(known):

@@ -32,8 +32,8 @@ class Carried:
     """"way" in words; "steps" whose spread scales, or None; of windows alike: "key", "calendar", "spread",
     "typical", "neighbours", "sharpness"; else "key" is None."""
     arrays: Mapping[str, np.ndarray]
-    """residuals (V, L, C), places (P,), ends (V,), floor (C,); of windows alike also rows (N, C), origins
-    (V,), begins (V,), circles (V, 2)."""
+    """residuals (V, L, C), places (P,), ends (V,), floor and largest (C,), the latter not in exports of older
+    versions; of windows alike also rows (N, C), origins (V,), begins (V,), circles (V, 2)."""
 
     @classmethod
     def read(cls, path: Path, horizon: int, variates: int) -> Self:
@@ -64,6 +64,8 @@ class Carried:
         count = len(arrays["residuals"])
         shapes = {"residuals": (count, horizon, variates), "ends": (count,), "floor": (variates,)}
         names = ["residuals", "ends", "floor", "places"]
+        if "largest" in arrays:
+            names, shapes["largest"] = [*names, "largest"], (variates,)
         if about["key"] is not None:
             names += ["rows", "circles"]
             shapes |= {"origins": (count,), "begins": (count,), "circles": (count, 2)}
@@ -115,7 +117,8 @@ class Carried:
         if steps is None:
             return np.ones(window.shape[1])
         moved = np.sqrt(np.square(np.diff(window[-steps:], axis=0)).mean(axis=0))
-        return np.maximum(moved, self.arrays["floor"])
+        moved = np.maximum(moved, self.arrays["floor"])
+        return np.minimum(moved, self.arrays["largest"]) if "largest" in self.arrays else moved
 
     def _shares(self, window: np.ndarray, when: np.ndarray) -> np.ndarray:
         """Weights of all residuals (V,), which sum to 1, or to 0 where none may be read."""

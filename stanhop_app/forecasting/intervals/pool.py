@@ -107,17 +107,27 @@ class Pool:
         """Spread of windows, (B, C); ones where residuals are not scaled."""
         if self.way.steps is None:
             return torch.ones(len(windows), windows.shape[2])
-        return torch.maximum(spread_of(windows, self.way.steps), self.floor)
+        return self._within(spread_of(windows, self.way.steps))
 
     def residuals(self, steps: Tensor | None = None) -> Tensor:
         """Stored residuals over the spread of their windows, (V, L, C); of some steps only."""
         missed = self.store.missed if steps is None else self.store.missed[:, steps]
-        return missed / torch.maximum(self.spread, self.floor)[:, None]
+        return missed / self._within(self.spread)[:, None]
 
     @property
-    def floor(self) -> Tensor:
-        """Least spread of a window, (C,), from those of the validation rows."""
-        return (SMALLEST_SPREAD * self.spread[self.store.part == 0].mean(0)).clamp_min(SMALLEST)
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Least and largest spread that a window counts with, (C,) each, from those of the validation rows.
+
+        That residuals grow as spreads do was judged on these alone. A currency that was pegged then and is
+        not now moves hundreds of times as much; what is missed of it need not, and intervals were that wide.
+        """
+        judged = self.spread[self.store.part == 0]
+        least = (SMALLEST_SPREAD * judged.mean(0)).clamp_min(SMALLEST)
+        return least, torch.maximum(judged.amax(0), least)
+
+    def _within(self, spread: Tensor) -> Tensor:
+        least, largest = self.bounds
+        return torch.minimum(torch.maximum(spread, least), largest)
 
 
 def spread_of(windows: Tensor, steps: int) -> Tensor:
