@@ -1,6 +1,7 @@
 """Help of every command: complete, grouped, and there at once."""
 
 import ast
+import importlib
 import statistics
 import subprocess
 import sys
@@ -159,3 +160,11 @@ def test_help_is_there_at_once_without_torch_and_pandas(words):
 def test_the_reference_is_what_the_commands_say(project):
     """Written by ``python -m stanhop_app.cli.reference > cli/README.md``."""
     assert (project / "cli" / "README.md").read_text() == reference()
+
+
+def test_attacks_name_every_command(project, monkeypatch):
+    """What is stopped at random moments, and written to a full disk, is all that there is."""
+    monkeypatch.syspath_prepend(project / "tests" / "benchmarks" / "attack")
+    every = importlib.import_module("commands").every
+    leaves = {name for name, command in ALL.items() if not isinstance(command, click.Group)}
+    assert set(every(Path("a.csv"), Path("scratch"))) == {" ".join(name) for name in leaves}
