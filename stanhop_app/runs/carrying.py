@@ -32,7 +32,12 @@ def write_intervals(fitted: Fitted, path: Path) -> bool:
         "floor": least,
         "largest": largest,
     }
-    about: dict[str, Any] = {"way": pool.way.name, "steps": pool.way.steps, "key": None}
+    about: dict[str, Any] = {
+        "way": pool.way.name,
+        "steps": pool.way.steps,
+        "lag": pool.way.lag,
+        "key": None,
+    }
     if pool.way.nearest:
         about |= {
             "key": memory.kind.steps,

@@ -15,7 +15,7 @@ from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import _folds, _place, pinball
 from stanhop_app.forecasting.intervals.levels import end_name, levels_of
-from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles
+from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles, spread_of
 from stanhop_app.runs.forecast_rows import BOUND
 
 LEVELS = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]
@@ -157,6 +157,18 @@ def test_a_window_of_twice_the_spread_has_twice_the_width(known, nearest):
     torch.testing.assert_close(two, 2 * one)
     flat = windows[:, :1].expand(-1, 48, -1)
     assert (pool.scale(flat) > 0).all()
+
+
+def test_what_every_season_brings_is_no_spread(known):
+    """Of a window that repeats itself nothing but the noise is left, whatever its season's height."""
+    pool = Pool.of(known.best.pool.memory, Way(steps=48, lag=24, nearest=False))
+    hours = torch.arange(48.0)[:, None]
+    noise = 0.01 * torch.randn(48, 3, generator=torch.Generator().manual_seed(0))
+    for height in (1.0, 100.0):
+        season = height * torch.sin(2 * torch.pi * hours / 24) + noise
+        wanted = (noise[24:] - noise[:24]).square().mean(0).sqrt()
+        found = spread_of(season[None], pool.way)[0]
+        torch.testing.assert_close(found, wanted, rtol=0.01, atol=1e-4)
 
 
 def test_a_window_that_moves_more_than_any_that_was_judged_is_no_wider_than_those(known):

@@ -29,8 +29,8 @@ class Carried:
     """Residuals with the way they are read."""
 
     about: Mapping[str, Any]
-    """"way" in words; "steps" whose spread scales, or None; of windows alike: "key", "calendar", "spread",
-    "typical", "neighbours", "sharpness"; else "key" is None."""
+    """"way" in words; "steps" whose spread scales, or None, and its "lag"; of windows alike: "key",
+    "calendar", "spread", "typical", "neighbours", "sharpness"; else "key" is None."""
     arrays: Mapping[str, np.ndarray]
     """residuals (V, L, C), places (P,), ends (V,), floor and largest (C,), the latter not in exports of older
     versions; of windows alike also rows (N, C), origins (V,), begins (V,), circles (V, 2)."""
@@ -116,7 +116,8 @@ class Carried:
         steps = self.about["steps"]
         if steps is None:
             return np.ones(window.shape[1])
-        moved = np.sqrt(np.square(np.diff(window[-steps:], axis=0)).mean(axis=0))
+        last, lag = window[-steps:], self.about.get("lag", 1)
+        moved = np.sqrt(np.square(last[lag:] - last[:-lag]).mean(axis=0))
         moved = np.maximum(moved, self.arrays["floor"])
         return np.minimum(moved, self.arrays["largest"]) if "largest" in self.arrays else moved
 
@@ -156,7 +157,7 @@ class Carried:
 
 def _check_about(about: Mapping[str, Any]) -> None:
     """Raise a DataError for a way of reading that cannot be."""
-    counts = [about["steps"], about["key"]]
+    counts = [about["steps"], about["key"], about.get("lag", 1)]
     numbers = []
     if about["key"] is not None:
         counts += [about["neighbours"]]

@@ -62,9 +62,12 @@ def ways(season: int, lookback: int) -> Iterator[Way]:
     """All that are tried."""
     spans = sorted({min(max(steps, 3), lookback) for steps in (season, 7 * season)})
     spans = [steps for steps in spans if steps > 1]  # of one row nothing moves
+    seasons = min(8 * season, lookback)  # seven differences of a season, where there is room
     for nearest in (False, True):
         for steps in (None, *spans):
             yield Way(steps=steps, nearest=nearest)
+        if season > 1 and seasons >= 2 * season:
+            yield Way(steps=seasons, lag=season, nearest=nearest)
 
 
 @torch.no_grad()

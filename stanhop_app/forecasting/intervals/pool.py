@@ -34,6 +34,9 @@ class Way:
 
     steps: int | None
     """Latest steps whose spread scales residuals; None: they are taken as they are."""
+    lag: int = 1
+    """Steps between the values whose differences are the spread: 1, or a season, so that what every season
+    brings is none of it. Of monthly series that is most of what moves from one step to the next."""
     nearest: bool
     """Whether the windows most alike count, by their weights; else all count alike."""
 
@@ -41,9 +44,10 @@ class Way:
     def name(self) -> str:
         """In words."""
         kind = "of windows alike" if self.nearest else "of all windows"
-        return f"residuals {kind}" + (
-            "" if self.steps is None else f", by the last {self.steps} steps"
-        )
+        if self.steps is None:
+            return f"residuals {kind}"
+        beside = "" if self.lag == 1 else f" beside those {self.lag} before"
+        return f"residuals {kind}, by the last {self.steps} steps{beside}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +67,7 @@ class Pool:
         if way.steps is None:
             return cls(memory=memory, way=way, spread=torch.ones(len(store), store.rows.shape[1]))
         parts = torch.arange(len(store)).split(1024)
-        rows = torch.cat([spread_of(store.windows(way.steps, part), way.steps) for part in parts])
+        rows = torch.cat([spread_of(store.windows(way.steps, part), way) for part in parts])
         return cls(memory=memory, way=way, spread=rows)
 
     @property
@@ -107,7 +111,7 @@ class Pool:
         """Spread of windows, (B, C); ones where residuals are not scaled."""
         if self.way.steps is None:
             return torch.ones(len(windows), windows.shape[2])
-        return self._within(spread_of(windows, self.way.steps))
+        return self._within(spread_of(windows, self.way))
 
     def residuals(self, steps: Tensor | None = None) -> Tensor:
         """Stored residuals over the spread of their windows, (V, L, C); of some steps only."""
@@ -130,9 +134,11 @@ class Pool:
         return torch.minimum(torch.maximum(spread, least), largest)
 
 
-def spread_of(windows: Tensor, steps: int) -> Tensor:
-    """Root mean square of the differences of the last steps of windows (B, T, C): (B, C)."""
-    return between(windows)[:, -steps:].diff(dim=1).square().mean(1).sqrt()
+def spread_of(windows: Tensor, way: Way) -> Tensor:
+    """Root mean square of the differences, a lag apart, of the last steps of windows (B, T, C): (B, C)."""
+    assert way.steps is not None
+    last = between(windows)[:, -way.steps :]
+    return (last[:, way.lag :] - last[:, : -way.lag]).square().mean(1).sqrt()
 
 
 def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
