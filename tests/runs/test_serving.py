@@ -183,7 +183,7 @@ def test_what_the_server_says_of_itself_needs_no_other_host(run):
         ({"json": {"table": [{"a": 1}], "window": [[1.0]]}}, 422, "a table or a window"),
         ({"json": {"table": 5}}, 422, "table: must be a list of rows"),
         ({"json": {"table": [[1, 2]]}}, 422, "columns? "),
-        ({"json": {"table": [{"time": "2024-01-01", "x": 1}]}}, 422, "too few to infer"),
+        ({"json": {"table": [{"time": "2024-01-01", "x": 1}]}}, 422, "^table: .*too few to infer"),
         ({"json": {"window": [[1, 2], [3]]}}, 422, "rows of numbers"),
         ({"json": {"window": [[1, 2, 3]]}}, 422, "must be 48 rows of 3 numbers"),
         ({"json": {"window": [[None, 2, 3]] * 48}}, 422, "missing or not finite"),
@@ -222,7 +222,11 @@ def test_what_the_server_says_of_itself_needs_no_other_host(run):
             for text in ("inf", "4.9")
         ),
         ({"content": b"a", "headers": {"Content-Type": "text/html"}}, 415, "'text/html' is not"),
-        ({"content": b"", "headers": {"Content-Type": "text/csv"}}, 422, "the file is empty"),
+        (
+            {"content": b"", "headers": {"Content-Type": "text/csv"}},
+            422,
+            "^table: the file is empty",
+        ),
         (
             {"content": b"a", "headers": {"Content-Type": "text/csv"}, "params": {"x": "1"}},
             422,

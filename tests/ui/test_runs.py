@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -53,16 +54,20 @@ def two_runs():
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch, made):
-    """A run folder of a scored run, one without scores, an export and a damaged one, the newest."""
+def root(tmp_path, monkeypatch, made, request):
+    """A run folder of a scored run, one without scores, an export if asked for, and a damaged one."""
     root = tmp_path / "runs"
     root.mkdir()
     monkeypatch.setenv("STANHOP_RUNS", str(root))
-    for name in ("scored", "plain", "exported"):
-        os.system(f"cp -r '{made}/{name}' '{root}/{name}'")
+    names = ["plain", "scored"]
+    if "exported" in request.fixturenames:
+        request.getfixturevalue("exported")
+        names += ["exported"]
+    for name in names:
+        shutil.copytree(made / name, root / name)
     (root / "broken").mkdir()
     (root / "broken" / "config.json").write_text('{"format": "stanhop-forecaster"')
-    for number, name in enumerate(("plain", "scored", "exported", "broken")):
+    for number, name in enumerate((*names, "broken")):
         os.utime(root / name / "config.json", (1e9 + number, 1e9 + number))
     return root
 
@@ -84,12 +89,17 @@ def made(tmp_path_factory):
     plain = STanHopForecaster(**OPTIONS).fit(frame)
     plain.fitted_ = replace(plain.fitted_, source={"data": "sample", "options": {}})
     plain.save(folder / "plain")
-    export_run(Run.open(folder / "plain"), folder / "exported", to="onnx")
     return folder
 
 
+@pytest.fixture(scope="module")
+def exported(made):
+    """An export beside them, which takes ten seconds."""
+    export_run(Run.open(made / "plain"), made / "exported", to="onnx")
+
+
 @pytest.mark.slow
-def test_every_run_has_a_row_with_its_scores_beside_the_best_baseline(root):
+def test_every_run_has_a_row_with_its_scores_beside_the_best_baseline(root, exported):
     table = home.listed([*runs.run_names(), *runs.export_names()]).set_index("run")
     assert list(table.index) == ["broken", "scored", "plain", "exported"]
     assert list(table["kind"]) == ["damaged", "run", "run", "export"]
@@ -113,7 +123,8 @@ def test_every_run_has_a_row_with_its_scores_beside_the_best_baseline(root):
     assert list(app.dataframe[0].value["run"]) == ["scored"]
 
 
-def test_the_newest_run_that_opens_is_shown_and_exports_forecast(root):
+@pytest.mark.slow
+def test_the_newest_run_that_opens_is_shown_and_exports_forecast(root, exported):
     app = open_page(forecast_page)
     assert errors(app) == []
     assert app.sidebar.selectbox(key="run").value == "scored"

@@ -21,6 +21,8 @@ from stanhop_app.runs.exported import ExportedForecaster, load_forecaster
 from stanhop_app.runs.serving.asked import Asked
 from stanhop_app.version import __version__
 
+TABLE = "table"
+"""What messages call the table of a request, as its key in JSON is."""
 TOGETHER, PATIENCE = 64, 0.002
 """Windows that are forecast in one pass at most, and seconds that the first of them waits for others."""
 
@@ -99,14 +101,16 @@ class Service:
         kept, hints = reading_of(self.forecaster.source_)
         fitted = self.fitted
         if isinstance(given, bytes):
-            given = read_table(io.BytesIO(given), hints=hints, **kept)
+            file = io.BytesIO(given)
+            file.name = TABLE
+            given = read_table(file, hints=hints, **kept)
         if fitted is None or (fitted.series is None and fitted.known is None):
-            return to_frame(given, hints=hints, **kept)
+            return to_frame(given, name=TABLE, hints=hints, **kept)
         if fitted.series is None:
-            return take_any(given, hints=hints, **kept)
+            return take_any(given, name=TABLE, hints=hints, **kept)
         told = {name: value for name, value in kept.items() if value is not None}
         known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
-        return to_series(given, hints=hints, **{**known, **told})
+        return to_series(given, name=TABLE, hints=hints, **{**known, **told})
 
     async def _of_window(self, asked: Asked) -> np.ndarray:
         """A window of numbers, the last ``lookback`` rows of all columns: the steps after it."""
