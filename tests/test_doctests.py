@@ -28,7 +28,13 @@ def test_every_module_with_an_example_is_listed(project):
     assert found == set(MODULES)
 
 
-@pytest.mark.parametrize("name", MODULES)
+SLOW = ("forecasting.external.estimator", "forecasting.forecaster")
+"""They fit on all rows of the sample, as a reader would."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODULES]
+)
 def test_examples(name):
     module = importlib.import_module(f"stanhop_app.{name}")
     names = {

@@ -53,6 +53,7 @@ def test_training_says_what_it_is_worth_and_scores_it_with_and_without(stanhop, 
     assert float(whole[-2]) < float(alone[-2])
 
 
+@pytest.mark.slow
 def test_a_run_is_given_one_later_and_forecasts_as_if_trained_with_it(stanhop, folder):
     code, before, err = stanhop("forecast", folder / "none")
     code, _, err = stanhop("memory", "info", folder / "none")

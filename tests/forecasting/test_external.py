@@ -244,6 +244,7 @@ def test_columns_that_tell_nothing_do_not_make_it_nothing(echoes, column):
     assert np.isfinite(made.predict().to_numpy()).all()
 
 
+@pytest.mark.slow
 def test_an_array_and_a_table_of_years_have_a_season_of_one(echoes):
     made = STanHopForecaster(**SMALL, memory="plug").fit(echoes.to_numpy())
     assert np.isfinite(made.predict()).all()

@@ -434,6 +434,7 @@ def test_a_sum_over_series_is_of_many_only(fitted):
         fitted.predict_total(over=["series"])
 
 
+@pytest.mark.slow
 def test_what_was_missed_elsewhere_at_the_same_time_is_not_known(weather, small):
     """Series that move together would tell each other's errors, out of fold and never again."""
     one = weather[["temperature_f"]].rename_axis("time").reset_index()

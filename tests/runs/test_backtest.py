@@ -47,6 +47,7 @@ def test_every_window_scores_as_evaluate_does(run):
     assert np.allclose(by_variate["smape"], report.variates["smape"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_came_later_changes_nothing(run, weather, made):
     """Rows after a cut-off are turned around: what is forecast at it stays, to the bit."""
     cutoff = made.table["cutoff"].unique()[10]
@@ -64,6 +65,7 @@ def test_what_came_later_changes_nothing(run, weather, made):
     assert not made.table["forecast"].equals(again["forecast"])
 
 
+@pytest.mark.slow
 def test_an_outlying_value_before_a_cut_off_says_nothing_of_later(run, weather, made):
     """What is left out of the fit was once replaced by a line to the next value, which had not come."""
     cutoff = made.table["cutoff"].unique()[10]
@@ -161,6 +163,7 @@ def test_trained_anew(run):
     assert not np.allclose(anew["forecast"], table.loc[table["model"] == UPDATED, "forecast"])
 
 
+@pytest.mark.slow
 def test_a_table_that_goes_on(run, weather):
     """Rows behind those of the training are cut-offs too; a table of later rows alone is another table."""
     more = datasets.load("sample").iloc[:1000, :3]

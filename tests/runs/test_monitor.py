@@ -139,6 +139,12 @@ def test_a_ratio_is_found_as_often_as_its_interval_says():
     assert share(np.array([0.8] * 30), 0).low == pytest.approx(0.8)
 
 
+@pytest.fixture(scope="module")
+def whole(folder, days):
+    """A forecast as it was made."""
+    return STanHopForecaster.load(folder).predict_interval(days.iloc[:1100], levels=(80,))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -159,9 +165,8 @@ def test_a_ratio_is_found_as_often_as_its_interval_says():
         (lambda t: t.tz_localize("UTC"), "one has a time zone"),
     ],
 )
-def test_a_forecast_that_was_damaged_is_named(folder, days, tmp_path, change, message):
-    table = STanHopForecaster.load(folder).predict_interval(days.iloc[:1100], levels=(80,))
-    change(table).to_csv(tmp_path / "made.csv")
+def test_a_forecast_that_was_damaged_is_named(whole, days, tmp_path, change, message):
+    change(whole).to_csv(tmp_path / "made.csv")
     made = read_forecast(tmp_path / "made.csv")
     with pytest.raises(DataError, match=f"made.csv: .*{message}"):
         checked(made, days.index, ["a", "b"], 80)

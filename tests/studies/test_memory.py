@@ -16,6 +16,8 @@ from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.memory import ABLATIONS, KINDS, MEMORY, compare_memory, remove_norms
 from stanhop_app.studies.memory_report import ablation_table, comparison_table, memory_figures
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {
     "horizons": [12],
     "seeds": [0],
@@ -51,7 +53,6 @@ def compared(weather, tmp_path_factory):
     patch.undo()
 
 
-@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(compared):
     path, content, said, weather = compared
     keys = ["speed", *content["cells"]]

@@ -85,6 +85,7 @@ def test_a_run_without_one_says_nothing_of_it(tmp_path, monkeypatch, echoes):
     assert "why" not in [toggle.key for toggle in app.toggle]
 
 
+@pytest.mark.slow
 def test_steps_back_show_the_forecast_beside_what_came(app, echoes):
     app.number_input(key="back").set_value(30).run()
     assert errors(app) == []

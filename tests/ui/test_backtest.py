@@ -84,6 +84,7 @@ def test_without_any_the_page_says_how_to_make_one(tmp_path, monkeypatch):
     assert "No backtests in" in app.info[0].value
 
 
+@pytest.mark.slow
 def test_intervals_paths_and_totals_of_a_run(root, monkeypatch):
     monkeypatch.setenv("STANHOP_RUNS", str(root))
     app = open_page(intervals_page, run="weather")

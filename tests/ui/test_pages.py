@@ -177,6 +177,7 @@ def test_a_bad_upload_is_one_line(page, name):
     assert "\n" not in said.strip()
 
 
+@pytest.mark.slow
 def test_nothing_is_empty_without_runs(page, tmp_path):
     """The sample is trained, once, and shown on every page."""
     app = page(forecast_page, root=tmp_path / "none")
@@ -621,6 +622,7 @@ def test_a_name_left_empty_follows_what_is_chosen(page, tmp_path):
     assert "runs/vit-digits.json" in app.code[-2].value
 
 
+@pytest.mark.slow
 def test_the_command_shown_is_that_of_the_results(page, folder, suite_folder):
     shown = page(variants_page).code[0].value
     assert shown.startswith("stanhop compare DATA ")  # the first 900 rows of the sample
