@@ -51,7 +51,15 @@ def test_a_file_that_was_changed_is_refused(fitted, tmp_path):
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
     about = json.loads(header["__metadata__"]["about"])
-    for other in ({**about, "key": 0}, {**about, "steps": "x"}, {**about, "way": 1}, [], {}):
+    for other in (
+        {**about, "key": 0},
+        {**about, "steps": "x"},
+        {**about, "steps": 9, "lag": None},
+        {**about, "steps": 9, "lag": 9},
+        {**about, "way": 1},
+        [],
+        {},
+    ):
         changed = json.dumps({**header, "__metadata__": {"about": json.dumps(other)}}).encode()
         path.write_bytes(struct.pack("<Q", len(changed)) + changed + content[8 + size :])
         with pytest.raises(ArtefactError, match="damaged"):

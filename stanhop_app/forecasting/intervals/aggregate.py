@@ -83,10 +83,8 @@ def summed(
     things = pd.DataFrame(parts).set_axis(flat.index, axis=0)
     if not keys:
         return flat.sum().to_frame().T, things.nunique().to_frame().T
-    sums, counts = (
-        flat.groupby(keys, sort=False).sum(),
-        things.groupby(keys, sort=False).nunique().reset_index(drop=True),
-    )
+    sums = flat.groupby(keys, sort=False).sum()
+    counts = things.groupby(keys, sort=False).nunique().reset_index(drop=True)
     some = (counts["steps"] > 0).to_numpy()
     return sums[some], counts[some].reset_index(drop=True)
 

@@ -162,6 +162,8 @@ def _check_about(about: Mapping[str, Any]) -> None:
     if about["key"] is not None:
         counts += [about["neighbours"]]
         numbers = [about[name] for name in ("spread", "typical", "sharpness")]
+    if about["steps"] is not None and not counts[2] < about["steps"]:
+        raise DataError("it has no steps a lag apart")
     whole = all(n is None or (type(n) is int and 1 <= n <= LONGEST) for n in counts)
     above = all(type(n) is float and 0 < n < np.inf for n in numbers)
     if not (whole and above and isinstance(about["way"], str)):
