@@ -1,7 +1,6 @@
 """The group of all commands, which are imported when they are named; errors become exit codes."""
 
 import importlib
-import io
 import os
 import sys
 import traceback
@@ -135,10 +134,16 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _show(error: click.ClickException) -> None:
-    """As click does, with names of somebody else's in it made safe to show."""
-    text = io.StringIO()
-    error.show(file=text)
-    click.echo(shown(text.getvalue(), longest=None), err=True, nl=False)
+    """One line, with names of somebody else's in it made safe to show; click alone takes four."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    text = f"stanhop: {' '.join(error.format_message().split())}"
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        ended = "" if text.endswith((".", "?", "!")) else "."
+        text += f"{ended} See `{context.command_path} --help`."
+    click.echo(shown(text, longest=None), err=True)
 
 
 def exit_code(error: Exception) -> int | None:

@@ -530,7 +530,7 @@ def test_a_bad_table_is_one_line_and_exit_code_3(stanhop, tmp_path, name):
 def assert_one_line(err, message):
     import re
 
-    lines = [line for line in err.splitlines() if line.startswith(("stanhop: ", "Error: "))]
+    lines = [line for line in err.splitlines() if line.startswith("stanhop: ")]
     assert len(lines) == 1, err
     assert re.search(message, lines[0]), lines[0]
     assert "Traceback" not in err
@@ -608,6 +608,7 @@ def test_bad_input_is_one_line_with_its_exit_code(
     assert code == wanted, err
     assert out == ""
     assert_one_line(err, message)
+    assert "Usage:" not in err
     assert {p: p.read_bytes() for p in trained.iterdir()} == before
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
