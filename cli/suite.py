@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from stanhop_app.cli.compare import variants_option
 from stanhop_app.cli.flags import Grouped, flag_names, flags, names
 from stanhop_app.cli.options import (
@@ -34,6 +35,16 @@ OF_VIT = ("patch_size", "patch_norm")
 model_argument = click.argument("model", type=click.Choice(list(MODELS)))
 
 
+from_option = click.option(
+    "--from",
+    "start",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Run of the suite whose weights are trained on; what is not said is as there. Attention may be "
+    "another: a vanilla run goes on with softmax1, or with gates.",
+)
+
+
 def size_options(command: Any) -> Any:
     """Data, sizes and training, as both commands that train are told them."""
     for decorate in (
@@ -60,12 +71,14 @@ def command() -> None:
 @flags(HopfieldOptions, only=VARIANT, group="Network")
 @flags(SuiteConfig, only=("seed",), group="Training")
 @output_option("Run folder. Default: runs/MODEL-DATA.")
+@from_option
 @resume_option
 @force_option
 @quiet_option
 @json_option
 def train(
     model: str,
+    start: Path | None,
     output: Path | None,
     resume: bool,
     force: bool,
@@ -77,9 +90,10 @@ def train(
 
     \b
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
+    stanhop suite train opt --from runs/opt --association softmax --output runs/opt-softmax
     """
     from stanhop_app.suite.folder import read_config
-    from stanhop_app.suite.run import load_data, train_run, write_run
+    from stanhop_app.suite.run import load_data, load_run, train_run, write_run
     from stanhop_app.training.folder import (
         CHECKPOINT,
         CONFIG,
@@ -87,15 +101,15 @@ def train(
         writing,
     )
 
-    variant = {name: options.pop(name) for name in VARIANT}
-    config = _config(model, options, variant)
+    before = None if start is None else load_run(start)
+    config = _config(model, start, options)
     output = output or Path("runs") / f"{model}-{Path(config.data).stem}"
     if resume and (output / CONFIG).exists() and not (output / CHECKPOINT).exists():
         _check_same(output, config)
         echo(f"{output} is finished already. Next: stanhop suite evaluate {output}")
         return
     check_folder(output, read_config, resume=resume, force=force)
-    corpus = load_data(config)
+    corpus = load_data(config, None if before is None else before.tokenizer)
     counts = {part: len(x) for part, x in corpus.inputs.items()}
     echo(f"{corpus.name}: samples {counts}, {corpus.vocab_size:,} tokens or classes")
     with writing(output):
@@ -104,7 +118,12 @@ def train(
             (output / CHECKPOINT).unlink(missing_ok=True)
         try:
             run = train_run(
-                config, corpus, folder=output, resume=resume, progress=False if quiet else None
+                config,
+                corpus,
+                start=before,
+                folder=output,
+                resume=resume,
+                progress=False if quiet else None,
             )
         except KeyboardInterrupt:
             if (output / CHECKPOINT).exists():
@@ -136,7 +155,8 @@ def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> Non
     \b
     stanhop suite evaluate runs/opt --bits W8A8,W6A6
     """
-    from stanhop_app.suite.run import load_run, measure, run_task, score_bits, score_model
+    from stanhop_app.suite.run import load_run, run_task
+    from stanhop_app.suite.scores import measure, score_bits, score_model
 
     opened = load_run(run)
     task = run_task(opened, data)
@@ -167,6 +187,7 @@ def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> Non
 @model_argument
 @config_option
 @size_options
+@from_option
 @variants_option
 @listed("seeds", "Seeds of the networks, comma separated.", "0,1")
 @flags(ComparisonConfig, only=("clip", "gate"), group="Network")
@@ -178,6 +199,7 @@ def evaluate(run: Path, data: str | None, bits: list[str], as_json: bool) -> Non
 @json_option
 def compare(
     model: str,
+    start: Path | None,
     variants: list[str],
     seeds: list[int],
     clip: tuple[float, float] | None,
@@ -196,13 +218,17 @@ def compare(
 
     \b
     stanhop suite compare opt --data backcopy --output suite.json --report suite.html
+    stanhop suite compare opt --from runs/opt-softmax --max-steps 500 --output finetuned.json
     """
     from stanhop_app.studies.suite import compare_suite
     from stanhop_app.studies.suite_report import suite_figures, suite_tables
+    from stanhop_app.suite.run import load_run
 
     check_outputs(report, force=force, results=output)
+    before = None if start is None else load_run(start)
     content = compare_suite(
-        _config(model, options, {}),
+        _config(model, start, options),
+        start=before,
         variants=variants,
         seeds=seeds,
         results=output,
@@ -230,8 +256,26 @@ def _check_same(output: Path, config: SuiteConfig) -> None:
         )
 
 
-def _config(model: str, options: dict[str, Any], variant: dict[str, Any]) -> Any:
-    """The configuration that the options say."""
+def _continued(start: Path, options: dict[str, Any]) -> SuiteConfig:
+    """The configuration of a training from a run, which says what the command line does not."""
+    from stanhop_app.suite.folder import read_config
+    from stanhop_app.suite.run import check_named, read_suite_config
+    from stanhop_app.suite.start import continued
+
+    source = click.get_current_context().get_parameter_source
+    told = {n: v for n, v in options.items() if source(n) is not ParameterSource.DEFAULT}
+    content = read_config(start)
+    of_run = read_suite_config(content["suite"])
+    if "data" not in told:
+        check_named(of_run.data)
+    return continued(of_run, told, content["weights_sha256"])
+
+
+def _config(model: str, start: Path | None, options: dict[str, Any]) -> SuiteConfig:
+    """The configuration that the options say, with what they do not say from a run to start from."""
+    if start is not None:
+        return _continued(start, {"model": model, **options})
+    variant = {name: options.pop(name) for name in VARIANT if name in options}
     network = {name: options.pop(name) for name in NETWORK}
     network |= {name: value for name in OF_VIT if (value := options.pop(name)) is not None}
     return SuiteConfig(model=model, **options, network={**network, **variant})

@@ -16,7 +16,9 @@ from stanhop_app.models.variants import parse_variant
 from stanhop_app.studies.cells import fill, open_results, trained_cells
 from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
-from stanhop_app.suite.run import as_identity, load_data, measure, score_bits, train_run
+from stanhop_app.suite.run import SuiteRun, as_identity, load_data, train_run
+from stanhop_app.suite.scores import measure, score_bits
+from stanhop_app.suite.start import carry_over
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.same import difference
 
@@ -34,6 +36,7 @@ def compare_suite(
     variants: Sequence[str],
     seeds: Sequence[int],
     results: Path,
+    start: SuiteRun | None = None,
     clip: tuple[float, float] | None = None,
     gate: str = GATE,
     say: Callable[[str], None] = lambda text: None,
@@ -49,6 +52,7 @@ def compare_suite(
         variants: names (`stanhop_app.models.variants.parse_variant`).
         seeds: of the networks.
         results: JSON file; a cell is written when it is done.
+        start: a run whose weights all cells start from, with ``config`` of `continued`.
         clip: (gamma, zeta) of clipped variants; None: `stanhop_app.models.config.default_clip` of the tokens.
         gate: kind of gate of gated variants.
         say: told of every cell that begins.
@@ -62,11 +66,13 @@ def compare_suite(
     if not (variants and seeds):
         raise OptionError("variants and seeds must name at least one each.")
     content = open_results(results, KIND, VERSION, {})
-    corpus = load_data(config)
+    corpus = load_data(config, None if start is None else start.tokenizer)
     clip = clip or default_clip(num_tokens(config, corpus))
     options = {name: parse_variant(name, clip=clip, gate=gate) for name in variants}
     for name in variants:  # bad options fail before anything is trained
-        _with(config, options[name], seeds[0]).make_network(corpus)
+        network = _with(config, options[name], seeds[0]).make_network(corpus)
+        if start is not None:
+            carry_over(start.network.state_dict(), network)
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
     del common["seed"]  # which of its cells differ in
     _check_common(content, config.model, common, results)
@@ -78,7 +84,7 @@ def compare_suite(
         results,
         [{"model": config.model, "variant": v, "seed": seed} for seed in seeds for v in variants],
         lambda cell, folder: _cell(
-            _with(config, options[cell["variant"]], cell["seed"]), corpus, folder, progress
+            _with(config, options[cell["variant"]], cell["seed"]), corpus, start, folder, progress
         ),
         name=lambda cell: "{model}, {variant}, seed {seed}".format(**cell),
         say=say,
@@ -114,10 +120,14 @@ def _with(config: SuiteConfig, variant: Mapping[str, Any], seed: int) -> SuiteCo
 
 
 def _cell(
-    config: SuiteConfig, corpus: Corpus, folder: Path | None, progress: bool | None
+    config: SuiteConfig,
+    corpus: Corpus,
+    start: SuiteRun | None,
+    folder: Path | None,
+    progress: bool | None,
 ) -> dict[str, Any]:
     """Train and measure one network; JSON values."""
-    run = train_run(config, corpus, folder=folder, resume=True, progress=progress)
+    run = train_run(config, corpus, start=start, folder=folder, resume=True, progress=progress)
     task = make_task(config.model, corpus)
     speeds = [row["samples_per_second"] for row in run.history]
     return {
@@ -159,6 +169,8 @@ def command_lines(content: Mapping[str, Any], output: str) -> list[str]:
         network = {**common.pop("network"), **common.pop("training")}
         for name in ("model", "sha256"):
             del common[name]
+        if common.pop("start", ""):  # its folder lies where its owner has it
+            common["from"] = "RUN"
         chosen = {
             name: ",".join(dict.fromkeys(str(cell[key]) for cell in cells))
             for name, key in (("variants", "variant"), ("seeds", "seed"))

@@ -89,6 +89,8 @@ class SuiteConfig:
     """Fields of the network's configuration; what follows from the data is not among them."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrainingConfig`."""
+    start: str = ""
+    """SHA-256 of the weights that a training starts from (`stanhop_app.suite.start`); empty: random ones."""
 
     def __post_init__(self) -> None:
         check(self)

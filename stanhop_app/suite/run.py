@@ -15,13 +15,13 @@ from torch import nn
 
 from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.files import hashed_name, to_json, write_hashed
-from stanhop_app.outliers import find_modules, preset_outliers, record
-from stanhop_app.quantization import QuantizationConfig, parse_bits, quantize
+from stanhop_app.outliers import find_modules
 from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig, make_network
 from stanhop_app.suite.context import context_scores
 from stanhop_app.suite.corpus import NAMES, Corpus, is_backcopy, load_corpus
 from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
-from stanhop_app.suite.sinks import measure_sinks
+from stanhop_app.suite.scores import score_model
+from stanhop_app.suite.start import carry_over
 from stanhop_app.suite.tasks import SuiteTask, make_task
 from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed
 from stanhop_app.training.draws import drawing
@@ -39,10 +39,6 @@ from stanhop_app.training.outlier_log import OutlierLog
 from stanhop_app.version import __version__
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
-"""As in the papers."""
-RECORDED = 512
-"""Test samples, evenly spaced, over which outliers are measured."""
 LOOKS = 25
 """Measurements of outliers during a training."""
 
@@ -78,6 +74,7 @@ def train_run(
     config: SuiteConfig,
     corpus: Corpus,
     *,
+    start: SuiteRun | None = None,
     folder: Path | None = None,
     resume: bool = False,
     progress: bool | None = False,
@@ -87,6 +84,7 @@ def train_run(
     Args:
         config: what is trained.
         corpus: on what (`load_data`).
+        start: a run whose weights the training starts from, with ``config`` of `continued`.
         folder: of the checkpoint and the losses; None: nothing is written.
         resume: go on from the checkpoint in ``folder`` if there is one.
         progress: whether to draw a bar; None: on a terminal.
@@ -95,6 +93,8 @@ def train_run(
     training = config.make_training(task.train_size)
     with drawing(config.seed):
         network = config.make_network(corpus)
+        if start is not None:
+            carry_over(start.network.state_dict(), network)
     with drawing(0):  # what is hidden of the tokens that are looked at is no part of the run
         (looked_at, *_) = task.batches("validation", config.batch_size)
     log = OutlierLog(
@@ -122,44 +122,6 @@ def train_run(
         history=history,
         steps=log.norms(),
     )
-
-
-def score_model(network: nn.Module, task: SuiteTask, part: str = "test") -> dict[str, float]:
-    """Loss in nats, accuracy, and perplexity where there are tokens."""
-    scores = task.score(network.eval(), part)
-    if not hasattr(task, "labels"):
-        scores["perplexity"] = float(torch.tensor(scores["loss"], dtype=torch.float64).exp())
-    return scores
-
-
-def score_bits(network: nn.Module, task: SuiteTask, bits: str) -> dict[str, float]:
-    """Scores in simulated low-bit arithmetic, such as "W8A8", calibrated on training samples.
-
-    Ranges are minima and maxima for all models; for OPT the papers choose a percentile and the range of
-    weights by squared error, which `stanhop_app.quantization.quantize` offers.
-    """
-    weights, activations = parse_bits(bits)
-    with drawing(0):
-        samples = CALIBRATION_BATCHES * CALIBRATION_SIZE
-        batches = [
-            part for b in task.batches("train", samples) for part in b.split(CALIBRATION_SIZE)
-        ]
-    config = QuantizationConfig(weight_bits=weights, activation_bits=activations)
-    return score_model(quantize(network, batches, config), task)
-
-
-def measure(network: nn.Module, task: SuiteTask) -> dict[str, Any]:
-    """Outliers over every preset and of every module, and sinks, on test samples; JSON values."""
-    report = record(network, task.batches("test", RECORDED))
-    left = [row.no_op for row in report.rows if row.no_op is not None]
-    return {
-        "outliers": preset_outliers(report, network),
-        "modules": {
-            row.module: [round(row.kurtosis, 4), round(row.max_inf_norm, 4)] for row in report.rows
-        },
-        "no_op": sum(left) / len(left),
-        "sinks": measure_sinks(network, task.batches("test", RECORDED)),
-    }
 
 
 def save_run(run: SuiteRun, folder: Path) -> None:
@@ -247,6 +209,16 @@ def read_suite_config(content: Mapping[str, Any]) -> SuiteConfig:
     return SuiteConfig(**{**content, "network": network})
 
 
+def check_named(data: str) -> None:
+    """Refuse to look for data where somebody's file says that they lie.
+
+    Raises:
+        OptionError: for a path.
+    """
+    if data not in NAMES and not is_backcopy(data):
+        raise OptionError(f"say where the data of the run lie: it was trained on {data}.")
+
+
 def run_corpus(run: SuiteRun, data: str | None = None) -> Corpus:
     """The corpus of a run.
 
@@ -259,8 +231,8 @@ def run_corpus(run: SuiteRun, data: str | None = None) -> Corpus:
         DataError: if it is not that of the training, whose parts are unknown then.
     """
     config = run.config
-    if data is None and config.data not in NAMES and not is_backcopy(config.data):
-        raise OptionError(f"say where the data of the run lie: it was trained on {config.data}.")
+    if data is None:
+        check_named(config.data)
     given = SuiteConfig(**{**config.as_json(), "data": data or config.data})
     corpus = load_data(given, run.tokenizer)
     if corpus.sha256 != run.data_sha256:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
-from stanhop_app.forecasting.intervals.choice import _folds, _place, pinball
+from stanhop_app.forecasting.intervals.choice import _alike, _each, _folds, _place, pinball
 from stanhop_app.forecasting.intervals.levels import end_name, levels_of
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles, spread_of
 from stanhop_app.runs.forecast_rows import BOUND
@@ -169,6 +169,19 @@ def test_what_every_season_brings_is_no_spread(known):
         wanted = (noise[24:] - noise[:24]).square().mean(0).sqrt()
         found = spread_of(season[None], pool.way)[0]
         torch.testing.assert_close(found, wanted, rtol=0.01, atol=1e-4)
+
+
+def test_windows_that_are_read_alike_are_read_as_each_alone():
+    """The faster way says the same, with residuals that are equal to each other and to what came."""
+    generator = torch.Generator().manual_seed(0)
+    residuals = torch.randn(60, 3, 2, generator=generator).round(decimals=1)
+    truths = torch.cat([residuals[:4], torch.randn(4, 3, 2, generator=generator)])
+    shares = (torch.arange(60) % 4 > 0).float()[None].expand(8, -1) / 45
+    levels = torch.tensor(LEVELS, dtype=torch.float64)
+    given = (residuals, shares, truths, levels)
+    for (made, below), (one, of_one) in zip(_alike(*given), _each(*given), strict=True):
+        assert torch.equal(made, one)
+        torch.testing.assert_close(below, of_one)
 
 
 def test_a_window_that_moves_more_than_any_that_was_judged_is_no_wider_than_those(known):

@@ -34,17 +34,8 @@ from stanhop_app.studies.suite_report import (
 )
 from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.suite.context import context_scores
-from stanhop_app.suite.run import (
-    load_data,
-    load_run,
-    measure,
-    run_corpus,
-    run_task,
-    save_run,
-    score_bits,
-    score_model,
-    train_run,
-)
+from stanhop_app.suite.run import load_data, load_run, run_corpus, run_task, save_run, train_run
+from stanhop_app.suite.scores import measure, score_bits, score_model
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.checkpoint import load_tensors
 

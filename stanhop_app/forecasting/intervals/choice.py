@@ -6,6 +6,7 @@ Shape letters: B queries, V stored residuals, L horizon, C variates, F folds, Q 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -103,16 +104,16 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
     loss, energy, places = 0.0, 0.0, []
     for fold, off in _folds(store, judges):
         shares = pool.weights(windows[fold], when[fold], off.expand(len(fold), -1), causal=False)
-        even = None if pool.way.nearest else quantiles(residuals, shares[0], levels)
-        for number, share in zip(fold.tolist(), shares, strict=True):
+        truths = came[fold] / scale[fold][:, None]
+        read = _each if pool.way.nearest else _alike
+        for number, share, truth, (made, below) in zip(
+            fold.tolist(), shares, truths, read(residuals, shares, truths, levels), strict=True
+        ):
             if not bool(share.any()):
                 continue
-            truth = came[number] / scale[number]
-            made = quantiles(residuals, share, levels) if even is None else even
             loss += float((pinball(truth, made, levels) * scale[number]).sum())
             energy += float(came[number].abs().sum())
-            below = residuals[share > 0] <= truth
-            places.append(_place((below * share[share > 0, None, None]).sum(0), share, number))
+            places.append(_place(below, share, number))
     if not places:
         return None
     return Judged(
@@ -120,6 +121,28 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
         loss=2 * loss / (len(LEVELS) * (energy or 1.0)),
         places=_places(torch.stack(places)),
     )
+
+
+def _each(
+    residuals: Tensor, shares: Tensor, truths: Tensor, levels: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Quantiles (Q, L, C) of every window, and the share of residuals below what came, (L, C)."""
+    for share, truth in zip(shares, truths, strict=True):
+        kept = share > 0
+        below = (residuals[kept] <= truth) * share[kept, None, None]
+        made = quantiles(residuals, share, levels) if bool(kept.any()) else truth[None]
+        yield made, below.sum(0)
+
+
+def _alike(
+    residuals: Tensor, shares: Tensor, truths: Tensor, levels: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same of windows that read the same residuals evenly, which are sorted once."""
+    made, kept = quantiles(residuals, shares[0], levels), residuals[shares[0] > 0]
+    columns = torch.from_numpy(np.sort(kept.flatten(1).T.contiguous().numpy(), axis=1))
+    count = torch.searchsorted(columns, truths.flatten(1).T.contiguous(), right=True)
+    for below in (count.T / len(kept)).reshape(truths.shape):
+        yield made, below
 
 
 def pinball(truth: Tensor, made: Tensor, levels: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ Shape letters: B queries, V stored residuals, L horizon, C variates, K neighbour
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -151,19 +152,28 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
     """
     kept = shares > 0
     shape = values.shape[1:]
-    values, order = values[kept].flatten(1).sort(0)
+    columns = values[kept].flatten(1).T.contiguous()  # (N, V')
     w = shares[kept].double()
-    w = (w / w.sum())[order]  # in float32 they sum to 1 nearly, and the last quantiles would jump
-    places = w.cumsum(0) - w / 2  # (V', N)
-    if levels.ndim == 1:
-        levels = levels[:, None].expand(-1, places.shape[1])
+    w = w / w.sum()  # in float32 they sum to 1 nearly, and the last quantiles would jump
+    # On a CPU NumPy sorts three to five times as fast as torch does, and values alone are faster still.
+    if bool((w == w[0]).all()):
+        columns = torch.from_numpy(np.sort(columns.numpy(), axis=1))
+        w = w[None]
     else:
-        levels = levels.expand(*shape[:-1], *levels.shape).movedim(-2, 0).flatten(1)
-    at = levels.double().T.contiguous()
-    above = torch.searchsorted(places.T.contiguous(), at).T.clamp(1, max(len(values) - 1, 1))
-    above = above.clamp_max(len(values) - 1)
+        order = torch.from_numpy(np.argsort(columns.numpy(), axis=1))
+        columns, w = columns.gather(1, order), w[order]
+    places = w.cumsum(1) - w / 2  # (N, V'), or (1, V') of all columns
+    if levels.ndim == 1:
+        at = levels.expand(len(places), -1)
+    else:
+        at = levels.expand(*shape[:-1], *levels.shape).movedim(-2, 0).flatten(1).T
+        places = places.expand(len(at), -1)
+    at, places = at.double().contiguous(), places.contiguous()
+    above = torch.searchsorted(places, at).clamp(1, max(columns.shape[1] - 1, 1))
+    above = above.clamp_max(columns.shape[1] - 1)
     below = (above - 1).clamp_min(0)
-    low, high = places.gather(0, below), places.gather(0, above)
-    share = ((at.T - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).to(values.dtype)
-    between_ = torch.lerp(values.gather(0, below), values.gather(0, above), share)
-    return between_.reshape(-1, *shape)
+    low, high = places.gather(1, below), places.gather(1, above)
+    share = ((at - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).to(values.dtype)
+    below, above = (index.expand(len(columns), -1) for index in (below, above))
+    between_ = torch.lerp(columns.gather(1, below), columns.gather(1, above), share)
+    return between_.T.reshape(-1, *shape)
