@@ -28,8 +28,7 @@ from transformers.masking_utils import causal_mask_function, eager_mask
 
 from stanhop_app.errors import OptionError
 from stanhop_app.layers import associate
-from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.association import find_association
+from stanhop_app.layers.association import check_clip, find_association
 
 PREFIX = "stanhop_"
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
@@ -61,7 +60,7 @@ def register(
     """
     find_association(association)
     if clip is not None:
-        clip_weights(torch.zeros(()), *clip)
+        check_clip(*clip)
     if n < 0 or alpha < 1:
         raise OptionError(f"n must be at least 0 and alpha at least 1, got n={n}, alpha={alpha}.")
     if name is None and (n, alpha, clip) != (1.0, 1.5, None):

@@ -39,6 +39,7 @@ from stanhop_app.training.checkpoint import (
     save_hashed,
     with_prefix,
     without_prefix,
+    without_weights,
 )
 from stanhop_app.training.folder import (
     CONFIG,
@@ -249,7 +250,7 @@ def _check_beside(network: STanHopNet, known: Known | None, final: Final | None)
 
 def _network(config: Mapping[str, Any], weights: Mapping[str, Tensor], name: str) -> STanHopNet:
     """A network with these weights."""
-    with torch.device("meta"):  # shapes only: a wrong size costs no memory
+    with without_weights():  # a wrong size costs no memory
         network = STanHopNet(STanHopConfig(**_with_clip(config["network"])))
     if network.config.linear_skip:  # one map for all variates has another shape
         network.linear.weight = torch.empty_like(weights["linear.weight"], device="meta")

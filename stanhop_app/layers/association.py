@@ -163,9 +163,18 @@ def clip(
     References:
         Bondarenko, Nagel and Blankevoort, arXiv 2306.12929, equation 4.
     """
+    check_clip(gamma, zeta)
+    return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
+
+
+def check_clip(gamma: float, zeta: float) -> None:
+    """Refuse bounds that are none.
+
+    Raises:
+        OptionError: if ``gamma > 0`` or ``zeta < 1``.
+    """
     if gamma > 0 or zeta < 1:
         raise OptionError(f"clip needs gamma <= 0 and zeta >= 1, got gamma={gamma}, zeta={zeta}.")
-    return ((zeta - gamma) * weights + gamma).clamp(0.0, 1.0)
 
 
 def _log_sum_exp(scores: Tensor) -> Tensor:

@@ -15,15 +15,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "relu": nn.R
 """Activation functions of dense feed-forward networks."""
 
 
-def normal(*shape: int, std: float) -> Tensor:
-    """Normal numbers of this deviation.
-
-    On the meta device, where a network is made that is only given weights, none are drawn: arithmetic there
-    imports torch's compiler, which took most of the time in which a run is opened.
-    """
-    if torch.get_default_device().type == "meta":
-        return torch.empty(*shape)
-    return std * torch.randn(*shape)
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """Normal numbers of this deviation."""
+    return torch.randn(*shape).mul_(std)
 
 
 def dense(in_features: int, out_features: int, *, bias: bool = True) -> nn.Linear:

@@ -9,7 +9,7 @@ References:
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -204,6 +204,7 @@ def _product(x: Tensor) -> Tensor:
     return product
 
 
+@cache
 def score_power(width: int, temperature: float, score: str) -> float:
     """Mean square of a chunk's score for a standard normal chunk.
 

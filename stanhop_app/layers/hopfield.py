@@ -12,9 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
-from stanhop_app.layers.association import SMALLEST_ALPHA, find_association, having
-from stanhop_app.layers.association import clip as clip_weights
-from stanhop_app.layers.feedforward import dense, find_kind
+from stanhop_app.layers.association import SMALLEST_ALPHA, check_clip, find_association, having
+from stanhop_app.layers.feedforward import dense, find_kind, normal
 from stanhop_app.layers.memory import RESIDUAL_START, MemoryLayer
 from stanhop_app.layers.names import GATES
 from stanhop_app.layers.retrieval import Retrieval, check_steps, iterate
@@ -49,9 +48,9 @@ class Gate(nn.Module):
         width = head_dim
         if kind == "mlp":
             width = max(head_dim // 4, 1)
-            self.hidden = nn.Parameter(torch.randn(num_heads, head_dim, width) * head_dim**-0.5)
+            self.hidden = nn.Parameter(normal(num_heads, head_dim, width, std=head_dim**-0.5))
             self.hidden_bias = nn.Parameter(torch.zeros(num_heads, width))
-        self.weight = nn.Parameter(torch.randn(num_heads, width) * width**-0.5)
+        self.weight = nn.Parameter(normal(num_heads, width, std=width**-0.5))
         self.bias = nn.Parameter(torch.full((num_heads,), bias))
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L 1"]:
@@ -138,7 +137,7 @@ class Hopfield(nn.Module):
         known = find_association(association)
         _check_numbers(association, beta, n, learn_n, dropout)
         if clip is not None:
-            clip_weights(torch.zeros(()), *clip)
+            check_clip(*clip)
         self.num_heads, self.num_key_heads, self.association = num_heads, num_key_heads, association
         self.clip, self.dropout, self.value_from_key = clip, dropout, value_from_key
         self.steps, self.tolerance = steps, tolerance
@@ -313,7 +312,7 @@ class HopfieldPooling(nn.Module):
         super().__init__()
         if num_queries < 1:
             raise OptionError(f"num_queries must be at least 1, got {num_queries}.")
-        self.queries = nn.Parameter(torch.randn(num_queries, dim))
+        self.queries = nn.Parameter(normal(num_queries, dim))
         self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
 
     def forward(
@@ -345,7 +344,7 @@ class HopfieldLayer(nn.Module):
         super().__init__()
         if num_patterns < 1:
             raise OptionError(f"num_patterns must be at least 1, got {num_patterns}.")
-        self.patterns = nn.Parameter(torch.randn(num_patterns, dim))
+        self.patterns = nn.Parameter(normal(num_patterns, dim))
         self.hopfield = Hopfield(dim, num_heads, **hopfield)  # type: ignore[arg-type]
 
     def forward(

@@ -87,7 +87,7 @@ class DeepPart(nn.Module):
         if config.reads_covariates:
             self.beside = Beside(config)
         self.forecast_patches = math.ceil(config.horizon / patch)
-        self.forecast_position = nn.Parameter(torch.randn(self.forecast_patches, dim))
+        self.forecast_position = nn.Parameter(normal(self.forecast_patches, dim))
         self.readers = nn.ModuleList(
             CrossBlock(dim, config.num_heads, config.hidden_dim, config.dropout, **options)
             for _ in range(config.num_layers + 1)

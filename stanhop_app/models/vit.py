@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
-from stanhop_app.layers.feedforward import dense
+from stanhop_app.layers.feedforward import dense, normal
 from stanhop_app.models.config import ViTConfig as ViTConfig
 from stanhop_app.models.transformer import (
     INITIAL_DEVIATION,
@@ -41,8 +41,8 @@ class ViT(nn.Module):
             config.channels, dim, kernel_size=patch, stride=patch, bias=not config.modern
         )
         self.patch_norm = nn.LayerNorm(dim, eps=NORM_EPS) if config.patch_norm else nn.Identity()
-        self.class_token = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, 1, dim))
-        self.positions = nn.Parameter(INITIAL_DEVIATION * torch.randn(1, patches + 1, dim))
+        self.class_token = nn.Parameter(normal(1, 1, dim, std=INITIAL_DEVIATION))
+        self.positions = nn.Parameter(normal(1, patches + 1, dim, std=INITIAL_DEVIATION))
         if config.modern:
             self.blocks = modern_blocks(config, norm_eps=MODERN_EPS, rotary=False)
             self.norm: nn.Module = nn.RMSNorm(dim, eps=MODERN_EPS)

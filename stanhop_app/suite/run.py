@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from stanhop_app.errors import ArtefactError, DataError, OptionError
@@ -23,7 +22,7 @@ from stanhop_app.suite.folder import FORMAT, FORMAT_VERSION, read_config
 from stanhop_app.suite.scores import score_model
 from stanhop_app.suite.start import carry_over
 from stanhop_app.suite.tasks import SuiteTask, make_task
-from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed
+from stanhop_app.training.checkpoint import load_tensors, load_weights, save_hashed, without_weights
 from stanhop_app.training.draws import drawing
 from stanhop_app.training.folder import (
     CHECKPOINT,
@@ -250,7 +249,7 @@ def run_task(run: SuiteRun, data: str | None = None) -> SuiteTask:
 def _empty_network(config: SuiteConfig, sizes: Mapping[str, Any]) -> nn.Module:
     """A network without memory for its weights."""
     of_data = {name: value for name, value in sizes.items() if value is not None}
-    with torch.device("meta"):
+    with without_weights():
         kind = MODELS[config.model]
         return make_network(config.model, kind(**{**config.network, **of_data}))
 

@@ -3,9 +3,10 @@
 A checkpoint and an artefact both hold their tensors as safetensors, whose header carries JSON.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import safetensors
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import read_plain, to_json, write_atomic, write_hashed
+
+FILLING = ("normal_", "uniform_", "constant_", "zeros_", "ones_", "fill_", "zero_", "mul_")
+"""Functions that give a tensor its first values in place; `torch.nn.init` and networks call no others."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -126,6 +131,32 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         state.setdefault(int(parameter), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves tensors as they are that are filled in place, and draws none."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = function.__name__
+        if name == "randn":
+            return torch.empty(*args, **kwargs)
+        if name in FILLING:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def without_weights() -> Iterator[None]:
+    """Networks made here have shapes alone and take no memory; `load_weights` gives them what they lack.
+
+    On torch's meta device, without its random numbers: there these are written in Python, and import the
+    compiler or SymPy, which was half a second and more of every command that opens a run.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
 
 
 def load_weights(
