@@ -18,8 +18,13 @@ from stanhop_app.cli.options import (
 from stanhop_app.cli.outputs import check_outputs
 from stanhop_app.cli.tables import print_results, write_page
 
-from stanhop_app.studies.config import ConvergenceExperiment, MemoryExperiment, ScalingExperiment
-from stanhop_app.studies.sizes import BETAS, IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
+from stanhop_app.studies.config import (
+    ConvergenceExperiment,
+    MemoryExperiment,
+    ScalingExperiment,
+    StorageExperiment,
+)
+from stanhop_app.studies.sizes import BETAS, DIMS, IMAGES, LEVELS, PATTERNS, REPEATS, TEXT, WIDTHS
 
 Command = Callable[..., Any]
 
@@ -87,6 +92,25 @@ def temperature(**options: Any) -> None:
     stanhop theory temperature --data mnist-5k --stored 1500 --full --report temperature.html
     """
     _memories("temperature", BETAS, **options)
+
+
+@click.command("storage")
+@config_option
+@flags(StorageExperiment, but=("repeats", "largest"))
+@outputs
+def storage(scale: float, beta: float, share: float, full: bool, **where: Any) -> None:
+    """How many random patterns are stored against their dimension: sure, published, and measured.
+
+    With --full about ten minutes on one core.
+
+    \b
+    stanhop theory storage --report storage.html
+    """
+    from stanhop_app.studies.storage import run_storage
+
+    experiment = StorageExperiment(scale=scale, beta=beta, share=share)
+    dims = DIMS["full" if full else "quick"]
+    _study(lambda results: run_storage(dims, experiment, results=results, say=echo), **where)
 
 
 @click.command("convergence")
@@ -175,7 +199,7 @@ def bound(data: str, full: bool, **where: Any) -> None:
     )
 
 
-COMMANDS = (capacity, noise, temperature, convergence, scaling, bound)
+COMMANDS = (capacity, noise, temperature, storage, convergence, scaling, bound)
 
 
 def _memories(

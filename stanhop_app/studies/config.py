@@ -59,6 +59,27 @@ class MemoryExperiment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StorageExperiment:
+    """What all cells of an experiment of storage have in common."""
+
+    scale: float = option(
+        1.5, "Norm of the patterns, in roots of their dimension less 1.", above=0.0
+    )
+    beta: float = option(1.0, "Inverse temperature of retrieval.", above=0.0)
+    share: float = option(
+        0.5,
+        "Radius of the ball that must end in one point, as a share of half the least distance.",
+        above=0.0,
+        below=1.0,
+    )
+    repeats: int = option(5, "Draws of patterns.", least=1)
+    largest: int = option(1024, "Patterns at most.", least=2)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConvergenceExperiment:
     """What all cells of an experiment of convergence have in common; the defaults are the paper's table 3."""
 

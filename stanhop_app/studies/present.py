@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from stanhop_app.errors import ArtefactError, OptionError, StanhopError
 from stanhop_app.figures.curves import curves_figure
 from stanhop_app.figures.theory import convergence_figures, memory_curves, scaling_figure
-from stanhop_app.studies import bound, capacity, convergence, scaling
+from stanhop_app.studies import bound, capacity, convergence, scaling, storage
 from stanhop_app.studies.cells import DAMAGED
-from stanhop_app.studies.sizes import REPEATS, TEXT, WIDTHS
+from stanhop_app.studies.sizes import DIMS, REPEATS, TEXT, WIDTHS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,33 @@ def _scaling(content: Mapping[str, Any]) -> Shown:
     )
 
 
+def _storage(content: Mapping[str, Any]) -> Shown:
+    options, table = content["options"], storage.storage_table(content)
+    where = f"norm {options['scale']:g} sqrt(d - 1), beta {options['beta']:g}"
+    curves = {}
+    for n, name in ((0, "dense"), (1, "OutEffHop"), (16, "OutEffHop, n = 16")):
+        rows = table.xs(n, level="n")
+        curves[name] = (rows.index.tolist(), rows["measured"].tolist())
+    sure = table.xs(1, level="n")
+    curves["sure of OutEffHop"] = (sure.index.tolist(), sure["sure"].tolist())
+    curves["published of dense"] = (sure.index.tolist(), sure["published"].tolist())
+    figure = curves_figure(
+        curves, x="dimension d", y="random patterns stored", title=f"Storage: {where}"
+    )
+    figure.update_yaxes(type="log")
+    dims = tuple(sure.index)
+    return Shown(
+        title=f"Storage: {where}",
+        verdict=storage.storage_claim(content),
+        command=(
+            f"stanhop theory storage --scale {options['scale']:g} --beta {options['beta']:g} "
+            f"--share {options['share']:g}" + (" --full" if dims == DIMS["full"] else "")
+        ),
+        table=table,
+        figures=[figure],
+    )
+
+
 def _bound(content: Mapping[str, Any]) -> Shown:
     (cell,) = content["cells"].values()
     result = bound.Bound(**{field.name: cell[field.name] for field in fields(bound.Bound)})
@@ -181,6 +208,9 @@ EXPERIMENTS = {
         sentence="How fast a small ViT learns under each association, and its error by images.",
         data=IMAGES,
     ),
+    "storage": Experiment(
+        sentence="How many random patterns are stored against their dimension (theorem 3.3)."
+    ),
     "scaling": Experiment(
         sentence="How many random labels networks of several widths learn by heart."
     ),
@@ -195,6 +225,7 @@ PRESENTERS: dict[str, Callable[[Mapping[str, Any]], Shown]] = {
     "noise": _memories,
     "temperature": _memories,
     convergence.KIND: _convergence,
+    storage.KIND: _storage,
     scaling.KIND: _scaling,
     bound.KIND: _bound,
 }

@@ -9,6 +9,8 @@ BETAS = {
     "full": (1, 2, 5, 10, 15, 20, 30, 50, 100, 200, 500),
 }
 """Inverse temperatures."""
+DIMS = {"quick": (4, 6, 8, 10), "full": (4, 5, 6, 7, 8, 9, 10, 11, 12, 13)}
+"""Dimensions of the patterns whose storage is measured."""
 REPEATS = {"quick": 5, "full": 20}
 """Repeats of the experiments of capacity and noise."""
 WIDTHS = {
