@@ -733,6 +733,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "suite": ("suite.json", suite),
     "pairs": ("suite.json", pairs),
     "sharp": ("sharp.json", sharp),
+    "finetuned": ("finetuned.json", sharp),
     "memory": ("memory.json", memory),
     "ablations": ("memory.json", ablations),
     "attacks": ("attack/attack.json", attacks),
