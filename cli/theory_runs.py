@@ -124,11 +124,15 @@ def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
     return run_memorization(_opened(run, data, "theory memorization"), most=most, seed=seed)
 
 
-def _opened(run: Path, data: str | None, command: str) -> Any:
-    """A run and the table that it was trained on."""
-    from stanhop_app.cli.options import READING, open_run
+def _opened(run: Path, data: str | None, command: str, **takes: bool) -> Any:
+    """A run and the table that it was trained on, which is read as it was then, or as without options."""
+    from dataclasses import asdict
 
-    return open_run(run, data, {**dict.fromkeys(READING), "missing": "error"}, command)
+    from stanhop_app.cli.options import open_run
+
+    from stanhop_app.data.reading import ReadingConfig
+
+    return open_run(run, data, asdict(ReadingConfig()), command, **takes)
 
 
 @click.command("memory")
@@ -180,4 +184,48 @@ def memory(run: Path, seed: int, report: Path | None, force: bool, as_json: bool
     click.echo(told.verdict)
 
 
-COMMANDS = (memorization, trace, memory)
+@click.command("sparsity")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("data", required=False)
+@config_option
+@click.option("--most", default=256, show_default=True, help="Largest number of test windows.")
+@page_option()
+@force_option
+@json_option
+def sparsity(
+    run: Path, data: str | None, most: int, report: Path | None, force: bool, as_json: bool
+) -> None:
+    """Say how much every retrieval of RUN reads, level by level, and the alphas that it has learned.
+
+    A run of `stanhop train --association entmax` has learned them, by every head. DATA is the table of the
+    training; it may be left out if that has a name.
+
+    \b
+    stanhop theory sparsity runs/etth1-h24 --report sparsity.html
+    """
+    from stanhop_app.figures.sparsity import sparsity_figure
+    from stanhop_app.files import to_json
+    from stanhop_app.runs.sparsity import run_sparsity
+
+    check_outputs(report, force=force)
+    if most < 1:
+        raise click.UsageError(f"--most must be at least 1, got {most}.")
+    opened = _opened(run, data, "theory sparsity", many=True, beside=True)
+    result = run_sparsity(opened, most=most)
+    write_page(
+        report,
+        lambda: [sparsity_figure(result.table, title=str(run))],
+        {result.verdict: result.table},
+        f"Sparsity of {run}",
+    )
+    if as_json:
+        layers = result.table.to_dict("index")
+        click.echo(
+            to_json({"run": str(run), "layers": layers, "verdict": result.verdict}, indent=2)
+        )
+        return
+    click.echo(result.table.to_string(float_format="%.3f"))
+    click.echo(f"\n{result.verdict}")
+
+
+COMMANDS = (memorization, trace, memory, sparsity)

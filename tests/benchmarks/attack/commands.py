@@ -120,6 +120,7 @@ def every(csv: Path, scratch: Path) -> dict[str, Small]:
         "theory noise": Small(["theory", "noise", *made("noise.json"), "--force", *page("noise")]),
         "theory capacity": Small(["theory", "capacity", "--force", *made("capacity.json")]),
         "theory temperature": Small(["theory", "temperature", *made("temperature.json")]),
+        "theory sparsity": Small(["theory", "sparsity", run, old, "--force", *page("sparsity")]),
         "theory storage": Small(["theory", "storage", *made("storage.json")]),
         "theory memory": Small(["theory", "memory", remembers, "--force", *page("blur")]),
         "theory trace": Small(["theory", "trace", run, old, "--force", *page("trace")]),
