@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from stanhop_app.figures.curves import line_style
+from stanhop_app.figures.page import line_style
 
 
 def sparsity_figure(table: pd.DataFrame, *, title: str = "") -> go.Figure:

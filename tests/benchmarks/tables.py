@@ -22,6 +22,7 @@ from stanhop_app.forecasting.fitted import DEEP, LINEAR, WHOLE
 from stanhop_app.studies.benchmark import benchmark_table
 from stanhop_app.studies.cells import read_results
 from stanhop_app.studies.memory_report import ablation_table, comparison_table
+from stanhop_app.studies.storage import storage_claim, storage_table
 from stanhop_app.studies.suite_report import CONTEXT, pair_table, suite_table
 from stanhop_app.studies.variants_report import comparison_table as variants_table
 
@@ -705,6 +706,23 @@ def tune(content: Mapping[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def storage(content: Mapping[str, Any]) -> str:
+    """Random patterns that are stored by dimension, beside what is sure and what is published."""
+    table = storage_table(content)
+    rows = [
+        [
+            str(dim),
+            *(f"{table.loc[(dim, n), 'measured']:,}" for n in (0, 1, 16)),
+            *(f"{table.loc[(dim, n), 'sure']:.2f}" for n in (0, 1, 16)),
+            f"{table.loc[(dim, 0), 'published']:.2f}",
+        ]
+        for dim in table.index.get_level_values("dim").unique()
+    ]
+    kinds = ("dense", "OutEffHop", "n = 16")
+    head = ["d", *(f"measured, {k}" for k in kinds), *(f"sure, {k}" for k in kinds), "published"]
+    return f"{markdown(head, rows)}\n\n{storage_claim(content)}"
+
+
 def hugging_face(content: Mapping[str, Any]) -> str:
     """Kinds of models of transformers by what came of them."""
     told = {
@@ -752,6 +770,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "league": ("league.json", standing),
     "league-point": ("league.json", league("point")),
     "league-wql": ("league.json", league("wql")),
+    "storage": ("storage.json", storage),
     "hugging-face": ("hugging_face/hugging_face.json", hugging_face),
     "external-associations": ("external/associations.json", associations),
     **{
@@ -779,6 +798,7 @@ FILES = (
             "tune",
             "league",
             "hugging_face",
+            "theory",
         )
     ),
 )
