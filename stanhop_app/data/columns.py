@@ -55,6 +55,9 @@ def numeric(column: pd.Series, name: str) -> np.ndarray:
             hint = "say decimal or thousands (--decimal, --thousands)" if marks else "mend them"
             if not marks and len(set(column[text])) == 1:
                 hint = f"if it means a missing value, say na (--na {shlex.quote(first)}); else mend them"
+            if not marks and text.mean() > 0.5:  # a column of words
+                hint = "if it tells series apart, say so (--id-column), or what it says of them "
+                hint += "(--static-covariates, --future-covariates); else mend it"
             raise DataError(
                 f"{name}: column {column.name!r} has {max(int(text.sum()), 1)} values that are not "
                 f"numbers, first in row {row + 1}: {first!r}; {hint}, or choose "

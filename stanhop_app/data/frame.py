@@ -223,7 +223,7 @@ def with_steps(arranged: Arranged) -> pd.DataFrame:
     frame, name, config = arranged.frame, arranged.name, arranged.config
     index = pd.DatetimeIndex(frame.index)
     try:
-        reject_duplicates(index, name)
+        reject_duplicates(frame, name)
         if config.calendar == "rows":
             Weekly.of(index, name)
             return frame.set_axis(pd.DatetimeIndex(index, freq=None), axis=0)  # type: ignore[arg-type]

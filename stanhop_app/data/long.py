@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
-from stanhop_app.data.numbers import check_marks, to_numbers
+from stanhop_app.data.numbers import HEAD, NUMBER, check_marks, to_numbers
 from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.data.text import ID_NAMES
 from stanhop_app.data.zones import in_zone
@@ -43,7 +43,8 @@ def guess_id_column(
     """The column that makes a table long, if one does.
 
     Columns that are chosen by name and are there make it wide. A name that is the same in all rows beside
-    several other columns names nothing (`constant_ids`).
+    several other columns names nothing (`constant_ids`). A column of words does where time stamps are there
+    several times, but not twice with the same word, and no other column does so as well.
     """
     if columns is not None and all(column in table.columns for column in columns):
         return None
@@ -52,12 +53,26 @@ def guess_id_column(
         return named
     if named is not None and table[named].nunique() == 1 and len(table.columns) == 2:
         return named
+    if not times.has_duplicates or zone_flag(table) is not None:
+        return None
     text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
-    if len(text) == 1 and len(table.columns) == 2 and zone_flag(table) is None:
-        repeats = pd.DataFrame({"time": times, "id": table[text[0]].to_numpy()}).duplicated()
-        if times.has_duplicates and not repeats.any() and table[text[0]].nunique() < len(table) / 2:
-            return str(text[0])
-    return None
+    words = text if len(text) == 1 else [c for c in text if _is_words(table[c])]  # names such as 01
+    telling = [c for c in words if tells_apart(table[c], times)]
+    return str(telling[0]) if len(telling) == 1 else None
+
+
+def tells_apart(column: pd.Series, times: pd.DatetimeIndex) -> bool:
+    """Whether no time stamp is there twice with the same value, and values are there several times."""
+    repeats = pd.DataFrame({"time": times, "id": column.to_numpy()}).duplicated()
+    return not repeats.any() and 1 < column.nunique() < len(column) / 2
+
+
+def _is_words(column: pd.Series) -> bool:
+    """Whether a column of text holds words for the most part, and not numbers that are written as text."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return False
+    cells = column.dropna().astype(str).str.strip().head(HEAD)
+    return not cells.str.fullmatch(NUMBER).mean() > 0.5
 
 
 def constant_ids(table: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ from stanhop_app.data.covariates import Covariates, Roles, firsts, rows_of, stat
 from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
 from stanhop_app.data.holes import check_columns
 from stanhop_app.data.long import guess_id_column
-from stanhop_app.data.reading import filling
+from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.spans import coded, common_frequency, regular_parts, reject_repeats
 from stanhop_app.data.table import read_table
@@ -165,6 +165,8 @@ def as_series(opened: Arranged) -> SeriesTable:
     lengths = [len(part) for part in parts]
     remarks = codes_told({c: values[c] for c in columns})
     notes, zone = [*opened.notes, *remarks, *made.notes], getattr(index.tz, "key", None)
+    if id_column and config.id_column is None:
+        notes += _guessed(id_column, columns, config, roles)
     if filled:
         notes.append(f"{filled:,} values were filled by {config.missing}")
     left = sum(int(part.isna().to_numpy().sum()) for part in parts)
@@ -217,6 +219,17 @@ def _id_column(opened: Arranged, roles: Roles) -> str:
             f"{', '.join(map(str, rows.columns))}."
         )
     return str(id_column)
+
+
+def _guessed(id_column: str, columns: list[str], config: ReadingConfig, roles: Roles) -> list[str]:
+    """What to say of a long table of which nobody said that it is one."""
+    told = [f"column {id_column!r} names the series; if it does not, say --no-id"]
+    if len(columns) > 1 and config.columns is None and not roles.names:
+        told.append(
+            f"{', '.join(columns)} are all forecast; of one say value_column (--value-column), of what is "
+            "known beside it future_covariates or past_covariates (--future-covariates, --past-covariates)"
+        )
+    return told
 
 
 def _value_columns(rows: pd.DataFrame, name: str, opened: Arranged) -> list[str]:

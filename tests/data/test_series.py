@@ -90,6 +90,41 @@ def test_what_is_wrong_is_named(change, options, message):
         to_series(change(shops()), **options)
 
 
+def test_a_column_of_words_that_tells_series_apart_is_found_beside_several_values():
+    """A table as shops keep it: day, shop, sales, price; what was guessed is said, and what is forecast."""
+    table = (
+        shops().rename(columns={"sold": "sales"}).assign(price=2.5, shop=lambda t: "s" + t["shop"])
+    )
+    found = take_any(table)
+    assert isinstance(found, SeriesTable)
+    assert (found.id_name, found.ids, list(found.frame)) == (
+        "shop",
+        ("s00", "s01", "s02"),
+        ["sales", "price"],
+    )
+    assert "column 'shop' names the series; if it does not, say --no-id" in found.notes
+    assert any(
+        n.startswith("sales, price are all forecast; of one say value_col") for n in found.notes
+    )
+    told = take_any(table, future_covariates=["price"])
+    assert list(told.frame) == ["sales"]
+    assert not any("are all forecast" in note for note in told.notes)
+    assert not any("names the series" in note for note in take_any(table, id_column="shop").notes)
+    # Of two columns of words the one is taken that tells rows of one day apart.
+    kinds = table.assign(kind=table["shop"].where(table["shop"] == "s00", "other"))
+    assert take_any(kinds, static_covariates=["kind"], future_covariates=["price"]).ids == found.ids
+    with pytest.raises(DataError, match=r"column 'kind' .* not numbers.*\(--static-covariates, "):
+        take_any(kinds)
+    # Words that repeat within a day name nothing by themselves.
+    pairs = pd.concat([table.assign(kind="a"), table.assign(kind="b")])
+    with pytest.raises(DataError, match=r"if it tells series apart, say so \(--id-column\)"):
+        take_any(pairs)
+    # Numbers are not taken for names, but named.
+    numbered = table.assign(shop=table["shop"].str[1:].astype(int) + 1)
+    with pytest.raises(DataError, match=r"tells series apart \(--id-column shop\)"):
+        take_any(numbered)
+
+
 def test_a_long_table_is_many_series_where_they_do_not_align():
     assert isinstance(take_any(shops(), id_column="shop"), SeriesTable)
     equal = shops((30, 30)).assign(day=lambda t: list(t["day"][:30]) * 2)
