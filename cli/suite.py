@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 from stanhop_app.cli.compare import variants_option
-from stanhop_app.cli.flags import Grouped, flag_names, flags, names
+from stanhop_app.cli.flags import Grouped, GroupOption, flag_names, flags, names
 from stanhop_app.cli.options import (
     config_option,
     echo,
@@ -38,6 +38,8 @@ model_argument = click.argument("model", type=click.Choice(list(MODELS)))
 from_option = click.option(
     "--from",
     "start",
+    cls=GroupOption,
+    group="Network",
     metavar="RUN",
     type=click.Path(path_type=Path),
     help="Run of the suite whose weights are trained on; what is not said is as there. Attention may be "
@@ -90,7 +92,7 @@ def train(
 
     \b
     stanhop suite train opt --data shakespeare --max-steps 2000 --output runs/opt
-    stanhop suite train opt --from runs/opt --association softmax --output runs/opt-softmax
+    stanhop suite train opt --from runs/vanilla --association softmax1 --output runs/opt-softmax1
     """
     from stanhop_app.suite.folder import read_config
     from stanhop_app.suite.run import load_data, load_run, train_run, write_run
@@ -218,7 +220,7 @@ def compare(
 
     \b
     stanhop suite compare opt --data backcopy --output suite.json --report suite.html
-    stanhop suite compare opt --from runs/opt-softmax --max-steps 500 --output finetuned.json
+    stanhop suite compare opt --from runs/vanilla --max-steps 500 --output finetuned.json
     """
     from stanhop_app.studies.suite import compare_suite
     from stanhop_app.studies.suite_report import suite_figures, suite_tables
@@ -246,12 +248,12 @@ def _check_same(output: Path, config: SuiteConfig) -> None:
     """Refuse to take a finished run of other options for this one."""
     from stanhop_app.files import to_json
     from stanhop_app.suite.folder import read_config
-    from stanhop_app.training.same import difference
+    from stanhop_app.training.same import difference, told
 
     saved, asked = read_config(output)["suite"], json.loads(to_json(config.as_json()))
     if (other := difference(saved, asked)) is not None:
         raise click.UsageError(
-            f"{output}: holds a finished run of other options ({other[0]} was {other[1]}, is {other[2]}); "
+            f"{output}: holds a finished run of other options ({told(other)}); "
             "choose another --output, or --force."
         )
 

@@ -83,7 +83,7 @@ def hashed_name(name: str, sha256: str) -> str:
 def find_hashed(path: Path, sha256: str) -> Path:
     """Where a file of this content lies: under its hashed name, or, of older versions, under its own."""
     hashed = path.with_name(hashed_name(path.name, sha256))
-    return hashed if hashed.exists() else path
+    return path if path.exists() and not hashed.exists() else hashed
 
 
 def is_hashed(entry: str, name: str) -> bool:

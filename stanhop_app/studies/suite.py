@@ -18,7 +18,7 @@ from stanhop_app.suite.config import MODELS, SuiteConfig
 from stanhop_app.suite.corpus import Corpus
 from stanhop_app.suite.run import SuiteRun, as_identity, load_data, train_run
 from stanhop_app.suite.scores import measure, score_bits
-from stanhop_app.suite.start import carry_over
+from stanhop_app.suite.start import OF_WEIGHTS, carry_over
 from stanhop_app.suite.tasks import make_task
 from stanhop_app.training.same import difference
 
@@ -26,6 +26,8 @@ KIND, VERSION = "suite", 1
 """Kind and version of the results file; the version rises when cells hold something else or are
 made otherwise."""
 BITS = ("W8A8", "W6A6", "W4A8", "W4A4")
+PLAIN = {"n": 1.0, "learn_n": False, "learn_beta": False}
+"""Attention of a variant that says nothing of it, where the cells start from a run that may have other."""
 GATE = "linear"
 """Gate of gated variants; it is that of ViT and OPT, BERT's is "mlp"."""
 
@@ -72,7 +74,7 @@ def compare_suite(
     for name in variants:  # bad options fail before anything is trained
         network = _with(config, options[name], seeds[0]).make_network(corpus)
         if start is not None:
-            carry_over(start.network.state_dict(), network)
+            _check_carried(name, start, network)
     common = {**as_identity(config), "clip": list(clip), "gate": gate, "sha256": corpus.sha256}
     del common["seed"]  # which of its cells differ in
     _check_common(content, config.model, common, results)
@@ -115,8 +117,20 @@ def _check_common(
         )
 
 
+def _check_carried(variant: str, start: SuiteRun, network: nn.Module) -> None:
+    """Refuse a variant that the weights of a run do not fit, by its name."""
+    try:
+        carry_over(start.network.state_dict(), network)
+    except OptionError as error:
+        raise OptionError(
+            f"variant {variant!r}: {error} A comparison starts from a run whose weights all variants have."
+        ) from None
+
+
 def _with(config: SuiteConfig, variant: Mapping[str, Any], seed: int) -> SuiteConfig:
-    return replace(config, seed=seed, network={**config.network, **variant})
+    """The configuration of a variant, which takes over nothing of a run's attention that it does not name."""
+    plain = PLAIN if config.start else {}
+    return replace(config, seed=seed, network={**config.network, **plain, **variant})
 
 
 def _cell(
@@ -169,8 +183,9 @@ def command_lines(content: Mapping[str, Any], output: str) -> list[str]:
         network = {**common.pop("network"), **common.pop("training")}
         for name in ("model", "sha256"):
             del common[name]
-        if common.pop("start", ""):  # its folder lies where its owner has it
-            common["from"] = "RUN"
+        if common.pop("start", ""):  # its folder lies where its owner has it, and says the rest
+            network = {}
+            common = {"from": "RUN", **{n: v for n, v in common.items() if n not in OF_WEIGHTS}}
         chosen = {
             name: ",".join(dict.fromkeys(str(cell[key]) for cell in cells))
             for name, key in (("variants", "variant"), ("seeds", "seed"))

@@ -142,5 +142,5 @@ class SuiteConfig:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
+        """JSON values; what a training starts from comes first, as it tells most where two differ."""
+        return {"start": self.start, **asdict(self)}

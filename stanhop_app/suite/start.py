@@ -19,13 +19,21 @@ import torch
 from torch import Tensor, nn
 
 from stanhop_app.errors import OptionError
+from stanhop_app.layers.association import find_association
 from stanhop_app.layers.hopfield import Hopfield
-from stanhop_app.suite.config import MODELS, SuiteConfig
+from stanhop_app.suite.config import MODELS, OF_DATA, SuiteConfig
 
 GATE_DEVIATION = 0.01
 """Deviation of the first weights of a gate, as in the reference."""
 LEARNED = ("log_beta", "log_n", "alpha_logit")
 """Numbers of a `Hopfield` layer that start where the layer stands that does not learn them."""
+OPTION_OF = {
+    "log_beta": "--learn-beta",
+    "log_n": "--learn-n",
+    "alpha_logit": "--association entmax",
+}
+OPTION_OF["gate"] = "--gate, of the same kind"
+"""What to say so that weights of a run have a place."""
 OTHER = ("association", "clip", "n", "learn_n", "learn_beta", "gate", "gate_init", "dropout")
 """Options of the network that may differ from those of the run that a training starts from."""
 OF_WEIGHTS = ("model", "length", "vocab_size")
@@ -43,7 +51,7 @@ def continued(of_run: SuiteConfig, told: Mapping[str, object], weights: str) -> 
     Raises:
         OptionError: for an option that the run's weights have no shape for.
     """
-    known = {f.name: f.default for f in fields(MODELS[of_run.model])}
+    known = {f.name: f.default for f in fields(MODELS[of_run.model]) if f.name not in OF_DATA}
     network, training = dict(of_run.network), dict[str, Any]()
     for name, value in told.items():
         inside = name in known
@@ -55,6 +63,8 @@ def continued(of_run: SuiteConfig, told: Mapping[str, object], weights: str) -> 
                 f"got {value}."
             )
         (network if inside else training)[name] = value
+    if "n" not in told and "n" not in find_association(network["association"]).options:
+        network["n"] = known["n"]  # what such an association has none of
     return replace(of_run, network=network, start=weights, **training)
 
 
@@ -72,10 +82,17 @@ def carry_over(weights: Mapping[str, Tensor], network: nn.Module) -> None:
     """
     own = network.state_dict()
     for name, value in weights.items():
-        if name not in own or own[name].shape != value.shape:
+        if name not in own:
+            last = name.rpartition(".")[2]
+            what = OPTION_OF.get("gate" if ".gate." in name else last, "the options of its network")
             raise OptionError(
-                f"{name} {tuple(value.shape)} of the run that the training starts from has no place in this "
-                "network; leave out the options that differ."
+                f"{name} of the run that the training starts from has no place in this network; say {what}."
+            )
+        if own[name].shape != value.shape:
+            raise OptionError(
+                f"{name} is {tuple(value.shape)} in the run that the training starts from, and would be "
+                f"{tuple(own[name].shape)}; bring data with as many tokens or classes, and leave out options "
+                "that differ."
             )
     new, opened = set(own) - set(weights), []
     for path, layer in network.named_modules():

@@ -2,8 +2,8 @@
 
 A pattern is *stored* if every start in a ball around it ends in one fixed point within, and no two balls
 meet. The papers' balls have half the least distance between two patterns as radius. The middle between the
-two nearest patterns then lies in both balls, and by symmetry goes to neither: with that radius no finite
-inverse temperature stores these two. Balls here have a share below 1 of it.
+two nearest patterns then lies in both balls, and its one end can be within both only if that is the middle
+again: with that radius no inverse temperature stores these two. Balls here have a share below 1 of it.
 
 **What is sure.** Let x be within rho of the pattern xi, and D_i the distance of another pattern xi_i from
 it. The no-op of softmax1 is a pattern at the origin of score 0 that counts n times, which the retrieval
@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.special import betaincinv, lambertw
+from scipy.special import betaincinv, betaln, lambertw
 from torch import Tensor
 
 from stanhop_app.errors import OptionError
@@ -40,6 +40,8 @@ from stanhop_app.layers.association import softmax1
 
 LARGEST = 700.0
 """Logarithm of a capacity at most: what a float holds."""
+SMALLEST_SHARE = -600.0
+"""Logarithm of a share of the sphere below which the cap is bounded, and not computed."""
 STARTS = 8
 """Starts on the edge of every ball that `settles` tries, half of them towards the nearest pattern."""
 SETTLED = 1e-6
@@ -157,8 +159,18 @@ def least_angle(dim: int, log_count: float, failure: float) -> float:
         failure: probability.
     """
     log_pairs = 2 * log_count + math.log(max(-math.expm1(-log_count), 1e-300)) - math.log(2)
-    inside = math.exp(min(math.log(failure) - log_pairs, math.log(0.5)))
-    return math.asin(math.sqrt(float(betaincinv((dim - 1) / 2, 0.5, 2 * inside))))
+    log_share = min(math.log(failure) - log_pairs + math.log(2), 0.0)
+    shape = (dim - 1) / 2
+    if log_share > SMALLEST_SHARE:
+        return math.asin(math.sqrt(float(betaincinv(shape, 0.5, math.exp(log_share)))))
+    # Below what a float holds: I(x) <= x^a / (a B(a, 1/2) sqrt(1 - x)), a smaller angle, on the sure side.
+    constant = math.log(shape) + float(betaln(shape, 0.5))
+    low, high = -2 * LARGEST, math.log1p(-1e-12)
+    for _ in range(100):
+        middle = (low + high) / 2
+        bound = shape * middle - math.log(-math.expm1(middle)) / 2 - constant
+        low, high = (middle, high) if bound <= log_share else (low, middle)
+    return math.asin(math.exp(low / 2))
 
 
 def log_capacity(
@@ -170,10 +182,10 @@ def log_capacity(
     share: float = 0.5,
     failure: float = 1e-3,
 ) -> float:
-    """Natural logarithm of how many random patterns are sure to be stored, all, with probability 1 - failure.
+    """Natural logarithm of how many random patterns are sure to be stored, with probability 1 - failure.
 
-    The largest M for which the conditions of `storage` hold where all distances are at least that of
-    `least_angle`; minus infinity where not even two are.
+    That of the largest M for which the conditions of `storage` hold where all distances are at least that
+    of `least_angle`; minus infinity where not even two are, and `LARGEST` at most.
 
     Args:
         dim: d, at least 2.

@@ -34,10 +34,21 @@ def difference(
     return None
 
 
+def told(other: tuple[str, Any, Any]) -> str:
+    """A difference in words: ``seed was 0, is 1``."""
+    name, was, now = other
+    if name != "start":
+        return f"{name} was {was}, is {now}"
+    before, after = (
+        f"the weights {str(which)[:12]}" if which else "random weights" for which in (was, now)
+    )
+    return f"it started from {before}, and not from {after}: --from"
+
+
 @cache
 def _defaults() -> dict[str, list[Any]]:
     """Defaults of every option of networks and training, by name."""
-    known: dict[str, list[Any]] = {}
+    known: dict[str, list[Any]] = {"start": [""]}  # of the suite, which stands above this room
     for kind in (TrainingConfig, STanHopConfig, BERTConfig, OPTConfig, ViTConfig):
         for field in fields(kind):
             if field.default is not MISSING:

@@ -26,7 +26,7 @@ from stanhop_app.training.config import TrainingConfig, rate_factor
 from stanhop_app.training.folder import CHECKPOINT, HISTORY, STEPS, drop_logs
 from stanhop_app.training.parameters import parameter_groups
 from stanhop_app.training.processes import part_at_exit
-from stanhop_app.training.same import difference
+from stanhop_app.training.same import difference, told
 from stanhop_app.training.task import Task, Tell, Watch
 
 
@@ -269,7 +269,7 @@ class State:
         other = difference(header.get("identity", {}), self.identity, leave_out=PLACES)
         if other is not None:
             raise CheckpointError(
-                f"{path}: made with other options ({other[0]} was {other[1]}, is {other[2]}); resume with "
+                f"{path}: made with other options ({told(other)}); resume with "
                 "the same, or start anew with --force."
             )
         load_weights(self.model, without_prefix("model", tensors), str(path))

@@ -171,6 +171,18 @@ def test_what_every_season_brings_is_no_spread(known):
         torch.testing.assert_close(found, wanted, rtol=0.01, atol=1e-4)
 
 
+def test_the_order_of_rows_tells_nothing_of_equal_residuals():
+    """Of an intermittent series most are alike; the heavier ones must not be told by where they stand."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(400, 1, 1, generator=generator).clamp_min(0).round(decimals=1)
+    shares = torch.rand(400, generator=generator) ** 8
+    levels = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
+    turned = torch.randperm(400, generator=generator)
+    made = quantiles(values, shares, levels)
+    assert torch.equal(made, quantiles(values[turned], shares[turned], levels))
+    assert bool((made.diff(dim=0) >= 0).all())
+
+
 def test_windows_that_are_read_alike_are_read_as_each_alone():
     """The faster way says the same, with residuals that are equal to each other and to what came."""
     generator = torch.Generator().manual_seed(0)

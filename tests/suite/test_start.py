@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from stanhop_app.errors import OptionError
+from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.layers.hopfield import Hopfield
 from stanhop_app.layers.names import GATES
+from stanhop_app.studies.suite import command_lines, compare_suite
 from stanhop_app.suite.config import SuiteConfig
 from stanhop_app.suite.run import load_data, train_run
 from stanhop_app.suite.start import carry_over, continued
@@ -73,6 +74,9 @@ def test_another_association_retrieves_otherwise_from_the_same_weights(vanilla, 
 
 
 def test_shapes_of_the_run_stand(vanilla, corpus):
+    assert continued(vanilla.config, {"vocab_size": 2048}, "a").vocab_size == 2048
+    with pytest.raises(OptionError, match="vocab_size is 2048 in the run .* got 512"):
+        continued(vanilla.config, {"vocab_size": 512}, "a")
     assert continued(vanilla.config, {"dim": 16}, "a").network["dim"] == 16
     with pytest.raises(OptionError, match="dim is 16 in the run .* got 32"):
         continued(vanilla.config, {"dim": 32}, "a")
@@ -81,7 +85,7 @@ def test_shapes_of_the_run_stand(vanilla, corpus):
     with pytest.raises(OptionError, match="model is opt in the run"):
         continued(vanilla.config, {"model": "vit"}, "a")
     wider = replace(CONFIG, network={**SIZE, "hidden_dim": 32}).make_network(corpus)
-    with pytest.raises(OptionError, match=r"\(16, 16\) of the run .* no place in this network"):
+    with pytest.raises(OptionError, match=r"is \(16, 16\) in the run .* and would be \(32, 16\)"):
         carry_over(vanilla.network.state_dict(), wider)
     deeper = replace(CONFIG, network={**SIZE, "num_layers": 2}).make_network(corpus)
     with pytest.raises(OptionError, match="has no .*; leave out the options that differ"):
@@ -90,8 +94,40 @@ def test_shapes_of_the_run_stand(vanilla, corpus):
 
 def test_a_gate_is_not_taken_away_in_silence(corpus):
     gated = replace(CONFIG, network={**SIZE, "gate": "linear"}).make_network(corpus)
-    with pytest.raises(OptionError, match="gate.* of the run .* has no place"):
+    with pytest.raises(
+        OptionError, match="gate.* of the run .* has no place.*; say --gate, of the"
+    ):
         carry_over(gated.state_dict(), CONFIG.make_network(corpus))
+
+
+def test_no_op_classes_of_the_run_do_not_stay_where_none_can_be(corpus):
+    """Fixed ones are no weights; learned ones are, and are not dropped in silence."""
+    many = replace(CONFIG, network={**SIZE, "association": "softmax1", "n": 16.0})
+    assert continued(many, {}, "a").network["n"] == 16
+    network = continued(many, {"association": "softmax"}, "a").make_network(corpus)
+    carry_over(many.make_network(corpus).state_dict(), network)
+    learned = replace(many, network={**many.network, "learn_n": True}).make_network(corpus)
+    with pytest.raises(OptionError, match="log_n of the run .* say --learn-n"):
+        carry_over(learned.state_dict(), network)
+
+
+def test_variants_of_a_comparison_take_over_nothing_that_they_do_not_name(corpus, tmp_path):
+    many = replace(CONFIG, network={**SIZE, "association": "softmax1", "n": 16.0})
+    run = train_run(many, corpus)
+    config = continued(many, {"max_steps": 1}, "a")
+    given = {"seeds": [0], "results": tmp_path / "a.json", "start": run}
+    content = compare_suite(config, variants=["softmax1", "softmax1+n16", "softmax"], **given)
+    plain, classes, vanilla = (cell["no_op"] for cell in content["cells"].values())
+    assert classes > plain > vanilla == pytest.approx(0, abs=1e-6)
+    with pytest.raises(OptionError, match=r"variant 'softmax\+memory': .* has no place"):
+        compare_suite(config, variants=["softmax+memory"], **given)
+    other = continued(many, {"max_steps": 1}, "b")
+    with pytest.raises(ArtefactError, match="its cells of opt were made with start=a, asked is b"):
+        compare_suite(other, variants=["softmax1"], **given)
+    assert command_lines(content, "a.json") == [
+        "stanhop suite compare opt --from RUN --data backcopy --max-steps 1 --clip -0.0625 1.0 "
+        "--variants softmax1,softmax1+n16,softmax --seeds 0 --output a.json"
+    ]
 
 
 def test_memory_projections_have_nothing_to_scale_behind_a_gate(corpus):
@@ -120,7 +156,8 @@ def test_the_command_goes_on_from_a_run(stanhop, tmp_path):
     assert stanhop("suite", "train", "opt", *more, "-o", new, "--resume")[0] == 0
     code, _, err = stanhop("suite", "train", "opt", *more[2:], "-o", new, "--resume")
     assert code == 2
-    assert "holds a finished run of other options" in err
+    assert "it started from the weights" in err
+    assert "and not from random weights: --from" in err
     code, _, err = stanhop("suite", "train", "vit", *more, "-o", tmp_path / "other")
     assert (code, "model is opt in the run" in err) == (2, True)
     assert not (tmp_path / "other").exists()

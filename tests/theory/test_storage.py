@@ -1,6 +1,7 @@
 """What a memory is sure to store, beside what it does."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -119,6 +120,19 @@ def test_angles_in_space_are_those_of_caps():
         points = random_patterns(100, 3, 1.0, seed=seed)
         cosines = (points @ points.T).fill_diagonal_(-1)
         assert float(cosines.max()) < math.cos(least_angle(3, math.log(100), 1e-3))
+
+
+def test_angles_of_more_patterns_than_a_float_holds():
+    """Beyond the cap's own function a bound goes on below it, and on the sure side."""
+    angles = [least_angle(3000, count, 0.5) for count in (250, 300, 303, 400, 500)]
+    assert all(one > other > 0.5 for one, other in pairwise(angles))
+    # sin t is about exp(-2 ln M / (d - 1)) there.
+    assert math.sin(angles[-1]) == pytest.approx(math.exp(-1000 / 2999), rel=0.01)
+    small, large = (
+        log_capacity(dim, norm=1.5 * (dim - 1) ** 0.5, beta=1.0, failure=0.5)
+        for dim in (2000, 2500)
+    )
+    assert large - small == pytest.approx(small / 4, rel=0.05)
 
 
 def test_a_capacity_is_kept():
