@@ -109,6 +109,8 @@ class ExportedForecaster:
                 forecaster._carried = Carried.read(file, *sizes)
             return forecaster
         except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ArtefactError):
+                raise
             raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
 
     def predict(
