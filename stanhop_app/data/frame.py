@@ -6,7 +6,7 @@ column and row, and mended only when the caller says how.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,13 +16,16 @@ from stanhop_app.data.columns import codes_told, numeric
 from stanhop_app.data.frequency import as_months
 from stanhop_app.data.holes import fill, make_regular, reject_duplicates
 from stanhop_app.data.long import (
+    by_level,
+    check_told_apart,
     constant_ids,
     guess_id_column,
+    joined_ids,
     numbers_of_text,
     told_zone,
     widen,
 )
-from stanhop_app.data.native import IDS, UNIQUE_ID, to_pandas
+from stanhop_app.data.native import IDS, to_pandas
 from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.stamps import Stamps, take_times
@@ -148,7 +151,7 @@ def taken(
     notes = list(getattr(table, "attrs", {}).get("notes", []))
     table = to_pandas(table)
     if config.long is not False and IDS in table.attrs:
-        table, config = _by_level(table, config)
+        table, config = by_level(table, config)
     table = _checked(table, name)
     stamps = take_times(table, name, config, hints or {})
     notes += stamps.notes
@@ -161,6 +164,7 @@ def taken(
         table, mark, remarks = numbers_of_text(table, times, name, config, hints or {})
         proved |= {} if mark is None else {"decimal": mark}
         notes += remarks
+    table = joined_ids(table, config, name)
     words = [c for c in (hints or {}).get("words", ()) if c in table and table[c].isna().all()]
     table = table.assign(**dict.fromkeys(words, ""))  # empty words, not numbers that are missing
     return Arranged(
@@ -172,19 +176,6 @@ def taken(
         notes=tuple(notes),
         proved=proved | ({} if order is None else {"day_first": order}),
     )
-
-
-def _by_level(table: pd.DataFrame, config: ReadingConfig) -> tuple[pd.DataFrame, ReadingConfig]:
-    """A table whose series were a level of its index: the column that is asked for, or the level's own.
-
-    "unique_id", as Nixtla writes it, means a level of any name, and a level without one answers to any.
-    """
-    level, asked = table.attrs[IDS], config.id_column
-    if asked is None:
-        return table, replace(config, id_column=level)
-    if asked not in table.columns and UNIQUE_ID in (asked, level):
-        return table.rename(columns={level: asked}), config
-    return table, config
 
 
 def regular(arranged: Arranged) -> pd.DataFrame:
@@ -223,7 +214,7 @@ def with_steps(arranged: Arranged) -> pd.DataFrame:
     frame, name, config = arranged.frame, arranged.name, arranged.config
     index = pd.DatetimeIndex(frame.index)
     try:
-        reject_duplicates(frame, name)
+        reject_duplicates(index, name)
         if config.calendar == "rows":
             Weekly.of(index, name)
             return frame.set_axis(pd.DatetimeIndex(index, freq=None), axis=0)  # type: ignore[arg-type]
@@ -268,6 +259,8 @@ def _wide(
         if config.id_column is None:
             notes.append(f"column {id_column!r} names the series; if it does not, say --no-id")
         return widen(table, times, name, id_column, config.value_column)
+    if config.long is not False:
+        check_told_apart(table, times, name)
     if config.columns is None and config.long is not False:
         constant = constant_ids(table)
         notes += [f"column {c!r}, which is the same in all rows, was left out" for c in constant]

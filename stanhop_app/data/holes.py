@@ -1,6 +1,5 @@
 """Time stamps and values that are missing, or there twice: named, or mended as the caller says."""
 
-import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.frequency import regular_grid
-from stanhop_app.data.long import tells_apart
 from stanhop_app.data.reading import Filling
 from stanhop_app.errors import DataError
 
@@ -16,22 +14,13 @@ CHOICES = "'interpolate', 'ffill', 'zero' or 'mask'"
 """What to say of filling: zero where no row means that nothing was sold."""
 
 
-def reject_duplicates(frame: pd.DataFrame, name: str) -> None:
-    """Refuse time stamps that are there twice, naming a column of whole numbers that tells series apart."""
-    times = pd.DatetimeIndex(frame.index)
-    twice = times.duplicated()
-    if not twice.any():
-        return
-    telling = [
-        column
-        for column in frame.columns
-        if bool((frame[column] % 1 == 0).all()) and tells_apart(frame[column], times)
-    ]
-    named = "--id-column" + (f" {shlex.quote(str(telling[0]))}" if len(telling) == 1 else "")
-    raise DataError(
-        f"{name}: {int(twice.sum())} time stamps appear more than once, first {times[twice][0]}; "
-        f"remove the duplicates, or name the column that tells series apart ({named})."
-    )
+def reject_duplicates(index: pd.Index, name: str) -> None:
+    twice = index.duplicated()
+    if twice.any():
+        raise DataError(
+            f"{name}: {int(twice.sum())} time stamps appear more than once, first {index[twice][0]}; "
+            "remove the duplicates, or name the column that tells series apart (--id-column)."
+        )
 
 
 def make_regular(

@@ -1,21 +1,29 @@
 """Long tables (id, time, value): which column names the series, and one column a series."""
 
 import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stanhop_app.data.columns import numeric
+from stanhop_app.data.native import IDS, UNIQUE_ID
 from stanhop_app.data.numbers import HEAD, NUMBER, check_marks, to_numbers
-from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.reading import ReadingConfig, id_parts
 from stanhop_app.data.text import ID_NAMES
 from stanhop_app.data.zones import in_zone
 from stanhop_app.errors import DataError, OptionError
 
 ZONE = re.compile(r"[A-Z]{2,4}T|UTC|GMT|Z")
 """Abbreviations of time zones, which tell the hours of an autumn night apart and name no series."""
+
+
+MOST_KEYS = 8
+"""Columns of which pairs are tried for what tells series apart."""
 
 
 def zone_flag(table: pd.DataFrame) -> str | None:
@@ -49,6 +57,8 @@ def guess_id_column(
     if columns is not None and all(column in table.columns for column in columns):
         return None
     named = next((c for c in ID_NAMES if c in table.columns), None)
+    if named is not None and table[named].nunique() == len(table) > 1:
+        named = None  # numbers of rows, which some tables call id
     if named is not None and times.has_duplicates:
         return named
     if named is not None and table[named].nunique() == 1 and len(table.columns) == 2:
@@ -61,6 +71,53 @@ def guess_id_column(
     return str(telling[0]) if len(telling) == 1 else None
 
 
+def joined_ids(table: pd.DataFrame, config: ReadingConfig, name: str) -> pd.DataFrame:
+    """A table whose series are named by several columns, with one of them all: ``north/bread``.
+
+    The parts are left out unless something else is asked of them.
+
+    Raises:
+        DataError: naming the first row that lacks one.
+    """
+    parts = id_parts(config.id_column, table.columns)
+    if len(parts) < 2:
+        return table
+    joined = pd.Series(names(table[parts[0]], name), index=table.index)
+    for part in parts[1:]:
+        joined = joined + "/" + names(table[part], name)
+    used = {*(config.static_covariates or ()), *(config.future_covariates or ())}
+    used |= {*(config.past_covariates or ()), *(config.columns or ()), config.value_column}
+    rest = table.drop(columns=[part for part in parts if part not in used])
+    rest.insert(0, str(config.id_column), joined)
+    return rest
+
+
+def check_told_apart(table: pd.DataFrame, times: pd.DatetimeIndex, name: str) -> None:
+    """Refuse rows of one time stamp that a column, or two, would tell apart, and say which.
+
+    Raises:
+        DataError: if so; where none would, others say what is wrong.
+    """
+    if not times.has_duplicates or zone_flag(table) is not None:
+        return
+    whole = [c for c in table.columns if _is_whole(table[c]) or _is_words(table[c])]
+    keys = [[c] for c in whole] + [list(pair) for pair in combinations(whole[:MOST_KEYS], 2)]
+    for key in keys:
+        rows = table[key].astype(str).agg("/".join, axis=1) if len(key) > 1 else table[key[0]]
+        if tells_apart(rows, times):
+            twice = times[times.duplicated()]
+            told = shlex.quote(",".join(map(str, key)))
+            raise DataError(
+                f"{name}: {len(twice):,} time stamps appear more than once, first {twice[0]}; remove the "
+                f"duplicates, or name what tells series apart, such as --id-column {told}."
+            )
+
+
+def _is_whole(column: pd.Series) -> bool:
+    numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return numbers and bool((column.dropna() % 1 == 0).all())
+
+
 def tells_apart(column: pd.Series, times: pd.DatetimeIndex) -> bool:
     """Whether no time stamp is there twice with the same value, and values are there several times."""
     repeats = pd.DataFrame({"time": times, "id": column.to_numpy()}).duplicated()
@@ -69,7 +126,7 @@ def tells_apart(column: pd.Series, times: pd.DatetimeIndex) -> bool:
 
 def _is_words(column: pd.Series) -> bool:
     """Whether a column of text holds words for the most part, and not numbers that are written as text."""
-    if pd.api.types.is_datetime64_any_dtype(column):
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
         return False
     cells = column.dropna().astype(str).str.strip().head(HEAD)
     return not cells.str.fullmatch(NUMBER).mean() > 0.5
@@ -80,6 +137,19 @@ def constant_ids(table: pd.DataFrame) -> list[str]:
     if len(table.columns) < 3:
         return []
     return [c for c in ID_NAMES if c in table.columns and table[c].nunique(dropna=False) == 1]
+
+
+def by_level(table: pd.DataFrame, config: ReadingConfig) -> tuple[pd.DataFrame, ReadingConfig]:
+    """A table whose series were a level of its index: the column that is asked for, or the level's own.
+
+    "unique_id", as Nixtla writes it, means a level of any name, and a level without one answers to any.
+    """
+    level, asked = table.attrs[IDS], config.id_column
+    if asked is None:
+        return table, replace(config, id_column=level)
+    if asked not in table.columns and UNIQUE_ID in (asked, level):
+        return table.rename(columns={level: asked}), config
+    return table, config
 
 
 def widen(
@@ -168,7 +238,8 @@ def numbers_of_text(
             thousands=thousands,
             na=config.na or (),
             hint=hints.get("decimal"),
-            kept={c for c in table.columns if c in ID_NAMES or c == id_column}
+            kept={c for c in table.columns if c in ID_NAMES}
+            | {c for c in id_parts(id_column, table.columns) if c in table.columns}
             | {c for c in hints.get("words", ()) if c in table.columns},
             commas=True,
         )

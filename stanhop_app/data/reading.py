@@ -1,6 +1,6 @@
 """How a table is read: the options of `stanhop_app.data.frame.read_frame`. Nothing here needs pandas."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ class ReadingConfig:
         None, "Column of time stamps, or several: date,hour; found in the table if left out."
     )
     id_column: str | None = option(
-        None, "Column that names the series of a long table; found in the table if left out."
+        None,
+        "Column that names the series of a long table, or several: store,item; found in the table if left "
+        "out.",
     )
     value_column: str | None = option(
         None, "Column of the values of a long table; found in the table if left out."
@@ -128,6 +130,14 @@ class Filling:
     def allows_rows(self) -> bool:
         """Whether rows may be added, since there is something to fill in at least one column."""
         return self.rule != "error" or any(rule != "error" for rule in self.by_column.values())
+
+
+def id_parts(id_column: str | None, columns: Collection[Any]) -> list[str]:
+    """The columns that name the series: one, or several whose names stand with commas between them."""
+    if id_column is None:
+        return []
+    parts = [part.strip() for part in id_column.split(",")]
+    return parts if id_column not in columns and all(p in columns for p in parts) else [id_column]
 
 
 def filling(missing: str) -> Filling:

@@ -17,7 +17,7 @@ from stanhop_app.data.columns import codes_told, numeric
 from stanhop_app.data.covariates import Covariates, Roles, firsts, rows_of, static_of, take_roles
 from stanhop_app.data.frame import Arranged, as_columns, frame_frequency, regular, taken
 from stanhop_app.data.holes import check_columns
-from stanhop_app.data.long import guess_id_column
+from stanhop_app.data.long import check_told_apart, guess_id_column
 from stanhop_app.data.reading import ReadingConfig, filling
 from stanhop_app.data.source import source_name
 from stanhop_app.data.spans import coded, common_frequency, regular_parts, reject_repeats
@@ -212,6 +212,8 @@ def _id_column(opened: Arranged, roles: Roles) -> str:
                 f"{opened.name}: static covariate {roles.static[0]!r} tells series of a long table apart, "
                 "and no column names them; say id_column (--id-column), or leave it out."
             )
+        if config.long is not False:
+            check_told_apart(values, opened.times, opened.name)
         return ""
     if id_column is None or id_column not in rows.columns:
         raise DataError(

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from stanhop_app.data.numbers import check_marks, to_numbers
-from stanhop_app.data.reading import ReadingConfig
+from stanhop_app.data.reading import ReadingConfig, id_parts
 from stanhop_app.data.source import as_utf8
 from stanhop_app.errors import OptionError, warnings_as
 
@@ -71,7 +71,8 @@ def read_csv(
     dialect = _dialect(lines, config, separator or max(SEPARATORS, key=lines[0].count))
     notes = [f"read as {guessed}, as it is not UTF-8; if names are wrong, say --encoding"]
     table = _parse(content, dialect, config)
-    kept = {c for c in table.columns if c in ID_NAMES or c == config.id_column}
+    kept = {c for c in table.columns if c in ID_NAMES}
+    kept |= {c for c in id_parts(config.id_column, table.columns) if c in table.columns}
     kept |= {c for c in hints.get("words", ()) if c in table.columns}
     na = config.na or ()
     table, proof, remarks = to_numbers(
@@ -153,7 +154,8 @@ def _parse(content: bytes, dialect: Dialect, config: ReadingConfig) -> pd.DataFr
     types: object = str
     if plain:
         pairs = zip(dialect.written, dialect.names, strict=True)
-        types = {w: str for w, n in pairs if n in ID_NAMES or n == config.id_column} or None
+        named = {*ID_NAMES, *id_parts(config.id_column, dialect.names)}
+        types = {w: str for w, n in pairs if n in named} or None
     options: dict[str, Any] = {
         "sep": dialect.separator,
         "dtype": types,

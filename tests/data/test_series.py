@@ -115,14 +115,44 @@ def test_a_column_of_words_that_tells_series_apart_is_found_beside_several_value
     assert take_any(kinds, static_covariates=["kind"], future_covariates=["price"]).ids == found.ids
     with pytest.raises(DataError, match=r"column 'kind' .* not numbers.*\(--static-covariates, "):
         take_any(kinds)
-    # Words that repeat within a day name nothing by themselves.
+    # Words that repeat within a day, and numbers, are not taken for names; what would tell is said.
     pairs = pd.concat([table.assign(kind="a"), table.assign(kind="b")])
-    with pytest.raises(DataError, match=r"if it tells series apart, say so \(--id-column\)"):
+    with pytest.raises(DataError, match=r"such as --id-column shop,kind\.$"):
         take_any(pairs)
-    # Numbers are not taken for names, but named.
     numbered = table.assign(shop=table["shop"].str[1:].astype(int) + 1)
-    with pytest.raises(DataError, match=r"tells series apart \(--id-column shop\)"):
-        take_any(numbered)
+    for options in ({}, {"future_covariates": ["price"]}):
+        with pytest.raises(DataError, match=r"63 time stamps .* such as --id-column shop\.$"):
+            take_any(numbered, **options)
+    # Rows of one day that nothing tells apart are duplicates, and no more.
+    with pytest.raises(DataError, match=r"name the column that tells series apart \(--id-column\)"):
+        take_any(table.assign(shop=1, price=1))
+
+
+def test_several_columns_name_a_series_together():
+    """Store and item, of numbers and words; a part can be said of its series as well."""
+    table = shops().drop(columns="shop").iloc[:40]
+    parts = [table.assign(store=s, item=i) for s in (1, 2) for i in ("milk", "bread")]
+    long = pd.concat(parts, ignore_index=True)
+    named = {"id_column": "store,item", "static_covariates": ["item"]}
+    found = to_series(long.assign(id=range(len(long))), columns=["sold"], **named)
+    assert found.ids == ("1/milk", "1/bread", "2/milk", "2/bread")
+    assert (found.id_name, list(found.frame)) == ("store,item", ["sold"])
+    assert list(found.covariates.roles.categories["item"]) == ["bread", "milk"]
+    # As it is written, it is read.
+    again = to_series(found.long(), id_column="store,item")
+    pd.testing.assert_frame_equal(again.frame, found.frame)
+    assert again.ids == found.ids
+    with pytest.raises(DataError, match="id column 'item' is empty in 1 rows, first in row 3"):
+        to_series(long.assign(item=long["item"].where(long.index != 2)), id_column="store,item")
+    with pytest.raises(DataError, match="no column names the series.*: day, sold|store, item"):
+        to_series(long, id_column="store,shelf")
+
+
+def test_numbers_of_rows_that_are_called_id_name_no_series():
+    table = shops().assign(shop=lambda t: "s" + t["shop"])
+    table.insert(0, "id", range(len(table)))
+    found = take_any(table, value_column="sold")
+    assert (found.id_name, found.ids) == ("shop", ("s00", "s01", "s02"))
 
 
 def test_a_long_table_is_many_series_where_they_do_not_align():
