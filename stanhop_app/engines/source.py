@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from stanhop_app.data.reading import id_parts
 from stanhop_app.errors import DataError
 
 LARGEST_GROUP = 2**31
@@ -113,9 +114,13 @@ class ParquetSource:
             DataError: if the column is not there, or a row names no series.
         """
         if column not in self.columns:
+            several = len(id_parts(column, self.columns)) > 1
+            joined = (
+                f" Write them as one, such as a/b, into a column {column!r}." if several else ""
+            )
             raise DataError(
                 f"{self.path}: no column {column!r}, which named the series of the training; there are "
-                f"{', '.join(self.columns)}."
+                f"{', '.join(self.columns)}.{joined}"
             )
         for number, group in enumerate(self.groups):
             row = 0

@@ -395,3 +395,17 @@ def test_columns_that_nobody_asks_for_may_be_of_any_kind(tmp_path):
 def test_names_that_are_fractions_are_written_as_everywhere_else():
     values = [1e-5, 2.0, 1.5]
     assert text_of(pa.array(values)).to_pylist() == names(pd.Series(values), "t").tolist()
+
+
+def test_series_that_two_columns_name_are_to_be_written_as_one(tmp_path):
+    """Blocks of Parquet are found by one column; what is to be done is said."""
+    table = pd.DataFrame({"store": [1, 1], "item": ["a", "b"], "time": [0, 0], "value": [1.0, 2.0]})
+    table.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(
+        DataError, match="Write them as one, such as a/b, into a column 'store,item'"
+    ):
+        list(ParquetSource(str(tmp_path / "t.parquet")).ids("store,item"))
+    joined = table.assign(**{"store,item": ["1/a", "1/b"]})
+    joined.to_parquet(tmp_path / "t.parquet")
+    (_, ids), *_ = ParquetSource(str(tmp_path / "t.parquet")).ids("store,item")
+    assert ids == ["1/a", "1/b"]
