@@ -111,6 +111,7 @@ def test_no_op_classes_of_the_run_do_not_stay_where_none_can_be(corpus):
         carry_over(learned.state_dict(), network)
 
 
+@pytest.mark.slow
 def test_variants_of_a_comparison_take_over_nothing_that_they_do_not_name(corpus, tmp_path):
     many = replace(CONFIG, network={**SIZE, "association": "softmax1", "n": 16.0})
     run = train_run(many, corpus)
@@ -138,6 +139,7 @@ def test_memory_projections_have_nothing_to_scale_behind_a_gate(corpus):
         carry_over(plain.state_dict(), gated)
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_from_a_run(stanhop, tmp_path):
     size = ["--length", "8", "--dim", "16", "--num-heads", "2", "--num-layers", "1"]
     words = ["--data", "backcopy", *size, "--association", "softmax", "--max-steps", "2"]
