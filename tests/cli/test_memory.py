@@ -67,6 +67,7 @@ def test_a_run_is_given_one_later_and_forecasts_as_if_trained_with_it(stanhop, f
     assert stanhop("verify", folder / "none")[0] == 0
 
 
+@pytest.mark.slow
 def test_it_is_explained_updated_and_pruned(stanhop, folder):
     page = folder / "explained.html"
     code, out, err = stanhop("forecast", folder / "plug", "--explain", "--plot", page)

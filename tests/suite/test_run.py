@@ -124,11 +124,11 @@ def test_a_damaged_run_is_one_line(runs, tmp_path, forge):
     for change, message in (
         ({"format": "other"}, "not of a run of the suite"),
         ({"format_version": 99}, "format version 99"),
-        ({"weights_sha256": 64 * "0"}, "model.safetensors: cannot be read .No such file"),
+        ({"weights_sha256": 64 * "0"}, "model-0{12}.safetensors: cannot be read .No such file"),
         ({"weights_sha256": "0"}, "damaged .weights_sha256: String should match"),
         ({"suite": {"model": "vit", "network": {"width": 3}}}, "damaged"),
         ({"suite": {}}, "damaged"),
-        ({"tokenizer_sha256": 64 * "0"}, "tokenizer.json: cannot be read .No such file"),
+        ({"tokenizer_sha256": 64 * "0"}, "tokenizer-0{12}.json: cannot be read .No such file"),
     ):
         forge(folder, **{**content, **change})
         with pytest.raises(ArtefactError, match=message):

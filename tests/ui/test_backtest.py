@@ -100,6 +100,7 @@ def test_intervals_paths_and_totals_of_a_run(root, monkeypatch):
     assert code[0].endswith("--levels 50 --lower 0")
 
 
+@pytest.mark.slow
 def test_what_the_intervals_page_prints_runs(root, monkeypatch, capsys):
     monkeypatch.setenv("STANHOP_RUNS", str(root))
     app = open_page(intervals_page, run="weather")
