@@ -101,7 +101,7 @@ def temperature(**options: Any) -> None:
 def storage(scale: float, beta: float, share: float, full: bool, **where: Any) -> None:
     """How many random patterns are stored against their dimension: sure, published, and measured.
 
-    With --full about ten minutes on one core.
+    With --full about four minutes on one core.
 
     \b
     stanhop theory storage --report storage.html
