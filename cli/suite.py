@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from stanhop_app.cli.compare import variants_option
 from stanhop_app.cli.flags import Grouped, GroupOption, flag_names, flags, names
 from stanhop_app.cli.options import (
     config_option,
     echo,
     force_option,
+    is_default,
     json_option,
     listed,
     modules_option,
@@ -264,8 +264,7 @@ def _continued(start: Path, options: dict[str, Any]) -> SuiteConfig:
     from stanhop_app.suite.run import check_named, read_suite_config
     from stanhop_app.suite.start import continued
 
-    source = click.get_current_context().get_parameter_source
-    told = {n: v for n, v in options.items() if source(n) is not ParameterSource.DEFAULT}
+    told = {name: value for name, value in options.items() if not is_default(name)}
     content = read_config(start)
     of_run = read_suite_config(content["suite"])
     if "data" not in told:

@@ -67,7 +67,7 @@ def guess_id_column(
         return None
     text = [c for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])]
     words = text if len(text) == 1 else [c for c in text if _is_words(table[c])]  # names such as 01
-    telling = [c for c in words if tells_apart(table[c], times)]
+    telling = [c for c in words if tells_apart(table[[c]], times)]
     return str(telling[0]) if len(telling) == 1 else None
 
 
@@ -103,8 +103,7 @@ def check_told_apart(table: pd.DataFrame, times: pd.DatetimeIndex, name: str) ->
     whole = [c for c in table.columns if _is_whole(table[c]) or _is_words(table[c])]
     keys = [[c] for c in whole] + [list(pair) for pair in combinations(whole[:MOST_KEYS], 2)]
     for key in keys:
-        rows = table[key].astype(str).agg("/".join, axis=1) if len(key) > 1 else table[key[0]]
-        if tells_apart(rows, times):
+        if tells_apart(table[key], times):
             twice = times[times.duplicated()]
             told = shlex.quote(",".join(map(str, key)))
             raise DataError(
@@ -118,10 +117,12 @@ def _is_whole(column: pd.Series) -> bool:
     return numbers and bool((column.dropna() % 1 == 0).all())
 
 
-def tells_apart(column: pd.Series, times: pd.DatetimeIndex) -> bool:
-    """Whether no time stamp is there twice with the same value, and values are there several times."""
-    repeats = pd.DataFrame({"time": times, "id": column.to_numpy()}).duplicated()
-    return not repeats.any() and 1 < column.nunique() < len(column) / 2
+def tells_apart(key: pd.DataFrame, times: pd.DatetimeIndex) -> bool:
+    """Whether no time stamp is there twice with the same values, and values are there several times."""
+    if not 1 < len(key.drop_duplicates()) < len(key) / 2:
+        return False
+    codes = [pd.factorize(key[column], use_na_sentinel=False)[0] for column in key.columns]
+    return not pd.DataFrame(dict(enumerate([times, *codes]))).duplicated().any()
 
 
 def _is_words(column: pd.Series) -> bool:

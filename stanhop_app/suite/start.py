@@ -31,8 +31,8 @@ OPTION_OF = {
     "log_beta": "--learn-beta",
     "log_n": "--learn-n",
     "alpha_logit": "--association entmax",
+    "gate": "--gate, of the same kind",
 }
-OPTION_OF["gate"] = "--gate, of the same kind"
 """What to say so that weights of a run have a place."""
 OTHER = ("association", "clip", "n", "learn_n", "learn_beta", "gate", "gate_init", "dropout")
 """Options of the network that may differ from those of the run that a training starts from."""
