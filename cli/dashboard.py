@@ -46,6 +46,7 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
         "server.address": host,
         "server.port": str(port),
         "server.headless": str(not browser).lower(),
+        "server.showEmailPrompt": "false",  # nothing is served before it is answered, and nobody asked
         "server.maxUploadSize": str(UPLOAD_MEGABYTES),
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
