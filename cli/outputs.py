@@ -83,7 +83,7 @@ def record(
 
     fitted = getattr(forecaster, "fitted_", None)
     if fitted is not None and fitted.series is not None:
-        history = fitted.kept_series() if table is None else table
+        history = fitted.outlook.kept() if table is None else table
         ends = [last - 1 for _, last in history.spans()]
         cutoffs = dict(zip(history.ids, history.frame.index[ends], strict=True))
     else:

@@ -64,7 +64,7 @@ def _which(run: Run) -> dict[str, Any]:
 def _history(forecaster: STanHopForecaster, which: dict[str, Any]) -> pd.DataFrame:
     """The last rows before the forecast."""
     fitted = forecaster.fitted_
-    rows = fitted.kept_series().chosen(which["ids"]).frame if which else forecaster.context_
+    rows = fitted.outlook.kept().chosen(which["ids"]).frame if which else forecaster.context_
     return rows.iloc[-HORIZONS_BEFORE * fitted.horizon :]
 
 

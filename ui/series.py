@@ -26,7 +26,7 @@ def show(name: str, run: Run) -> None:
     known |= {} if fitted.known is not None else {"joint": False}
     told = {key: value for key, value in options.items() if value is not None}
     table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
-    history = fitted.kept_series() if table is None else table
+    history = fitted.outlook.kept() if table is None else table
     left, middle, right = st.columns(3)
     horizon = opening.choose_horizon(forecaster.horizon, left)
     chosen = selection.one("Series, by its name", history.ids, "series", place=middle)

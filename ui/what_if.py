@@ -23,7 +23,7 @@ def future(run: Run, table: Any, horizon: int, series: str = "") -> pd.DataFrame
     known = run.fitted.known
     if known is None or not known.encoder.roles.future:
         return None
-    history = run.fitted.kept_series() if table is None else run.forecaster.matched(table)
+    history = run.fitted.outlook.kept() if table is None else run.forecaster.matched(table)
     history = history.chosen([series]) if series else history
     rows = ahead(history, run, horizon)
     with st.expander("What if: covariates of the steps to come"):

@@ -1,5 +1,7 @@
 """Covariates as a network and a regression read them: numbers about 1 in size, a row a time step.
 
+Nothing here needs torch.
+
 Shape letters: M rows, K features, S series.
 """
 
@@ -9,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from stanhop_app.data.calendar import HARMONICS, waves
-from stanhop_app.data.covariates import Covariates, Roles, firsts
+from stanhop_app.data.covariates import Covariates, Roles
 from stanhop_app.data.holidays import COLUMNS, holiday_flags
 from stanhop_app.data.scaler import Scaler, check_near
-from stanhop_app.data.windows import Along
 from stanhop_app.errors import DataError
 
 
@@ -127,15 +127,6 @@ class Encoder:
         parts = [self._features(c, scaled[:, i]) for i, c in enumerate(self.roles.static)]
         empty = np.zeros((len(static), 0))
         return np.nan_to_num(np.concatenate([empty, *parts], axis=1)).astype(np.float32)
-
-    def along(self, known: Covariates, lengths: Sequence[int]) -> Along:
-        """What lies beside the values of series of such lengths, as networks read it."""
-        return Along(
-            covariates=torch.from_numpy(self.encode(known.frame)[known.inside(lengths)]),
-            static=torch.from_numpy(self.encode_static(known.static)),
-            starts=torch.tensor(firsts(lengths)),
-            skipped=self.num_future - self.num_ahead,
-        )
 
     def _features(self, column: str, values: np.ndarray) -> np.ndarray:
         words = self.roles.categories.get(column)

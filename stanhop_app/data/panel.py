@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stanhop_app.data.calendar import clock
-from stanhop_app.data.covariates import Covariates
+from stanhop_app.data.covariates import Covariates, firsts
 from stanhop_app.data.cutting import (
     check_windows,
     scalers_of,
@@ -183,7 +183,14 @@ class Panel(Rows):
 
     def beside(self, encoder: Encoder) -> "Panel":
         """The panel with its covariates as networks read them."""
-        return self._along(encoder.along(self.known, self.lengths))
+        known = self.known
+        along = Along(
+            covariates=torch.from_numpy(encoder.encode(known.frame)[known.inside(self.lengths)]),
+            static=torch.from_numpy(encoder.encode_static(known.static)),
+            starts=torch.tensor(firsts(self.lengths)),
+            skipped=encoder.num_future - encoder.num_ahead,
+        )
+        return self._along(along)
 
     def less(self, effect: Tensor) -> "Panel":
         """The panel whose windows are of the values less this effect (N, C), in scaled units."""

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from stanhop_app.engines.source import ParquetSource
 from stanhop_app.errors import ArtefactError, DataError, OptionError
-from stanhop_app.forecasting.rolling import AT_ONCE
+from stanhop_app.forecasting.outlook.rolling import AT_ONCE
 from stanhop_app.training.folder import checksum
 from stanhop_app.training.schema import Part
 

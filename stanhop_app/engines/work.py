@@ -13,7 +13,7 @@ from stanhop_app.engines.results import Results
 from stanhop_app.engines.source import ParquetSource
 from stanhop_app.errors import DataError, StanhopError
 from stanhop_app.forecasting.intervals.spread import Spread
-from stanhop_app.forecasting.rolling import AT_ONCE
+from stanhop_app.forecasting.outlook.rolling import AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,9 @@
 The estimator (`forecaster`) keeps such a record; the artefact writes and reads it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,12 @@ from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split
-from stanhop_app.errors import DataError
-from stanhop_app.forecasting import rolling
 from stanhop_app.forecasting.combination import Combination
-from stanhop_app.forecasting.effects.known import Ahead, Known
+from stanhop_app.forecasting.effects.known import Known
 from stanhop_app.forecasting.evaluation import Predictor
 from stanhop_app.forecasting.external.correction import Memory
 from stanhop_app.forecasting.final import Final
+from stanhop_app.forecasting.outlook.outlook import Beside, Outlook
 from stanhop_app.models.stanhop import STanHopNet
 
 WHOLE, ALONE, DEEP, LINEAR = "STanHop-Net", "without memory", "deep part", "linear part"
@@ -94,7 +94,7 @@ class Fitted:
     @property
     def context(self) -> pd.DataFrame:
         """The last rows of one table, from which the future is forecast; all that are kept of many series."""
-        return self.rows.iloc[-self.lookback :] if self.series is None else self.rows
+        return self.outlook.context
 
     @property
     def lookback(self) -> int:
@@ -106,52 +106,26 @@ class Fitted:
         """Time steps that it forecasts in one pass."""
         return self.network.config.horizon
 
-    def kept_series(self) -> SeriesTable:
-        """The last rows of many series, as they are kept.
-
-        Raises:
-            DataError: if there is one wide table.
-        """
-        if self.series is None and self.known is None:
-            raise DataError("the forecaster was fitted on one table, not on many series.")
-        return self.kept_rows()
-
-    def kept_rows(self) -> SeriesTable:
-        """The rows that are kept, whatever they are of.
-
-        Raises:
-            DataError: if they have no time stamps.
-        """
-        if self.frequency is None:
-            raise DataError(
-                "the forecaster was fitted on an array, whose rows have no time stamps."
-            )
-        book = self.series
-        return SeriesTable(
-            frame=self.rows,
-            starts=(0,) if book is None else book.starts,
-            ids=("",) if book is None else book.ids,
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What forecasts of the real future are made from, beside the network."""
+        known, effects, beside = self.known, None, None
+        if known is not None:
+            effects = known.effects if self.final is None else self.final.effects
+            effect = None if effects is None else effects.effect
+            beside = Beside(encoder=known.encoder, kept=known.kept, effect=effect)
+        return Outlook(
+            columns=self.columns,
             frequency=self.frequency,
-            id_name="" if book is None else book.id_name,
-            numbered=book is not None and book.numbered,
-            notes=(),
-            proved={},
-            filled=0,
-            covariates=None if self.known is None else self.known.kept,
+            scaler=self.scaler,
+            rows=self.rows,
+            lookback=self.lookback,
+            horizon=self.horizon,
+            holes=self.network.config.holes,
+            timed=self.memory is not None,
+            series=self.series,
+            beside=beside,
         )
-
-    def scalers(self, history: SeriesTable) -> list[Scaler]:
-        """Scaler of each of some series: that of its training rows, or of its own if it is a new one."""
-        if self.series is None:
-            return [self.scaler]
-        return self.series.scalers(history.ids, history.frame, history.starts)
-
-    def numbers(self, ids: Sequence[str]) -> list[int]:
-        """Numbers of series at the fit, by name; -1: a new one."""
-        if self.series is None:
-            return [0]
-        places = {name: number for number, name in enumerate(self.series.ids)}
-        return [places.get(name, -1) for name in ids]
 
     def beside(self, panel: Panel, *, final: bool = False) -> Panel:
         """A panel with its covariates as the scored or the final model reads them, if it reads some."""
@@ -160,61 +134,7 @@ class Fitted:
         effects = self.known.effects
         if final and self.final is not None:
             effects = self.final.effects
-        return self.known.beside(panel, effects, self.numbers(panel.ids))
-
-    def forecast(self, frame: pd.DataFrame | None, horizon: int) -> pd.DataFrame | np.ndarray:
-        """Forecast the steps after the last row of one table; None: of the rows that are kept."""
-        return rolling.forecast_after(
-            self.context if frame is None else frame,
-            self.forecast_windows,
-            self.scaler,
-            lookback=self.lookback,
-            horizon=horizon,
-            frequency=self.frequency,
-            holes=self.network.config.holes,
-            timed=self.memory is not None,
-        )
-
-    def forecast_series(self, history: SeriesTable, horizon: int) -> pd.DataFrame:
-        """Forecast the steps after the last row of each of many series, or of a table with covariates."""
-        return rolling.forecast_series(
-            history,
-            self.scalers(history),
-            self.forecast_windows,
-            lookback=self.lookback,
-            horizon=horizon,
-            holes=self.network.config.holes,
-            timed=self.memory is not None,
-            ahead=self.ahead(history, horizon),
-        )
-
-    def coded(self, table: SeriesTable) -> SeriesTable:
-        """A table with its covariates as the training's table had them: names in order, words by code.
-
-        Raises:
-            DataError: for other covariates, and for words that the training's table does not have.
-        """
-        if self.known is None:
-            return table
-        known = Panel.of_series(table, self.split).known
-        return replace(table, covariates=self.known.encoder.matched(known))
-
-    def ahead(self, history: SeriesTable, horizon: int) -> Ahead | None:
-        """What a forecast of the real future reads beside the values of some series."""
-        if self.known is None:
-            return None
-        history = self.coded(history)
-        assert history.covariates is not None
-        return Ahead(
-            encoder=self.known.encoder,
-            effects=self.known.effects if self.final is None else self.final.effects,
-            history=history,
-            covariates=history.covariates,
-            numbers=self.numbers(history.ids),
-            lookback=self.lookback,
-            horizon=horizon,
-            step=self.horizon,
-        )
+        return self.known.beside(panel, effects, self.outlook.numbers(panel.ids))
 
     def panel(self, frame: pd.DataFrame | SeriesTable) -> Panel:
         """A table with the borders and scalers of the training; its columns must be in order.
@@ -225,7 +145,7 @@ class Fitted:
         if isinstance(frame, SeriesTable):
             panel = Panel.of_series(frame, self.split)
             if self.series is not None:
-                panel = replace(panel, scalers=tuple(self.scalers(frame)))
+                panel = replace(panel, scalers=tuple(self.outlook.scalers(frame)))
             else:
                 panel = replace(panel, splits=(self.borders,), scalers=(self.scaler,))
             return self.beside(panel)

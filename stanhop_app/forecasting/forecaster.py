@@ -23,7 +23,8 @@ from stanhop_app.forecasting.combination import Combination
 from stanhop_app.forecasting.evaluation import Predictor, score_all
 from stanhop_app.forecasting.fit import Prepared, fit, prepare
 from stanhop_app.forecasting.fitted import WHOLE, Fitted
-from stanhop_app.forecasting.intervals.predicting import Probabilistic
+from stanhop_app.forecasting.intervals.sampling import Sampling
+from stanhop_app.forecasting.outlook.outlook import Outlook
 from stanhop_app.forecasting.update import updated
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
@@ -34,7 +35,7 @@ Table = pd.DataFrame | np.ndarray
 OF_THE_TABLE = {"num_variates", "future_features", "past_features", "static_features"}
 
 
-class STanHopForecaster(Probabilistic, BaseEstimator):
+class STanHopForecaster(Sampling, BaseEstimator):
     """Forecast a multivariate series with STanHop-Net.
 
     ``fit`` splits the table in time order, scales by the training rows, trains the deep part with early
@@ -201,10 +202,6 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
         further = checked(self.reading, *self._groups()["reading"], "reading")
         return {**self._own(ReadingConfig), **further}
 
-    def _frame(self, X: Any) -> pd.DataFrame | None:
-        """A table as it is read, its columns in order; None: the rows that are kept."""
-        return None if X is None else self._trained().frame(X, self._reading(), self)
-
     def _own(self, config: type) -> dict[str, Any]:
         """Parameters of the forecaster that are fields of a config."""
         names = set(self._get_param_names())
@@ -351,6 +348,10 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
     def seen_(self) -> str:
         return self.fitted_.seen
 
+    @property
+    def outlook_(self) -> Outlook:
+        return self.fitted_.outlook
+
     def predict(
         self,
         X: Any = None,
@@ -387,13 +388,10 @@ class STanHopForecaster(Probabilistic, BaseEstimator):
             if steps != fitted.horizon:
                 raise OptionError(f"levels are of the trained horizon, {fitted.horizon} steps.")
             return self.predict_interval(X, levels, ids=ids, future=future)
-        if ids is not None and fitted.series is None:
-            raise OptionError("ids choose among many series; this was fitted on one table.")
-        if future is not None and fitted.known is None:
-            raise OptionError("future holds covariates; the forecaster was fitted without any.")
-        if fitted.series is None and fitted.known is None:
-            return fitted.forecast(self._frame(X), steps)
-        return fitted.forecast_series(self._history(X, ids, future), steps)
+        return self._forecast(X, steps, ids, future)
+
+    def _model(self, windows: np.ndarray, **beside: np.ndarray) -> np.ndarray:
+        return self.fitted_.forecast_windows(windows, **beside)
 
     def update(self, X: Any, *, steps: int = 0) -> Self:
         """Take in rows that came since: what forecasts the real future is fitted again on all rows.

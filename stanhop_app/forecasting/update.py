@@ -53,7 +53,7 @@ def updated(
         DataError: if rows are missing that no rule fills, or nothing is new.
     """
     complete = len(fitted.rows) == fitted.num_rows
-    came = joined(fitted.kept_rows(), fitted.coded(new), missing, complete=complete)
+    came = joined(fitted.outlook.kept(), fitted.outlook.coded(new), missing, complete=complete)
     if len(came.table.frame) < fitted.num_rows + came.rows:
         raise DataError(
             f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; update with the whole "

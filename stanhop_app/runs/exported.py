@@ -23,7 +23,7 @@ from stanhop_app.forecasting.intervals.levels import (
     end_name,
     levels_of,
 )
-from stanhop_app.forecasting.rolling import Predict, forecast_after
+from stanhop_app.forecasting.outlook.rolling import Predict, forecast_after
 from stanhop_app.runs.config import EXPORTS
 from stanhop_app.runs.session import onnx_session, program_session
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, belonging, read_config

@@ -18,7 +18,7 @@ from stanhop_app.errors import ConversionError, ExportError, OptionError
 from stanhop_app.files import hashed_name, is_hashed, is_part, sha256, write_atomic
 from stanhop_app.forecasting.evaluation import Predictor, score
 from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.rolling import Predict
+from stanhop_app.forecasting.outlook.rolling import Predict
 from stanhop_app.models.stanhop import STanHopNet
 from stanhop_app.runs.carrying import write_intervals
 from stanhop_app.runs.config import EXPORTS, ExportConfig

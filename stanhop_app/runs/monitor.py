@@ -178,7 +178,7 @@ def _whole(fitted: Fitted, actuals: pd.DataFrame | None, missing: str) -> pd.Dat
         return fitted.rows
     new = SeriesTable.of_frame(match_columns(actuals, list(fitted.columns)))
     complete = len(fitted.rows) == fitted.num_rows
-    return joined(fitted.kept_rows(), new, missing, complete=complete).table.frame
+    return joined(fitted.outlook.kept(), new, missing, complete=complete).table.frame
 
 
 def _of_files(

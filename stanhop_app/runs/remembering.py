@@ -33,7 +33,7 @@ def add_memory(folder: Path) -> Memory | None:
     """
 
     def remember(fitted: Fitted) -> Fitted:
-        rows = fitted.kept_rows()
+        rows = fitted.outlook.kept()
         if len(rows.frame) < fitted.num_rows:
             raise DataError(
                 f"{folder}: only the last {len(rows.frame):,} of {fitted.num_rows:,} rows are kept; train "

@@ -80,7 +80,7 @@ class Run:
                 f"only the last {len(fitted.rows):,} of {fitted.num_rows:,} rows are kept; name the table."
             )
         wide = fitted.series is None and fitted.known is None
-        return self.on(fitted.rows if wide else fitted.kept_rows())
+        return self.on(fitted.rows if wide else fitted.outlook.kept())
 
     @property
     def fitted(self) -> Fitted:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import read_plain
-from stanhop_app.forecasting.rolling import Predict
+from stanhop_app.forecasting.outlook.rolling import Predict
 
 
 def onnx_session(path: Path) -> Predict:

@@ -284,7 +284,8 @@ def test_analogues_say_what_a_forecast_rests_on(fitted, echoes):
     assert told.windows["weight"].is_monotonic_decreasing
     assert told.windows["weight"].sum() + told.no_op == pytest.approx(1)
     assert told.windows["first"].max() <= echoes.index[-48 - HORIZON]
-    alone = replace(fitted.fitted_, memory=None).forecast(None, HORIZON)
+    bare = replace(fitted.fitted_, memory=None)
+    alone = bare.outlook.forecast(bare.forecast_windows, None, HORIZON)
     pd.testing.assert_frame_equal(
         fitted.predict() - alone, told.moved, rtol=1e-3, atol=1e-5, check_names=False
     )

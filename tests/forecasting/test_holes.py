@@ -151,7 +151,7 @@ def test_a_table_with_holes_is_forecast_without_any(masked, weather, tmp_path):
 
 
 def test_a_model_without_holes_refuses_them(fitted, weather):
-    from stanhop_app.forecasting.rolling import forecast_after
+    from stanhop_app.forecasting.outlook.rolling import forecast_after
 
     rows = holed(weather)
     with pytest.raises(DataError, match="the model was trained without holes"):

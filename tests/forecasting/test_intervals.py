@@ -368,9 +368,8 @@ def test_many_series_with_covariates_have_intervals(shops):
     ends = made[["y-lo-95", "y-lo-80", "y-hi-80", "y-hi-95"]].to_numpy()
     assert (np.diff(ends, axis=1) > 0).all()
     widths = (made["y-hi-80"] - made["y-lo-80"]).groupby(made["id"]).mean()
-    scales = dict(
-        zip(shops.fitted_.series.ids, shops.fitted_.scalers(shops.fitted_.kept_rows()), strict=True)
-    )
+    outlook = shops.outlook_
+    scales = dict(zip(outlook.series.ids, outlook.scalers(outlook.kept()), strict=True))
     relative = {name: width / scales[name].scale[0] for name, width in widths.items()}
     assert max(relative.values()) < 6 * min(relative.values())
     one = shops.predict_interval(levels=(80, 95), ids=["dew_point_f"])

@@ -90,7 +90,7 @@ def test_pages_about_runs_without_covariates_say_so(opened):
 
 def test_what_is_not_told_is_empty(root):
     opened = Run.open(root / "one")
-    rows = what_if.ahead(opened.fitted.kept_series(), opened, 9)
+    rows = what_if.ahead(opened.fitted.outlook.kept(), opened, 9)
     assert rows["promo"].notna().tolist() == [True] * 7 + [False] * 2
     assert pd.isna(rows["event"].iloc[-1])
     assert str(rows.index[-1]) == "2024-05-08 00:00:00"

@@ -1,5 +1,7 @@
 """Features of covariates for a regression: as they are, or bent and crossed with the time of day.
 
+Nothing here needs torch.
+
 Shape letters: M rows, K features of the encoder.
 """
 
@@ -12,7 +14,6 @@ import pandas as pd
 
 from stanhop_app.data.calendar import waves
 from stanhop_app.data.encoder import Encoder
-from stanhop_app.data.panel import Panel
 
 Kind = Literal["plain", "bent"]
 LEVELS = (0.2, 0.5, 0.8)
@@ -86,10 +87,3 @@ class Basis:
 def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """All products of a column of the one and a column of the other."""
     return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
-
-
-def training_rows(panel: Panel) -> np.ndarray:
-    """The rows of covariates beside training values."""
-    assert panel.along is not None
-    rows, pairs = panel.along.covariates.numpy(), zip(panel.spans, panel.splits, strict=True)
-    return np.concatenate([rows[first : first + max(s.train, 1)] for (first, _), s in pairs])

@@ -22,7 +22,6 @@ References:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -35,7 +34,8 @@ from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.folds import FOLDS
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.windows import BATCH_FLOATS, Windows, evenly
-from stanhop_app.forecasting.effects.basis import Basis, Kind, training_rows
+from stanhop_app.forecasting.effects.basis import Basis, Kind
+from stanhop_app.forecasting.effects.effect import Effect
 from stanhop_app.forecasting.linear.fit import LARGEST_MOMENTS, fit_pooled
 from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import from_last
@@ -77,26 +77,17 @@ class Effects:
             return self
         return replace(self, own=torch.cat([self.own, self.weights.expand(count, -1, -1)]))
 
+    @property
+    def effect(self) -> Effect:
+        """What forecasts read of it."""
+        own = None if self.own is None else self.own.numpy()
+        return Effect(basis=self.basis, weights=self.weights.numpy(), own=own)
+
     def at(
         self, encoder: Encoder, rows: np.ndarray, index: pd.DatetimeIndex, number: np.ndarray
     ) -> Tensor:
-        """(M, C) float32 of rows of the encoder.
-
-        Args:
-            encoder: that made the rows.
-            rows: (M, its features).
-            index: time stamps.
-            number: (M,) series of each row, as at the fit; -1: a new one.
-        """
-        features = torch.from_numpy(self.basis.features(encoder, rows, index))
-        effect = torch.cat([part.double() @ self.weights for part in features.split(2**16)])
-        if self.own is not None:
-            edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
-            for first, last in pairwise(edges):  # rows of one series follow each other
-                if last > first and number[first] >= 0:
-                    own = self.own[number[first]]
-                    effect[first:last] = features[first:last].double() @ own
-        return effect.float()
+        """As of `Effect.at`, (M, C) float32."""
+        return torch.from_numpy(self.effect.at(encoder, rows, index, number))
 
     def of(self, encoder: Encoder, panel: Panel, numbers: Sequence[int] | None = None) -> Tensor:
         """(N, C) of the rows of a panel; ``numbers`` of its series at the fit, by default in their order."""
@@ -229,7 +220,7 @@ def fit_effects(
     if encoder.num_future == 0:
         return None
     parts = train.thinned(SUMMED), validation.thinned(SUMMED)
-    by_hour, rows = "day" in cycles(panel.frequency, 1.0), training_rows(panel)
+    by_hour, rows = "day" in cycles(panel.frequency, 1.0), _training_rows(panel)
     bases = [Basis.of(kind, encoder, rows, by_hour=by_hour) for kind in get_args(Kind)]
     most = min(MOST_FEATURES, MOST_NUMBERS // len(panel))
     bases = [b for b in bases if b.kind == "plain" or b.width(encoder) <= most]
@@ -313,3 +304,10 @@ def _batches(windows: Windows, table: Tensor, numbers: Tensor) -> list[Tensor]:
     """Numbers of windows in batches that fit into memory with their features."""
     floats = (windows.lookback + windows.horizon) * (windows.values.shape[1] + table.shape[1])
     return list(numbers.split(max(4 * BATCH_FLOATS // floats, 1)))
+
+
+def _training_rows(panel: Panel) -> np.ndarray:
+    """The rows of covariates beside training values."""
+    assert panel.along is not None
+    rows, pairs = panel.along.covariates.numpy(), zip(panel.spans, panel.splits, strict=True)
+    return np.concatenate([rows[first : first + max(s.train, 1)] for (first, _), s in pairs])

@@ -134,7 +134,8 @@ def analogues(
         },
         index=pd.Index(order.numpy(), name="number"),
     )
-    alone = np.asarray(replace(fitted, memory=None).forecast(rows, fitted.horizon))
+    bare = replace(fitted, memory=None)
+    alone = np.asarray(bare.outlook.forecast(bare.forecast_windows, rows, fitted.horizon))
     compared = rows.iloc[-memory.kind.steps :].set_axis(list(fitted.columns), axis=1)
     last = fitted.scaler.inverse(between(window)[0, -1:].numpy())
     drawn = {}

@@ -1,25 +1,23 @@
-"""What is asked of an estimator: which series, from which windows, in which units.
+"""What is asked of what forecasts: which series, from which windows, in which units. Nothing needs torch.
 
 Shape letters: S series, T lookback, L horizon, C variates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from stanhop_app.data.calendar import clock
 from stanhop_app.data.frame import time_index
-from stanhop_app.data.given import with_future
+from stanhop_app.data.given import Trained, with_future
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import OptionError
-from stanhop_app.forecasting.fitted import Fitted
-from stanhop_app.forecasting.rolling import last_windows
+from stanhop_app.forecasting.outlook.outlook import Outlook
+from stanhop_app.forecasting.outlook.rolling import last_windows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,9 +27,9 @@ class Asked:
     points: pd.DataFrame
     """As ``predict`` returns it: wide, or a long one of ids, time stamps and variates."""
     variates: list[str]
-    windows: Tensor
+    windows: np.ndarray
     """(S, T, C), scaled, less the effects of covariates."""
-    when: Tensor
+    when: np.ndarray
     """(S, 2), when the first targets are."""
     scale: np.ndarray
     """(S, 1, C), units of the table a scaled one."""
@@ -64,58 +62,76 @@ class Asked:
 
 
 class Asking:
-    """Methods of an estimator that tell what a forecast is asked for."""
+    """Methods of what forecasts, an estimator or an export, that tell what a forecast is asked for."""
 
-    fitted_: Fitted
     source_: Any
-    predict: Callable[..., Any]
-    _frame: Callable[[Any], pd.DataFrame | None]
-    _trained: Callable[[], Any]
+    _trained: Callable[[], Trained]
     _reading: Callable[[], dict[str, Any]]
-    _hints: Callable[[], dict[str, Any]]
+    _hints: Callable[[], Mapping[str, Any]]
+    _model: Callable[..., np.ndarray]
+    """(B, T, C), and what lies beside by keyword, -> (B, L, C), scaled."""
+
+    @property
+    def outlook_(self) -> Outlook:
+        """What is known of the series."""
+        raise NotImplementedError
+
+    def _frame(self, X: Any) -> pd.DataFrame | None:
+        """A table as it is read, its columns in order; None: the rows that are kept."""
+        return None if X is None else self._trained().frame(X, self._reading(), self)
+
+    def _forecast(
+        self, X: Any, steps: int, ids: Sequence[str] | None = None, future: Any = None
+    ) -> pd.DataFrame | np.ndarray:
+        """The points of `predict`; errors as of it."""
+        outlook = self.outlook_
+        if ids is not None and outlook.series is None:
+            raise OptionError("ids choose among many series; this was fitted on one table.")
+        if future is not None and outlook.beside is None:
+            raise OptionError("future holds covariates; the forecaster was fitted without any.")
+        if outlook.is_wide:
+            return outlook.forecast(self._model, self._frame(X), steps)
+        return outlook.forecast_series(self._model, self._history(X, ids, future), steps)
 
     def _asked(self, X: Any, ids: Sequence[str] | None = None, future: Any = None) -> Asked:
         """What is forecast of a history, and the windows that it is forecast from."""
-        fitted = self.fitted_
-        given = {n: v for n, v in (("ids", ids), ("future", future)) if v is not None}
-        points = self.predict(X, **given)
+        outlook = self.outlook_
+        points = self._forecast(X, outlook.horizon, ids, future)
         if not isinstance(points, pd.DataFrame):
             raise OptionError(
                 "intervals need rows with time stamps; the fit or the table has none."
             )
-        if fitted.series is None and fitted.known is None:
+        if outlook.is_wide:
             frame = self._frame(X)
-            rows = fitted.context if frame is None else frame.iloc[-fitted.lookback :]
-            windows = fitted.scaler.transform(rows.to_numpy(dtype=np.float64))[None]
-            scalers = [fitted.scaler]
+            rows = outlook.context if frame is None else frame.iloc[-outlook.lookback :]
+            windows = outlook.scaler.transform(rows.to_numpy(dtype=np.float64))[None]
+            scalers = [outlook.scaler]
         else:
             history = self._history(X, ids, future)
-            scalers = fitted.scalers(history)
-            ahead = fitted.ahead(history, fitted.horizon)
-            windows = last_windows(history, scalers, fitted.lookback, ahead)
+            scalers = outlook.scalers(history)
+            ahead = outlook.ahead(history, outlook.horizon)
+            windows = last_windows(history, scalers, outlook.lookback, ahead)
         return Asked(
             points=points,
-            variates=[str(name) for name in fitted.columns],
-            windows=torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32)),
+            variates=[str(name) for name in outlook.columns],
+            windows=np.ascontiguousarray(windows, dtype=np.float32),
             when=self._when(points),
             scale=np.array([scaler.scale for scaler in scalers])[:, None],
         )
 
-    def _when(self, points: pd.DataFrame) -> Tensor:
+    def _when(self, points: pd.DataFrame) -> np.ndarray:
         """When the first target of every series is, (S, 2)."""
         index = time_index(points)
-        every = points.iloc[:: self.fitted_.horizon]
+        every = points.iloc[:: self.outlook_.horizon]
         index = pd.DatetimeIndex(every.iloc[:, 1]) if index is None else index[:1]
-        return torch.from_numpy(clock(index, self.fitted_.frequency))
+        return clock(index, self.outlook_.frequency)
 
     def _history(self, X: Any, ids: Sequence[str] | None, future: Any) -> SeriesTable:
         """The series that are forecast, or one table with covariates, with what is known of the future."""
-        fitted, reading = self.fitted_, self._reading()
-        history: SeriesTable = (
-            fitted.kept_series() if X is None else self._trained().series(X, reading)
-        )
+        outlook, reading = self.outlook_, self._reading()
+        history = outlook.kept() if X is None else self._trained().series(X, reading)
         if future is not None:
             named = {k: v for k, v in reading.items() if v is not None}
             told = {**reading_of(self.source_)[0], **named}
-            history = with_future(fitted.coded(history), future, told, self._hints())
+            history = with_future(outlook.coded(history), future, told, self._hints())
         return history if ids is None else history.chosen(ids)

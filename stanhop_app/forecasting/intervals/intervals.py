@@ -118,7 +118,7 @@ def intervals_of(fitted: "Fitted") -> Intervals:
             "kept."
         )
     wide = fitted.series is None and fitted.known is None
-    panel = fitted.panel(fitted.rows if wide else fitted.kept_rows())
+    panel = fitted.panel(fitted.rows if wide else fitted.outlook.kept())
     windows, whole = panel.windows(fitted.lookback, fitted.horizon), fitted.predictors()
     borders = [split.validation for split in panel.splits]
     later = behind(panel.whole(fitted.lookback, fitted.horizon), borders, panel.starts)

@@ -135,7 +135,7 @@ class Team:
                 f"{fitted.num_rows:,} are kept; give its table."
             )
         many = fitted.series is not None or fitted.known is not None
-        return fitted.panel(fitted.kept_rows() if many else fitted.rows)
+        return fitted.panel(fitted.outlook.kept() if many else fitted.rows)
 
     def refitted(
         self, row: int, levels: Followed, folder: Path | None, progress: bool | None

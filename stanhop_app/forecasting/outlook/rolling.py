@@ -5,7 +5,6 @@ Shape letters: T lookback, L horizon of one pass, C variates.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,8 @@ from stanhop_app.data.frequency import future_index, is_weekly
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.outlook.ahead import Ahead, Beside
 from stanhop_app.models.config import LONGEST
-
-if TYPE_CHECKING:  # which needs torch
-    from stanhop_app.forecasting.effects.known import Ahead, Beside
 
 Predict = Callable[..., np.ndarray]
 """(B, T, C), and what lies beside by keyword, -> (B, L, C), float32, scaled units."""
@@ -80,7 +77,7 @@ def forecast_series(
     horizon: int,
     holes: bool = False,
     timed: bool = False,
-    ahead: "Ahead | None" = None,
+    ahead: Ahead | None = None,
 ) -> pd.DataFrame:
     """Forecast the steps after the last row of each of many series, or of one wide table with covariates.
 
@@ -142,7 +139,7 @@ def _too_few(rows: int, lookback: int) -> DataError:
 
 
 def last_windows(
-    history: SeriesTable, scalers: Sequence[Scaler], lookback: int, ahead: "Ahead | None" = None
+    history: SeriesTable, scalers: Sequence[Scaler], lookback: int, ahead: Ahead | None = None
 ) -> np.ndarray:
     """What each series is forecast from, (S, T, C) float32, scaled, less the effects of covariates."""
     spans, values = history.spans(), history.frame.to_numpy(dtype=np.float64)
@@ -184,7 +181,7 @@ def _rolled(
     predict: Predict,
     lookback: int,
     horizon: int,
-    beside: "Beside | None" = None,
+    beside: Beside | None = None,
     when: np.ndarray | None = None,
 ) -> np.ndarray:
     """(B, T, C) -> (B, horizon, C): as many passes as it takes, each on what the ones before forecast."""
