@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stanhop_app.forecasting.external.analogues import Analogues
-    from stanhop_app.forecasting.fitted import Fitted
+    from stanhop_app.forecasting.outlook.outlook import Outlook
 
 from stanhop_app.errors import concerning
 
@@ -120,12 +120,12 @@ def command(
     file, kind = written_to(output, format_, spread)
     check_outputs(file, plot, force=force)
     forecaster = load_forecaster(run, trust=trust)
-    fitted = getattr(forecaster, "fitted_", None)
-    _check_kind(run, fitted, ids=ids, future=future, plot=plot, explained=explained)
+    outlook = forecaster.outlook_
+    _check_kind(run, outlook, ids=ids, future=future, plot=plot, explained=explained)
     check(spread, run, forecaster, horizon)
     table = actual = None
     if data is not None:
-        table = read_data(data, *as_trained(forecaster.source_, options), reader_of(fitted))
+        table = read_data(data, *as_trained(forecaster.source_, options), reader_of(outlook))
     if cutoff is not None:
         forecaster, table, actual = _cut(run, forecaster, cutoff, table)
     elif table is None:
@@ -152,11 +152,10 @@ def command(
 
 
 def _check_kind(
-    run: Path, fitted: "Fitted | None", *, ids: Any, future: Any, plot: Any, explained: bool
+    run: Path, outlook: "Outlook", *, ids: Any, future: Any, plot: Any, explained: bool
 ) -> None:
     """Refuse options that say nothing of a run of its kind."""
-    many = fitted is not None and fitted.series is not None
-    known = fitted is not None and fitted.known is not None
+    many, known = outlook.series is not None, outlook.beside is not None
     refused = {
         "of one table; leave --ids out": ids is not None and not many,
         "without covariates; leave --future out": future is not None and not known,
@@ -189,16 +188,18 @@ def _which(
     told: dict[str, Any] = {} if ids is None else {"ids": ids}
     if future is not None:
         reading = as_trained(forecaster.source_, options)
-        told["future"] = _future(future, forecaster.fitted_, *reading)
+        told["future"] = _future(future, forecaster.outlook_, *reading)
     return told
 
 
-def _future(source: str, fitted: Any, options: dict[str, Any], hints: "Mapping[str, Any]") -> Any:
+def _future(
+    source: str, outlook: "Outlook", options: dict[str, Any], hints: "Mapping[str, Any]"
+) -> Any:
     """A file of covariates to come, read as the table of the training was."""
     from stanhop_app.data.given import FUTURE_LACKS
     from stanhop_app.data.table import read_table
 
-    named = {} if fitted.series is None else {"id_column": fitted.series.id_name}
+    named = {} if outlook.series is None else {"id_column": outlook.series.id_name}
     return read_source(source, {**options, **FUTURE_LACKS, **named}, hints, read_table)
 
 

@@ -71,7 +71,7 @@ def command(
         reading["frequency"] = reading["frequency"] or known_frequency(fitted.frequency)
         missing = reading["missing"]
         table = read_data(
-            actuals, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted)
+            actuals, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted.outlook)
         )
     made = [read_forecast(path) for path in forecasts]
     with concerning(None if forecasts else actuals):  # messages of forecasts name their own files

@@ -20,7 +20,7 @@ from stanhop_app.layers.names import MODULE_SETS
 from stanhop_app.options import join_names
 
 if TYPE_CHECKING:
-    from stanhop_app.forecasting.fitted import Fitted
+    from stanhop_app.forecasting.outlook.outlook import Outlook
     from stanhop_app.runs.run import Run
 
 READING = flag_names(ReadingConfig)
@@ -233,19 +233,19 @@ def open_run(
             return kept
         if data not in DATASETS:
             raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
-    return run.on(read_data(data, *as_trained(run.source, options), reader_of(run.fitted)))
+    return run.on(read_data(data, *as_trained(run.source, options), reader_of(run.fitted.outlook)))
 
 
-def reader_of(fitted: "Fitted | None") -> Callable[..., Any]:
-    """What reads a table for a run: many series for one that was trained on such."""
+def reader_of(outlook: "Outlook") -> Callable[..., Any]:
+    """What reads a table for a run or an export: many series for one that was trained on such."""
     from stanhop_app.data.frame import read_frame
     from stanhop_app.data.series import read_any, read_series
 
-    if fitted is not None and fitted.series is None and fitted.known is not None:
-        return read_any
-    if fitted is None or fitted.series is None:
+    if outlook.is_wide:
         return read_frame
-    known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+    if outlook.series is None:
+        return read_any
+    known = {"id_column": outlook.series.id_name, "frequency": outlook.frequency}
 
     def read(source: Any, *, hints: Any, **options: Any) -> Any:
         given = {name: value for name, value in options.items() if value is not None}

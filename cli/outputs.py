@@ -81,9 +81,9 @@ def record(
     """Write a forecast into a table of a database, where the same one again changes nothing."""
     from stanhop_app.runs.forecast_rows import forecast_rows, write_rows
 
-    fitted = getattr(forecaster, "fitted_", None)
-    if fitted is not None and fitted.series is not None:
-        history = fitted.outlook.kept() if table is None else table
+    outlook = forecaster.outlook_
+    if outlook.series is not None:
+        history = outlook.kept() if table is None else table
         ends = [last - 1 for _, last in history.spans()]
         cutoffs = dict(zip(history.ids, history.frame.index[ends], strict=True))
     else:

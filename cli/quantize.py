@@ -58,10 +58,11 @@ def command(
         )
         for weight_bits, activation_bits in map(parse_bits, bits)
     ]
-    opened = open_run(run, data, options, "quantize")
+    opened = open_run(run, data, options, "quantize", many=True, beside=True)
     parts, fitted = opened.parts, opened.fitted
     echo(f"calibrated on training windows, scored on {len(parts['test']):,} test windows")
-    table = quantized_errors(fitted.network, parts["train"], parts["test"], fitted.scaler, configs)
+    scaler = opened.table.outer_scaler
+    table = quantized_errors(fitted.network, parts["train"], parts["test"], scaler, configs)
     if as_json:
         click.echo(json.dumps(table.reset_index().to_dict("records"), indent=2))
         return

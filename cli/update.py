@@ -55,7 +55,9 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     reading, hints = as_trained(fitted.source, options)
     reading["frequency"] = reading["frequency"] or known_frequency(fitted.frequency)
     missing = reading["missing"]
-    table = read_data(data, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted))
+    table = read_data(
+        data, {**reading, "missing": deferred(missing)}, hints, reader_of(fitted.outlook)
+    )
     started = time.perf_counter()
     with concerning(data):
         forecaster, came = update_run(

@@ -114,6 +114,7 @@ def test_no_file_imports_itself_by_way_of_others(project):
         ),
         ("stanhop_app.forecasting.forecaster", ["click", "streamlit", "lightning_fabric"]),
         ("stanhop_app.cli", ["torch", "pandas"]),
+        ("stanhop_app.runs.exported", ["torch", "sklearn", "click"]),
     ],
 )
 def test_importing_brings_only_what_is_needed_and_prints_nothing(module, absent):

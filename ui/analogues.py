@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import opening, parts, selection
+from stanhop_app.ui import brought, opening, parts, selection
 
 from stanhop_app.figures.analogues import analogues_figure
 from stanhop_app.forecasting.external.analogues import Analogues, analogues
@@ -75,7 +75,7 @@ def _reproduce(name: str, run: Run, cutoff: str | None, off: list[int]) -> None:
     """The lines that tell the same of the run's own rows."""
     command = f"{opening.made(name)}stanhop forecast {opening.folder(name)}{opening.file()}"
     command += " --explain --plot analogues.html"
-    python = f"{opening.bare(name)}{opening.read_file(run)}"
+    python = f"{opening.bare(name)}{brought.read_file(run.forecaster)}"
     python += "from stanhop_app.forecasting.external.analogues import analogues\n"
     arguments = "run.fitted, frame" if parts.brought() else "run.fitted"
     if cutoff is not None:

@@ -1,11 +1,15 @@
 """Forecast of an exported folder: it predicts, with bands where it carries them, and has no more to show."""
 
+import shlex
+from typing import Any
+
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import opening, parts
+from stanhop_app.ui import brought, intervals, opening, parts, selection
 
-from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.options import join_names
+from stanhop_app.runs.exported import ExportedForecaster
 
 HISTORY_SHOWN = 14 * 24
 """Rows before the forecast that are drawn, of a table that is brought; the export keeps fewer."""
@@ -21,44 +25,52 @@ def show(name: str) -> None:
     if not isinstance(forecaster.context_.index, pd.DatetimeIndex):
         st.info(f"{name} was fitted on an array without time stamps; use it from Python.")
         return
-    table = parts.upload("Forecast another table (CSV, Parquet or Excel) with this export", {})
-    if isinstance(table, SeriesTable):
-        st.error(
-            f"{parts.brought()}: is a long table of many series; this export forecasts one table."
-        )
-        return
-    left, right = st.columns(2)
+    outlook, how = forecaster.outlook_, brought.read_options(forecaster)
+    table = parts.upload("Forecast another table (CSV, Parquet or Excel) with this export", *how)
+    left, middle, right = st.columns(3)
     horizon = opening.choose_horizon(forecaster.horizon, left)
     variates = opening.choose_variates(forecaster.columns_, right)
+    which: dict[str, Any] = {}
+    history = forecaster.context_ if table is None else table
     try:
-        prediction = forecaster.predict(table, horizon)
-        told = forecaster.bands(table) if horizon == forecaster.horizon else None
+        if outlook.series is not None:
+            many = outlook.kept() if table is None else forecaster.matched(table)
+            which = {
+                "ids": [selection.one("Series, by its name", many.ids, "series", place=middle)]
+            }
+            history = many.chosen(which["ids"])
+        prediction = forecaster.predict(table, horizon, **which)
+        told = forecaster.bands(table, **which) if horizon == forecaster.horizon else None
     except parts.ERRORS as error:
         parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
-    history = forecaster.context_ if table is None else table
+    rows = getattr(history, "frame", history)
+    drawn, bands = intervals.by_time(prediction, told)
     data = forecaster.source_.get("data", "a table")
     figure = forecast_figure(
-        history[variates].iloc[-HISTORY_SHOWN:],
-        prediction[variates],
-        bands=told,
-        title=f"{horizon} steps after {history.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
+        rows[variates].iloc[-HISTORY_SHOWN:],
+        drawn[variates],
+        bands=bands,
+        title=f"{horizon} steps after {rows.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
         f"trained on {data}",
     )
     parts.show(figure, "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
     parts.offer(prediction)
+    ids = f" --ids {shlex.quote(join_names(which['ids']))}" if which else ""
     parts.reproduce(
-        f"stanhop forecast {opening.folder(name)}{opening.file()} --horizon {horizon} --plot forecast.html",
-        _python(name, horizon),
+        f"stanhop forecast {opening.folder(name)}{opening.file()}{ids} --horizon {horizon}"
+        + ("" if which else " --plot forecast.html"),
+        _python(name, forecaster, horizon, which),
     )
 
 
-def _python(name: str, horizon: int) -> str:
+def _python(name: str, forecaster: ExportedForecaster, horizon: int, which: dict[str, Any]) -> str:
+    chosen = "".join(f", {key}={value!r}" for key, value in which.items())
     return (
         "from stanhop_app.runs.exported import ExportedForecaster\n\n"
         f"forecaster = ExportedForecaster.load({opening.literal(name)})\n"
-        f"{opening.read_file()}"
-        f"print(forecaster.predict({'frame, ' if parts.brought() else ''}horizon={horizon}))"
+        f"{brought.read_file(forecaster)}"
+        f"print(forecaster.predict({'frame, ' if parts.brought() else ''}horizon={horizon}{chosen}))"
     )

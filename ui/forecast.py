@@ -5,7 +5,17 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import analogues, exported, opening, parts, runs, selection, series, what_if
+from stanhop_app.ui import (
+    analogues,
+    brought,
+    exported,
+    opening,
+    parts,
+    runs,
+    selection,
+    series,
+    what_if,
+)
 
 from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
@@ -98,7 +108,7 @@ def _reproduce(name: str, run: Run, horizon: int, cutoff: str | None) -> None:
     """The lines that make the figure of the run's own rows."""
     made = opening.made(name)
     command = f"{made}stanhop forecast {opening.folder(name)}{opening.file()} --horizon {horizon}"
-    python = f"{opening.bare(name)}{opening.read_file(run)}"
+    python = f"{opening.bare(name)}{brought.read_file(run.forecaster)}"
     table = "frame, " if parts.brought() else ""
     if cutoff is None:
         python += f"print(run.forecaster.predict({table}horizon={horizon}))"

@@ -42,7 +42,7 @@ def show() -> None:
         return
     assert isinstance(point, pd.DataFrame)
     history = _history(forecaster, which)
-    point, bands = _wide(point, bands)
+    point, bands = by_time(point, bands)
     title = f"{name}: {variate} by {known.best.pool.way.name}"
     shown = {band: (low[[variate]], high[[variate]]) for band, (low, high) in bands.items()}
     figure = forecast_figure(history[[variate]], point[[variate]], bands=shown, title=title)
@@ -91,10 +91,11 @@ def _paths(
     st.dataframe(total[own].round(3), hide_index=True)
 
 
-def _wide(point: pd.DataFrame, bands: Any) -> tuple[pd.DataFrame, Any]:
-    """Forecasts of one of many series, by time alone."""
-    if bands and next(iter(bands.values()))[0].index.nlevels > 1:
+def by_time(point: pd.DataFrame, bands: Any) -> tuple[pd.DataFrame, Any]:
+    """A forecast of one series and its bands, by time alone where it is one of many."""
+    if not isinstance(point.index, pd.DatetimeIndex):
         point = point.iloc[:, 1:].set_index(point.columns[1])
+    if bands and next(iter(bands.values()))[0].index.nlevels > 1:
         bands = {n: tuple(side.droplevel(0) for side in pair) for n, pair in bands.items()}
     return point, bands
 

@@ -14,10 +14,9 @@ from stanhop_app.ui.parts import ERRORS, brought, fail, upload
 from stanhop_app.command_line import flags
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import ReadingConfig, reading_of
+from stanhop_app.data.reading import reading_of
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
-from stanhop_app.options import defaults_of
 from stanhop_app.runs.exported import ExportedForecaster
 from stanhop_app.runs.run import Run
 from stanhop_app.runs.scoring import choose_season
@@ -26,7 +25,6 @@ MOST_PANELS = 12
 """Panels of a figure that are drawn; of more variates the first."""
 
 
-READ = defaults_of(ReadingConfig)
 SHOWN = "sample-shown"
 """What the run that is trained here is called in commands."""
 SAMPLE = "sample (trained here)"
@@ -235,19 +233,6 @@ def of_file() -> str:
     """The table that was brought, in a title behind the last row; nothing where there is none."""
     name = brought()
     return "" if name is None else f" of {name}"
-
-
-def read_file(run: Run | None = None) -> str:
-    """The Python lines that read the table that was brought as the run's own was, as ``frame``."""
-    name = brought()
-    if name is None:
-        return ""
-    options: dict[str, Any] = {} if run is None else dict(reading_of(run.source)[0])
-    if run is not None and run.fitted.series is not None:
-        options |= {"id_column": run.fitted.series.id_name, "frequency": run.fitted.frequency}
-    told = {k: v for k, v in options.items() if v is not None and v != READ[k]}
-    listed = "".join(f", {key}={value!r}" for key, value in told.items())
-    return f"from stanhop_app.data.series import read_any\n\nframe = read_any({name!r}{listed})\n"
 
 
 def literal(name: str) -> str:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import opening, parts, selection, what_if
+from stanhop_app.ui import brought, opening, parts, selection, what_if
 
-from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import forecast_figure
 from stanhop_app.options import join_names
@@ -21,11 +20,8 @@ def show(name: str, run: Run) -> None:
     """The page, below its title and the choice of the run."""
     forecaster, fitted = run.forecaster, run.fitted
     assert fitted.series is not None
-    options, hints = reading_of(run.source)
-    known: dict[str, Any] = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
-    known |= {} if fitted.known is not None else {"joint": False}
-    told = {key: value for key, value in options.items() if value is not None}
-    table = parts.upload("Forecast another long table with this run", {**known, **told}, hints)
+    how = brought.read_options(forecaster)
+    table = parts.upload("Forecast another long table with this run", *how)
     history = fitted.outlook.kept() if table is None else table
     left, middle, right = st.columns(3)
     horizon = opening.choose_horizon(forecaster.horizon, left)
@@ -46,7 +42,7 @@ def show(name: str, run: Run) -> None:
     parts.reproduce(
         f"stanhop forecast {opening.folder(name)}{opening.file()} --ids "
         f"{shlex.quote(join_names([chosen]))} --horizon {horizon}",
-        f"{opening.bare(name)}{opening.read_file(run)}"
+        f"{opening.bare(name)}{brought.read_file(run.forecaster)}"
         f"print(run.forecaster.predict({'frame, ' if parts.brought() else ''}horizon={horizon}, "
         f"ids=[{chosen!r}]))",
     )

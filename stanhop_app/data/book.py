@@ -1,18 +1,23 @@
-"""What a forecaster keeps of many series: their names, their scales, and the last rows of each."""
+"""What a forecaster keeps of many series: their names, their scales, and the last rows of each.
+
+Nothing here needs torch.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from stanhop_app.data.covariates import firsts, rows_of
-from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import DataError
+
+if TYPE_CHECKING:  # which needs torch
+    from stanhop_app.data.panel import Panel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +39,7 @@ class Book:
     """Whether the column of ids holds whole numbers."""
 
     @classmethod
-    def of(cls, panel: Panel, rows: int) -> "Book":
+    def of(cls, panel: "Panel", rows: int) -> "Book":
         """The book of a panel, with the last ``rows`` rows of each series."""
         spans = [(max(first, last - rows), last) for first, last in panel.spans]
         return cls(

@@ -92,6 +92,14 @@ class Covariates:
             static=self.static.iloc[list(numbers)],
         )
 
+    def behind(self, lengths: Sequence[int], kept: Sequence[int]) -> "Covariates":
+        """The covariates beside the last ``kept`` of the ``lengths`` values of each series, and beyond."""
+        every = zip(self.spans(), lengths, kept, strict=True)
+        spans = [(a + length - own, b) for (a, b), length, own in every]
+        return replace(
+            self, frame=self.frame.iloc[rows_of(spans)], starts=firsts([b - a for a, b in spans])
+        )
+
     def inside(self, lengths: Sequence[int]) -> np.ndarray:
         """Numbers of the rows that hold values, of which each series has so many."""
         pairs = zip(self.starts, lengths, strict=True)

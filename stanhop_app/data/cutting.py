@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stanhop_app.data.covariates import Covariates, firsts
+from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Along, SeriesWindows, Split, Windows
 from stanhop_app.errors import DataError, OptionError
@@ -16,6 +18,16 @@ SCALED = 10
 """Training rows from which one of many series is scaled; of fewer all its rows say how large it is."""
 UNLIKE = 1000.0
 """Deviations of its training rows beyond which one of many series would drown all others."""
+
+
+def along_of(encoder: Encoder, known: Covariates, lengths: Sequence[int]) -> Along:
+    """What lies beside the values of series of such lengths, as networks read it."""
+    return Along(
+        covariates=torch.from_numpy(encoder.encode(known.frame)[known.inside(lengths)]),
+        static=torch.from_numpy(encoder.encode_static(known.static)),
+        starts=torch.tensor(firsts(lengths)),
+        skipped=encoder.num_future - encoder.num_ahead,
+    )
 
 
 def series_windows(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array
 
 from stanhop_app.data.columns import numeric
 from stanhop_app.data.covariates import Roles, firsts
@@ -238,6 +237,8 @@ def _array(X: Any, estimator: Any) -> np.ndarray:
             f"X must be a frame or an array, got {str(X)!r}; read a file with "
             "stanhop_app.data.frame.read_frame."
         )
+    from sklearn.utils.validation import check_array  # half a second, which a table does not need
+
     array: np.ndarray = check_array(X, dtype=np.float64, ensure_min_samples=2, estimator=estimator)
     return array
 

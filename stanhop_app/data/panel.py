@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from stanhop_app.data.calendar import clock
-from stanhop_app.data.covariates import Covariates, firsts
+from stanhop_app.data.covariates import Covariates
 from stanhop_app.data.cutting import (
+    along_of,
     check_windows,
     scalers_of,
     series_windows,
@@ -183,14 +184,7 @@ class Panel(Rows):
 
     def beside(self, encoder: Encoder) -> "Panel":
         """The panel with its covariates as networks read them."""
-        known = self.known
-        along = Along(
-            covariates=torch.from_numpy(encoder.encode(known.frame)[known.inside(self.lengths)]),
-            static=torch.from_numpy(encoder.encode_static(known.static)),
-            starts=torch.tensor(firsts(self.lengths)),
-            skipped=encoder.num_future - encoder.num_ahead,
-        )
-        return self._along(along)
+        return self._along(along_of(encoder, self.known, self.lengths))
 
     def less(self, effect: Tensor) -> "Panel":
         """The panel whose windows are of the values less this effect (N, C), in scaled units."""

@@ -150,6 +150,10 @@ class Windows:
             "static": self.along.static[number],
         }
 
+    def inputs(self, indices: Tensor) -> dict[str, Tensor]:
+        """All that a network reads of windows, by keyword: "x" (B, T, C), and what is `beside` them."""
+        return {"x": self.gather(indices)[0], **self.beside(indices)}
+
     def effect(self, indices: Tensor) -> Tensor | None:
         """What the regression on covariates says of the targets of windows, (B, L, C), if there is one."""
         if self.along is None or self.along.effect is None:

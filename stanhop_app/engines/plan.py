@@ -10,7 +10,7 @@ from stanhop_app.engines.source import ParquetSource
 from stanhop_app.errors import ArtefactError, DataError, OptionError
 from stanhop_app.forecasting.outlook.rolling import AT_ONCE
 from stanhop_app.training.folder import checksum
-from stanhop_app.training.schema import Part
+from stanhop_app.training.schema_parts import Part
 
 PLAN = "_plan.json"
 """Name of the file in the folder of the results; what reads folders of Parquet leaves it out."""

@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from stanhop_app.data.given import Trained, table_of, tell
+from stanhop_app.data.given import table_of, tell
 from stanhop_app.data.native import is_table
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import ReadingConfig, masks, reading_of
+from stanhop_app.data.reading import ReadingConfig, masks
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.data.windows import Split
@@ -455,6 +455,12 @@ class STanHopForecaster(Sampling, BaseEstimator):
         kept |= {name: dict(kept[name] or {}) or None for name in ("network", "training")}
         return kept
 
+    def kept_reading(self) -> dict[str, Any]:
+        """How tables are read, as an export keeps it; JSON values."""
+        kept = self.kept_params()
+        own = {f.name: kept[f.name] for f in fields(ReadingConfig) if f.name in kept}
+        return {**own, **(kept["reading"] or {})}
+
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "STanHopForecaster":
         """Read an artefact that `save` wrote; it predicts on the CPU.
@@ -474,25 +480,3 @@ class STanHopForecaster(Sampling, BaseEstimator):
         forecaster._take(fitted, named=fitted.frequency is not None)
         forecaster._reading()  # an altered one is told here, not where a table is read
         return forecaster
-
-    def matched(self, table: Any) -> SeriesTable:
-        """Many series with their columns in the network's order (`stanhop_app.data.match.match_series`)."""
-        return self._trained().matched(table)
-
-    def _hints(self) -> dict[str, Any]:
-        """What the table of the training proved, and which covariates held words there."""
-        known = self.fitted_.known
-        words = {} if known is None else {"words": list(known.encoder.roles.categories)}
-        return {**reading_of(self.source_)[1], **words}
-
-    def _trained(self) -> Trained:
-        """What the fit says of the tables that go with it."""
-        fitted, beside = self.fitted_, None if self.fitted_.known is None else ""
-        return Trained(
-            columns=self.columns_,
-            frequency=fitted.frequency,
-            context=fitted.context,
-            id_name=beside if fitted.series is None else fitted.series.id_name,
-            ids=() if fitted.series is None else fitted.series.ids,
-            hints=self._hints(),
-        )

@@ -6,24 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
-from stanhop_app.data.calendar import clock
-from stanhop_app.data.context import stamped_context
-from stanhop_app.data.frame import to_frame
-from stanhop_app.data.match import match_columns, match_frequency, match_zone
-from stanhop_app.data.reading import reading_of
 from stanhop_app.data.scaler import Scaler
-from stanhop_app.errors import ArtefactError, OptionError
+from stanhop_app.errors import ArtefactError
+from stanhop_app.files import read_plain
+from stanhop_app.forecasting.intervals.asked import Asked
 from stanhop_app.forecasting.intervals.carried import Carried
-from stanhop_app.forecasting.intervals.levels import (
-    Bands,
-    bands_of,
-    bounded,
-    check_quantiles,
-    end_name,
-    levels_of,
-)
-from stanhop_app.forecasting.outlook.rolling import Predict, forecast_after
+from stanhop_app.forecasting.intervals.predicting import Probabilistic
+from stanhop_app.forecasting.outlook.keeping import restored_outlook
+from stanhop_app.forecasting.outlook.outlook import Outlook
+from stanhop_app.forecasting.outlook.rolling import Predict
 from stanhop_app.runs.config import EXPORTS
 from stanhop_app.runs.session import onnx_session, program_session
 from stanhop_app.training.folder import CONFIG, EXPORT, RUN, belonging, read_config
@@ -32,11 +26,13 @@ if TYPE_CHECKING:
     from stanhop_app.forecasting.forecaster import STanHopForecaster
 
 CONTEXT = "context.npy"
+BESIDE = "beside.safetensors"
+"""Name of the file of what lies beside the rows of many series, or of a table with covariates."""
 INTERVALS = "intervals.safetensors"
 """Name of the file of what intervals are read from; older exports have none."""
 
 
-class ExportedForecaster:
+class ExportedForecaster(Probabilistic):
     """A fitted forecaster that was exported: it predicts, and can do nothing else.
 
     Make one with `stanhop_app.runs.exporting.export_run` or ``stanhop export``.
@@ -56,22 +52,40 @@ class ExportedForecaster:
 
     _carried: Carried | None = None
 
-    def __init__(self, config: dict[str, Any], context: pd.DataFrame, predict: Predict):
+    def __init__(self, config: dict[str, Any], outlook: Outlook, predict: Predict):
         self.kind: str = config["kind"]
-        self.columns_: list[str] = list(config["columns"])
-        self.frequency_: str | None = config["frequency"]
         self.seen_: str = config.get("seen") or f"of split {config['parameters']['split']}"
         self.source_: dict[str, Any] = config["source"] or {}
         parameters = config["parameters"]
-        self.horizon, self.lookback = int(parameters["horizon"]), int(parameters["lookback"])
+        self.horizon, self.lookback = outlook.horizon, outlook.lookback
         self.association, self.split = parameters["association"], parameters["split"]
-        self._reading = {
-            **(parameters.get("reading") or {}),
-            "missing": parameters["missing"],
-            "frequency": parameters.get("frequency"),
-        }
-        self.scaler_ = Scaler(**{k: tuple(v) for k, v in config["scaler"].items()})
-        self.context_, self._predict_window = context, predict
+        # Version 2 kept these two of them apart.
+        apart = {name: parameters.get(name) for name in ("missing", "frequency")}
+        self._read = {**apart, **(parameters.get("reading") or {})}
+        self._outlook, self._predict_window = outlook, predict
+
+    @property
+    def outlook_(self) -> Outlook:
+        return self._outlook
+
+    @property
+    def columns_(self) -> list[str]:
+        return list(self._outlook.columns)
+
+    @property
+    def frequency_(self) -> str | None:
+        return self._outlook.frequency
+
+    @property
+    def scaler_(self) -> Scaler:
+        return self._outlook.scaler
+
+    @property
+    def context_(self) -> pd.DataFrame:
+        return self._outlook.context
+
+    def _reading(self) -> dict[str, Any]:
+        return self._read
 
     @classmethod
     def load(cls, folder: str | Path, *, trust: bool = False) -> "ExportedForecaster":
@@ -89,8 +103,9 @@ class ExportedForecaster:
         folder = Path(folder)
         config = read_config(folder, EXPORT)
         try:
+            checked = config["sha256"]
             path, context_file = (
-                belonging(folder, name, config["sha256"][name])
+                belonging(folder, name, checked[name])
                 for name in (EXPORTS[config["kind"]], CONTEXT)
             )
             if path.suffix != ".onnx" and not trust:
@@ -99,43 +114,37 @@ class ExportedForecaster:
                     "with --trust (trust=True), or export the run again with --to onnx, which cannot."
                 )
             values = np.load(context_file, allow_pickle=False)
-            context = stamped_context(values, config)
+            arrays: dict[str, np.ndarray] = {}
+            if BESIDE in checked:
+                arrays = load(read_plain(belonging(folder, BESIDE, checked[BESIDE])))
+            sizes = {name: int(config["parameters"][name]) for name in ("lookback", "horizon")}
+            outlook = restored_outlook(
+                config, values, arrays, holes=bool(config.get("holes")), **sizes
+            )
             predict = onnx_session(path) if path.suffix == ".onnx" else program_session(path)
-            forecaster = cls(config, context, predict)
+            forecaster = cls(config, outlook, predict)
             _check_sizes(forecaster, folder)
-            if INTERVALS in config["sha256"]:
-                file = belonging(folder, INTERVALS, config["sha256"][INTERVALS])
-                sizes = forecaster.horizon, len(forecaster.columns_)
-                forecaster._carried = Carried.read(file, *sizes)
+            if INTERVALS in checked:
+                file = belonging(folder, INTERVALS, checked[INTERVALS])
+                forecaster._carried = Carried.read(file, outlook.horizon, len(outlook.columns))
             return forecaster
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (
+            KeyError, TypeError, ValueError, AttributeError, IndexError, SafetensorError,
+        ) as error:  # fmt: skip
             if isinstance(error, ArtefactError):
                 raise
             raise ArtefactError(f"{folder / CONFIG}: damaged ({error!r}).") from error
 
     def predict(
-        self, X: pd.DataFrame | None = None, horizon: int | None = None
+        self,
+        X: Any = None,
+        horizon: int | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        future: Any = None,
     ) -> pd.DataFrame | np.ndarray:
-        """Forecast the steps after the last row, as `STanHopForecaster.predict` does for frames."""
-        return forecast_after(
-            self._table(X),
-            self._predict_window,
-            self.scaler_,
-            lookback=self.lookback,
-            horizon=self.horizon if horizon is None else horizon,
-            frequency=self.frequency_,
-        )
-
-    def _table(self, X: pd.DataFrame | None) -> pd.DataFrame:
-        """The history: as it is read and matched, or the rows that are kept."""
-        if X is None:
-            return self.context_
-        table = match_columns(
-            to_frame(X, hints=reading_of(self.source_)[1], **self._reading), self.columns_
-        )
-        match_frequency(table, self.frequency_)
-        match_zone(table, self.context_)
-        return table
+        """Forecast the steps after the last row, as `STanHopForecaster.predict` does."""
+        return self._forecast(X, self.horizon if horizon is None else horizon, ids, future)
 
     @property
     def way(self) -> str:
@@ -148,59 +157,25 @@ class ExportedForecaster:
 
     def _intervals(self) -> Carried:
         if self._carried is None:
-            raise ArtefactError("the export has no intervals; export the run again.")
+            raise ArtefactError(
+                "the export has no intervals: its run has none (see stanhop forecast RUN --levels 80), or an "
+                "older version made it."
+            )
         return self._carried
 
-    def predict_quantiles(
-        self,
-        X: pd.DataFrame | None = None,
-        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
-        *,
-        lower: float | None = None,
-        upper: float | None = None,
-    ) -> pd.DataFrame:
-        """Forecast quantiles, as `STanHopForecaster.predict_quantiles` does."""
-        check_quantiles(quantiles)
-        carried, ends, table = self._intervals(), sorted(set(quantiles)), self._table(X)
-        point = self.predict(X)
-        if not isinstance(point, pd.DataFrame):
-            raise OptionError("intervals need rows with time stamps; the export has none.")
-        rows = table.to_numpy(dtype=np.float64)[-self.lookback :]
-        when = clock(point.index, self.frequency_)[0]
-        made = carried.quantiles(self.scaler_.transform(rows), when, ends)
-        values = bounded(made * np.array(self.scaler_.scale) + point.to_numpy(), lower, upper)
-        columns = pd.MultiIndex.from_product([point.columns, ends])
-        flat = values.transpose(1, 2, 0).reshape(len(point), -1)
-        return pd.DataFrame(flat, index=point.index, columns=columns)
+    def _tells(self, asked: Asked) -> np.ndarray:
+        return self._intervals().tells(asked.when)
 
-    def predict_interval(
-        self,
-        X: pd.DataFrame | None = None,
-        levels: Sequence[float] = (80, 95),
-        *,
-        lower: float | None = None,
-        upper: float | None = None,
-    ) -> pd.DataFrame:
-        """Forecast central intervals, as `STanHopForecaster.predict_interval` does."""
-        point = self.predict(X)
-        made = self.predict_quantiles(X, levels_of(levels), lower=lower, upper=upper)
-        assert isinstance(point, pd.DataFrame)
-        columns: dict[str, Any] = {}
-        for name in point.columns:
-            columns[name] = bounded(point[name].to_numpy(), lower, upper)
-            for level in levels_of(levels):
-                columns[end_name(name, level)] = made[name][level].to_numpy()
-        return pd.DataFrame(columns, index=point.index)
+    def _missed(self, windows: np.ndarray, when: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        return self._intervals().quantiles(windows, when, levels)
 
-    def bands(
-        self, X: pd.DataFrame | None = None, levels: Sequence[float] = (80, 95), **bounds: Any
-    ) -> Bands:
-        """Ends of central intervals by name, the widest first, as figures draw them."""
-        return bands_of(self.predict_quantiles, levels, X=X, **bounds)
+    def _model(self, windows: np.ndarray, **beside: np.ndarray) -> np.ndarray:
+        return self.predict_windows(windows, **beside)
 
-    def predict_windows(self, windows: np.ndarray) -> np.ndarray:
-        """(B, T, C) -> (B, L, C), float32, scaled units."""
-        return self._predict_window(np.ascontiguousarray(windows, dtype=np.float32))
+    def predict_windows(self, windows: np.ndarray, **beside: np.ndarray) -> np.ndarray:
+        """(B, T, C), and "covariates" and "static" if the model reads some, -> (B, L, C), scaled units."""
+        known = {name: np.ascontiguousarray(v, dtype=np.float32) for name, v in beside.items()}
+        return self._predict_window(np.ascontiguousarray(windows, dtype=np.float32), **known)
 
 
 def _check_sizes(forecaster: ExportedForecaster, folder: Path) -> None:
@@ -209,10 +184,17 @@ def _check_sizes(forecaster: ExportedForecaster, folder: Path) -> None:
     Raises:
         ArtefactError: if it does.
     """
-    columns = len(forecaster.columns_)
+    columns, beside = len(forecaster.columns_), forecaster.outlook_.beside
     window = np.zeros((1, forecaster.lookback, columns), dtype=np.float32)
+    known = {}
+    if beside is not None:
+        encoder, steps = beside.encoder, forecaster.lookback + forecaster.horizon
+        known = {
+            "covariates": np.zeros((1, steps, encoder.num_ahead + encoder.num_past)),
+            "static": np.zeros((1, encoder.num_static)),
+        }
     try:
-        shape = forecaster.predict_windows(window).shape
+        shape = forecaster.predict_windows(window, **known).shape
     except Exception as error:  # neither runtime's errors have a class of their own
         reason = " ".join(str(error).split())[:200]
         raise ArtefactError(f"{folder / CONFIG}: does not fit the model ({reason}).") from None

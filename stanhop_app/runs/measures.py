@@ -24,13 +24,13 @@ CALIBRATION_BATCHES, CALIBRATION_SIZE = 16, 32
 """As in the papers: 16 batches of training data."""
 
 
-def calibration_batches(train: Windows, seed: int = 0) -> list[Tensor]:
+def calibration_batches(train: Windows, seed: int = 0) -> list[dict[str, Tensor]]:
     """Inputs of randomly drawn *training* windows: 16 batches of 32, fewer where there are fewer."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(train), generator=generator)[
         : CALIBRATION_BATCHES * CALIBRATION_SIZE
     ]
-    return [train.gather(batch)[0] for batch in drawn.split(CALIBRATION_SIZE)]
+    return [train.inputs(batch) for batch in drawn.split(CALIBRATION_SIZE)]
 
 
 def window_outliers(
@@ -66,7 +66,7 @@ def window_occupancy(
     """
     with record_buckets(network) as counts, torch.no_grad():
         for batch in spread_windows(windows, most):
-            network(batch)
+            network(**batch)
     return occupancies(network, counts)
 
 
@@ -82,7 +82,7 @@ def spread(windows: Windows, most: int | None = None) -> Tensor:
     return torch.arange(count) * len(windows) // count
 
 
-def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor]:
+def spread_windows(windows: Windows, most: int | None = None) -> Iterator[dict[str, Tensor]]:
     """Inputs of the windows of a part in batches, at most so many, evenly spaced.
 
     Raises:
@@ -90,7 +90,7 @@ def spread_windows(windows: Windows, most: int | None = None) -> Iterator[Tensor
     """
     chosen = spread(windows, most)
     size = max(MEASURED_FLOATS // (windows.values.shape[1] * windows.lookback), 1)
-    return (windows.gather(batch)[0] for batch in chosen.split(size))
+    return (windows.inputs(batch) for batch in chosen.split(size))
 
 
 def quantized_errors(
@@ -106,7 +106,7 @@ def quantized_errors(
         network: trained, of scaled units.
         train: windows of training rows, for calibration.
         test: windows that are scored.
-        scaler: of the table.
+        scaler: of the table, `Panel.outer_scaler`.
         configs: one row each and part.
 
     Returns:
@@ -121,14 +121,17 @@ def quantized_errors(
         raise OptionError(f"each number of bits must be named once, got {', '.join(names)}.")
     if len(test) == 0:
         raise DataError("this part of the split holds no window; bits are judged on test windows.")
-    batches = calibration_batches(train)
+    batches, holes = calibration_batches(train), network.config.holes
     networks = {"float": network}
     networks |= {config.name: quantize(network, batches, config) for config in configs}  # type: ignore[misc]
     rows = {}
     for model in (WHOLE, DEEP) if network.config.linear_skip else (WHOLE,):
         for bits, low in networks.items():
             predict = low if model == WHOLE else low.deep
-            errors = score(Predictor(predict=predict, lookback=test.lookback), test, scaler)
+            predictor = Predictor(
+                predict=predict, lookback=test.lookback, holes=holes, reads_beside=True
+            )
+            errors = score(predictor, test, scaler)
             rows[model, bits] = {"mse": errors.mse, "mae": errors.mae}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(list(rows), names=["model", "bits"])

@@ -5,10 +5,11 @@ Every file takes batches of any size: dimension 0 is free. Parity is the caller'
 """
 
 import contextlib
+import inspect
 import io
 import logging
 from ast import literal_eval
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,17 @@ from stanhop_app.files import write_atomic
 from stanhop_app.models.config import FLOAT_PARTS, STanHopConfig
 
 INPUT, OUTPUT = "window", "forecast"
-"""Names of the one input and the one output of an ONNX file."""
+"""Names of the first input and the one output of an ONNX file."""
 
 
-def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
+def export_onnx(model: nn.Module, example: Tensor, path: Path, **beside: Tensor) -> None:
     """Write a model as ONNX, in float32, in one file.
 
     Args:
-        model: takes one tensor and returns one.
-        example: an input of at least two samples; the first dimension becomes free.
+        model: takes tensors and returns one.
+        example: its first input, of at least two samples; the first dimension becomes free.
         path: file to write, atomically.
+        **beside: its further inputs by keyword, under whose names the file takes them.
 
     Raises:
         ExportError: if the extra is missing or the model cannot be expressed in ONNX.
@@ -41,10 +43,11 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
             program = torch.onnx.export(
                 model.eval(),
                 (example,),
+                kwargs=beside,
                 dynamo=True,
-                input_names=[INPUT],
+                input_names=[INPUT, *beside],
                 output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamic_shapes=_free(model, beside),
                 verbose=False,
             )
         except Exception as error:  # the exporter raises whatever the model made it stumble over
@@ -53,7 +56,7 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
         write_atomic(path, lambda file: program.save(file))
 
 
-def export_program(model: nn.Module, example: Tensor, path: Path) -> None:
+def export_program(model: nn.Module, example: Tensor, path: Path, **beside: Tensor) -> None:
     """Write a model as a torch.export archive (.pt2); arguments as of `export_onnx`.
 
     The example input, which PyTorch would pickle into the archive, is left out.
@@ -61,7 +64,7 @@ def export_program(model: nn.Module, example: Tensor, path: Path) -> None:
     with _quiet(), torch.no_grad():
         try:
             program = torch.export.export(
-                model.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+                model.eval(), (example,), kwargs=beside, dynamic_shapes=_free(model, beside)
             )
         except Exception as error:
             raise ConversionError(f"cannot be exported by torch ({_first_line(error)})") from error
@@ -72,7 +75,16 @@ def export_program(model: nn.Module, example: Tensor, path: Path) -> None:
         write_atomic(path, lambda file: file.write_bytes(archive.getvalue()))
 
 
-def quantize_onnx(source: Path, target: Path, calibration: Iterable[np.ndarray]) -> int:
+def _free(model: nn.Module, beside: Mapping[str, Tensor]) -> dict[str, dict[int, Any]]:
+    """The leading dimension of every input, which is free."""
+    first, *_ = inspect.signature(model.forward).parameters
+    batch = torch.export.Dim("batch")
+    return {name: {0: batch} for name in (first, *beside)}
+
+
+def quantize_onnx(
+    source: Path, target: Path, calibration: Iterable[Mapping[str, np.ndarray]]
+) -> int:
     """Write an ONNX model with its linear layers in static int8 (ONNX Runtime, QDQ).
 
     Weights are int8, symmetric, a scale per output channel; activations uint8 with the range that the
@@ -81,7 +93,7 @@ def quantize_onnx(source: Path, target: Path, calibration: Iterable[np.ndarray])
     Args:
         source: what `export_onnx` wrote.
         target: file to write, atomically.
-        calibration: inputs, of training data.
+        calibration: inputs by name, of training data.
 
     Returns:
         How many layers are in int8.
@@ -141,14 +153,16 @@ def _scopes(node: Any) -> list[str]:
 class _Reader:
     """Calibration data in the form that ONNX Runtime asks for."""
 
-    def __init__(self, batches: Iterable[np.ndarray]):
-        self.batches = [np.ascontiguousarray(batch, dtype=np.float32) for batch in batches]
+    def __init__(self, batches: Iterable[Mapping[str, np.ndarray]]):
+        self.batches = [
+            {n: np.ascontiguousarray(array, dtype=np.float32) for n, array in batch.items()}
+            for batch in batches
+        ]
         self.empty, self.next = not self.batches, iter(self.batches)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next input, or None after the last."""
-        batch = next(self.next, None)
-        return None if batch is None else {INPUT: batch}
+        return next(self.next, None)
 
 
 def _need(package: str) -> None:

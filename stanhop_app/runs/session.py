@@ -13,7 +13,7 @@ from stanhop_app.forecasting.outlook.rolling import Predict
 
 
 def onnx_session(path: Path) -> Predict:
-    """Windows to forecasts, through ONNX Runtime.
+    """Windows, and what lies beside them by keyword, to forecasts, through ONNX Runtime.
 
     Raises:
         ArtefactError: if it is not installed or cannot read the file.
@@ -30,13 +30,14 @@ def onnx_session(path: Path) -> Predict:
         raise ArtefactError(f"{path}: names data outside of itself, which is not read.")
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (given,) = session.get_inputs()
+        given, *beside = (read.name for read in session.get_inputs())
     except Exception as error:  # onnxruntime's errors have no common class of their own
         logging.getLogger(__name__).debug("onnxruntime", exc_info=True)
         raise ArtefactError(f"{path}: onnxruntime cannot read it ({error}).") from None
 
-    def predict(windows: np.ndarray) -> np.ndarray:
-        forecast: np.ndarray = session.run(None, {given.name: windows})[0]
+    def predict(windows: np.ndarray, **known: np.ndarray) -> np.ndarray:
+        read = {given: windows, **{name: known[name] for name in beside}}
+        forecast: np.ndarray = session.run(None, read)[0]
         return forecast
 
     return predict
@@ -59,7 +60,7 @@ def _refuse_pickles(path: Path) -> None:
 
 
 def program_session(path: Path) -> Predict:
-    """Windows to forecasts, through a program of torch, which can run code of whoever wrote it.
+    """As `onnx_session`, through a program of torch, which can run code of whoever wrote it.
 
     Raises:
         ArtefactError: if torch cannot read it.
@@ -68,13 +69,15 @@ def program_session(path: Path) -> Predict:
 
     try:
         _refuse_pickles(path)
-        module = torch.export.load(path).module()
+        program = torch.export.load(path)
+        module, (_, *reads) = program.module(), program.graph_signature.user_inputs
     except Exception as error:  # whatever a damaged archive makes it raise
         raise ArtefactError(f"{path}: torch cannot read it ({error}).") from None
 
-    def predict(windows: np.ndarray) -> np.ndarray:
+    def predict(windows: np.ndarray, **known: np.ndarray) -> np.ndarray:
+        beside = {name: torch.from_numpy(known[name]).clone() for name in reads}
         with torch.no_grad():
-            forecast: np.ndarray = module(torch.from_numpy(windows).clone()).numpy()
+            forecast: np.ndarray = module(torch.from_numpy(windows).clone(), **beside).numpy()
         return forecast
 
     return predict

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stanhop_app.suite.config import SuiteConfig
-from stanhop_app.training.schema import Digest, Finite, Part
+from stanhop_app.training.schema_parts import Digest, Finite, Part
 
 
 class SuiteFile(Part):

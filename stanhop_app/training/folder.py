@@ -36,7 +36,7 @@ HISTORY, STEPS, OUTLIERS = "history.csv", "steps.csv", "outliers.csv"
 Part of the checksum of the last stands in its name when the run is finished."""
 RUN, EXPORT = "stanhop-forecaster", "stanhop-export"
 """Kinds of folders of forecasters."""
-FORMATS: dict[str, tuple[int, ...]] = {RUN: (2, 3, 4), EXPORT: (1, 2)}
+FORMATS: dict[str, tuple[int, ...]] = {RUN: (2, 3, 4), EXPORT: (1, 2, 3)}
 """The versions of each kind's format that this package reads; it writes the last."""
 CHECKED = {RUN: 4, EXPORT: 2}
 """The first version of each kind's format whose ``config.json`` has a checksum of its own."""

@@ -5,13 +5,12 @@ on; the options of networks and of reading are checked by the dataclasses that d
 """
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
-from pydantic import AllowInfNan, Field, StringConstraints
+from pydantic import Field
 
 from stanhop_app.data.frequency import is_weekly
 from stanhop_app.data.reading import ReadingConfig, filling
@@ -19,77 +18,23 @@ from stanhop_app.data.weekly import Weekly
 from stanhop_app.errors import ArtefactError, OptionError
 from stanhop_app.files import to_json
 from stanhop_app.models.config import LONGEST, STanHopConfig
-from stanhop_app.options import check_known, options_of
-
-Finite = Annotated[float, AllowInfNan(False)]
-Positive = Annotated[float, AllowInfNan(False), Field(gt=0)]
-Steps = Annotated[int, Field(ge=1, le=LONGEST)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-MOST_SERIES = 2**24
-"""Series that a folder may name."""
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Text = Annotated[str, StringConstraints(max_length=10_000)]
-
-
-class Part(pydantic.BaseModel):
-    """A JSON object; keys that nothing reads are let through."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="ignore")
-
-
-class _Scaler(Part):
-    mean: list[Finite]
-    scale: list[Positive]
-
-
-class _Stamp(Part):
-    time: Text
-    zone: Text | None
-    unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
-    name: Text | None
-    minutes_before: Annotated[list[Count], Field(max_length=MOST_SERIES)] | None = None
-    """Where the rows of a calendar of a week stand, which no frequency rebuilds."""
-
-
-class _Split(Part):
-    train: Count
-    validation: Count
-    test: Count
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.train <= self.validation <= self.test:
-            raise OptionError("the parts of the split are not in order")
-        return self
-
-
-class _Proved(Part):
-    """What the table of the training proved of how tables of the kind are written."""
-
-    decimal: Literal[".", ","] | None = None
-    day_first: bool | None = None
-    time_zone: Text | None = None
-    words: Annotated[list[Text], Field(max_length=LONGEST)] | None = None
-
-
-class _Source(Part):
-    data: Text | None = None
-    options: ReadingConfig | None = None
-    proved: _Proved | None = None
-    sha256: Digest | None = None
-    season: Steps | None = None
-    train_end: Text | None = None
-    baselines_sha256: Digest | None = None
-    novelty_sha256: Digest | None = None
-    outliers_sha256: Digest | None = None
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _known_options(cls, content: Any) -> Any:
-        options = content.get("options") if isinstance(content, dict) else None
-        if isinstance(options, dict):
-            check_known(options, options_of(ReadingConfig), "source.options")
-        return content
+from stanhop_app.training.schema_parts import (
+    Count,
+    Digest,
+    Effects,
+    Finite,
+    Known,
+    Part,
+    Scaler,
+    Series,
+    Source,
+    Split,
+    Stamp,
+    Steps,
+    Text,
+    Told,
+    checked_reading,
+)
 
 
 class _Combination(Part):
@@ -109,9 +54,10 @@ class _Forecaster(Part):
 
     columns: Annotated[list[Text], Field(min_length=1, max_length=LONGEST)]
     frequency: Text | None
-    context_end: _Stamp | None
-    scaler: _Scaler
-    source: _Source | None
+    context_end: Stamp | None
+    scaler: Scaler
+    source: Source | None
+    series: Series | None = None
 
     @pydantic.model_validator(mode="after")
     def _one_entry_a_column(self) -> Self:
@@ -126,83 +72,11 @@ class _Forecaster(Part):
             Weekly.named(self.frequency)
             if self.context_end is not None and self.context_end.minutes_before is None:
                 raise OptionError("a calendar of a week needs the time stamps of its rows")
+        if self.series is not None:
+            named = [self.series.id_name, str(self.series.time_name or "time"), *self.columns]
+            if len(set(named)) < len(named) or len(set(self.series.ids)) < len(self.series.ids):
+                raise OptionError("two columns or two series have one name")
         return self
-
-
-class _Series(Part):
-    """Many series: what is kept of each, besides numbers."""
-
-    id_name: Text
-    ids: Annotated[list[Text], Field(min_length=1, max_length=MOST_SERIES)]
-    lengths: Annotated[list[Annotated[int, Field(ge=1, le=2**53)]], Field(max_length=MOST_SERIES)]
-    ends: Annotated[
-        list[Annotated[int, Field(ge=-(2**62), le=2**62)]], Field(max_length=MOST_SERIES)
-    ]
-    unit: Annotated[str, StringConstraints(pattern="^(s|ms|us|ns)$")]
-    zone: Text | None
-    time_name: Text | None
-    numbered: bool = False
-
-    @pydantic.model_validator(mode="after")
-    def _numbers_are_numbers(self) -> Self:
-        if self.numbered and not all(re.fullmatch(r"-?\d{1,20}", name) for name in self.ids):
-            raise OptionError("the names of the series are not whole numbers")
-        return self
-
-
-Names = Annotated[list[Text], Field(max_length=LONGEST)]
-Numbers = Annotated[list[Finite], Field(max_length=LONGEST)]
-
-
-class _Effects(Part):
-    """What covariates add to values, besides the weights."""
-
-    kind: Literal["plain", "bent"]
-    knots: dict[Text, Numbers]
-    by_hour: bool
-    penalty: Annotated[float, Field(gt=0, le=1e6)]
-    pooling: Annotated[float, Field(gt=0, le=1e6)] | None
-    gains: Numbers
-
-
-MOST_WORDS = 2**16
-"""Words of one covariate."""
-
-
-class _Encoder(Part):
-    """How covariates are read."""
-
-    future: Names
-    past: Names
-    static: Names
-    categories: dict[Text, Annotated[list[str], Field(max_length=MOST_WORDS)]]
-    scaler: _Scaler
-    static_scaler: _Scaler
-    calendar: list[Literal["day", "week", "year"]]
-    holidays: Text | None = None
-    reads_ahead: bool = True
-    varied: Names
-
-    @pydantic.model_validator(mode="after")
-    def _one_entry_a_column(self) -> Self:
-        names = [*self.future, *self.past, *self.static]
-        if len(set(names)) < len(names) or not set(self.categories) <= set(names):
-            raise OptionError("two covariates have one name, or words belong to none")
-        if any(len(set(words)) < len(words) or not words for words in self.categories.values()):
-            raise OptionError("a covariate has no words, or one twice")
-        moving = len(self.future) + len(self.past)
-        for scaler, count in ((self.scaler, moving), (self.static_scaler, len(self.static))):
-            if {len(scaler.mean), len(scaler.scale)} != {count}:
-                raise OptionError("the scales of the covariates are not one a column")
-        return self
-
-
-class _Known(Part):
-    """Covariates that a run was trained with."""
-
-    encoder: _Encoder
-    lengths: Annotated[list[Count], Field(min_length=1, max_length=MOST_SERIES)]
-    effects: _Effects | None
 
 
 class _Final(Part):
@@ -211,7 +85,7 @@ class _Final(Part):
     kind: Literal["all", "linear"]
     rows: Count
     steps: Count
-    effects: _Effects | None = None
+    effects: Effects | None = None
 
 
 class _Memory(Part):
@@ -229,7 +103,7 @@ class RunFile(_Forecaster):
     """``config.json`` of a run."""
 
     split: Text
-    borders: _Split
+    borders: Split
     rows: Count
     fingerprint: Digest | None = None
     parameters: dict[str, Any]
@@ -237,8 +111,7 @@ class RunFile(_Forecaster):
     combination: _Combination | None
     final: _Final | None = None
     memory: _Memory | None = None
-    series: _Series | None = None
-    known: _Known | None = None
+    known: Known | None = None
     history: list[dict[str, Finite]]
     metrics: _Metrics | None
     weights_sha256: Digest
@@ -248,10 +121,6 @@ class RunFile(_Forecaster):
         network = self.network
         if network.num_variates != len(self.columns):
             raise OptionError("the network has another number of variates than there are columns")
-        if self.series is not None:
-            named = [self.series.id_name, str(self.series.time_name or "time"), *self.columns]
-            if len(set(named)) < len(named) or len(set(self.series.ids)) < len(self.series.ids):
-                raise OptionError("two columns or two series have one name")
         if self.borders.test > self.rows:
             raise OptionError("the split has more rows than the table")
         return self
@@ -262,11 +131,20 @@ class _ExportParameters(Part):
     lookback: Steps
     association: Text
     split: Text
-    missing: Text
+    missing: Text | None = None
+    """Rule of an export of version 2; it stands in ``reading`` since."""
+    reading: ReadingConfig | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _known_options(cls, content: Any) -> Any:
+        return checked_reading(content, "reading", "parameters.reading")
 
     @pydantic.model_validator(mode="after")
     def _missing_is_a_rule(self) -> Self:
-        filling(self.missing)
+        if self.missing is None and self.reading is None:
+            raise OptionError("nothing says how tables are read")
+        filling(self.missing or "error")
         return self
 
 
@@ -275,6 +153,8 @@ class ExportFile(_Forecaster):
 
     kind: Text
     seen: Text | None = None
+    holes: bool = False
+    known: Told | None = None
     parameters: _ExportParameters
     sha256: dict[str, Digest]
 

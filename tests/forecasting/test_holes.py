@@ -12,7 +12,7 @@ from stanhop_app.data.frame import to_frame
 from stanhop_app.data.panel import Panel
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.windows import Windows
-from stanhop_app.errors import DataError, OptionError
+from stanhop_app.errors import DataError
 from stanhop_app.forecasting.baselines import last_value
 from stanhop_app.forecasting.evaluation import score
 from stanhop_app.forecasting.linear.fit import fit_linear
@@ -21,7 +21,6 @@ from stanhop_app.forecasting.metrics import absolute
 from stanhop_app.forecasting.task import ForecastTask
 from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import STanHopConfig, STanHopNet
-from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.residuals import residuals
 from stanhop_app.runs.run import Run
 
@@ -156,11 +155,6 @@ def test_a_model_without_holes_refuses_them(fitted, weather):
     rows = holed(weather)
     with pytest.raises(DataError, match="the model was trained without holes"):
         forecast_after(rows, lambda x: x[:, -12:], fitted.scaler_, lookback=48, horizon=12)
-
-
-def test_holes_are_not_exported(masked, tmp_path):
-    with pytest.raises(OptionError, match="--missing mask cannot be exported"):
-        export_run(Run(forecaster=masked), tmp_path / "x", to="onnx")
 
 
 def test_columns_may_be_masked_one_by_one(weather):

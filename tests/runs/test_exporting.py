@@ -138,7 +138,7 @@ def test_an_int8_product_is_the_integer_computation(tmp_path):
     torch.manual_seed(0)
     layer, x = nn.Sequential(nn.Linear(6, 4, bias=False)), torch.randn(50, 6)
     export_onnx(layer, x[:2], tmp_path / "a.onnx")
-    assert quantize_onnx(tmp_path / "a.onnx", tmp_path / "b.onnx", [x.numpy()]) == 1
+    assert quantize_onnx(tmp_path / "a.onnx", tmp_path / "b.onnx", [{"window": x.numpy()}]) == 1
     import onnxruntime
 
     session = onnxruntime.InferenceSession(tmp_path / "b.onnx")
@@ -158,7 +158,7 @@ def test_an_int8_product_is_the_integer_computation(tmp_path):
 def test_an_int8_export_that_is_too_much_worse_is_refused(
     forecaster, exports, weather, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("stanhop_app.runs.exporting.LARGEST_LOSS", -0.5)
+    monkeypatch.setattr("stanhop_app.runs.parity.LARGEST_LOSS", -0.5)
     shutil.copytree(exports[0] / "onnx", tmp_path / "x")
     before = {f.name: f.read_bytes() for f in (tmp_path / "x").iterdir()}
     with pytest.raises(ExportError, match="refused: its error on validation windows is .*above"):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.calendar import cycles
-from stanhop_app.data.covariates import Covariates, firsts, rows_of
+from stanhop_app.data.covariates import Covariates
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.holidays import check_place
 from stanhop_app.data.panel import Panel
@@ -73,9 +73,4 @@ def encoder_of(panel: Panel, *, calendar: bool, holidays: str | None = None) -> 
 
 def kept_of(panel: Panel, rows: int) -> Covariates:
     """Covariates of the last rows of every series, as many as that, and those beyond."""
-    known = panel.known
-    pairs = list(zip(known.spans(), panel.lengths, strict=True))
-    spans = [(a + max(length - rows, 0), b) for (a, b), length in pairs]
-    return replace(
-        known, frame=known.frame.iloc[rows_of(spans)], starts=firsts([b - a for a, b in spans])
-    )
+    return panel.known.behind(panel.lengths, [min(length, rows) for length in panel.lengths])

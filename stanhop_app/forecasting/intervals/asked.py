@@ -3,7 +3,7 @@
 Shape letters: S series, T lookback, L horizon, C variates.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +65,8 @@ class Asking:
     """Methods of what forecasts, an estimator or an export, that tell what a forecast is asked for."""
 
     source_: Any
-    _trained: Callable[[], Trained]
     _reading: Callable[[], dict[str, Any]]
-    _hints: Callable[[], Mapping[str, Any]]
+    """How tables are read: fields of `ReadingConfig`."""
     _model: Callable[..., np.ndarray]
     """(B, T, C), and what lies beside by keyword, -> (B, L, C), scaled."""
 
@@ -75,6 +74,29 @@ class Asking:
     def outlook_(self) -> Outlook:
         """What is known of the series."""
         raise NotImplementedError
+
+    def matched(self, table: Any) -> SeriesTable:
+        """Many series with their columns in the model's order (`stanhop_app.data.match.match_series`)."""
+        return self._trained().matched(table)
+
+    def _hints(self) -> dict[str, Any]:
+        """What the table of the training proved, and which covariates held words there."""
+        beside = self.outlook_.beside
+        words = {} if beside is None else {"words": list(beside.encoder.roles.categories)}
+        return {**reading_of(self.source_)[1], **words}
+
+    def _trained(self) -> Trained:
+        """What the fit says of the tables that go with it."""
+        outlook = self.outlook_
+        beside = None if outlook.beside is None else ""
+        return Trained(
+            columns=list(outlook.columns),
+            frequency=outlook.frequency,
+            context=outlook.context,
+            id_name=beside if outlook.series is None else outlook.series.id_name,
+            ids=() if outlook.series is None else outlook.series.ids,
+            hints=self._hints(),
+        )
 
     def _frame(self, X: Any) -> pd.DataFrame | None:
         """A table as it is read, its columns in order; None: the rows that are kept."""

@@ -3,7 +3,8 @@
 See `stanhop_app.forecasting.intervals.pool` for what is computed. Residuals are kept as they are read, over
 the spread of their windows; keys of windows are cut from the rows again.
 
-Shape letters: V stored residuals, N rows, T lookback, S steps of a key, L horizon, C variates, Q levels.
+Shape letters: V stored residuals, N rows, T lookback, S steps of a key, L horizon, C variates, Q levels,
+B windows.
 """
 
 import json
@@ -81,25 +82,43 @@ class Carried:
         if not all(np.isfinite(arrays[name]).all() for name in names):
             raise DataError("some of its numbers are none")
 
+    def tells(self, when: np.ndarray) -> np.ndarray:
+        """Whether some stored window had ended before the first targets ``when`` (B, 2), of each (B,)."""
+        told: np.ndarray = when[:, 0] > self.arrays["ends"].min()
+        return told
+
     def quantiles(
-        self, window: np.ndarray, when: np.ndarray, levels: Sequence[float]
+        self, windows: np.ndarray, when: np.ndarray, levels: Sequence[float]
     ) -> np.ndarray:
-        """Quantiles of what will be missed after a window, (Q, L, C), rising; scaled units.
+        """Quantiles of what will be missed after windows, (B, Q, L, C), rising; scaled units.
 
         Args:
-            window: (T, C), scaled.
-            when: (2,) of the first target (`stanhop_app.data.calendar.clock`).
+            windows: (B, T, C), scaled.
+            when: (B, 2) of the first targets (`stanhop_app.data.calendar.clock`).
             levels: above 0 and below 1, rising.
 
         Raises:
-            DataError: if no stored window had ended before.
+            DataError: if no stored window had ended before one of them.
         """
-        share = self._shares(window, when)
-        kept = share > 0
-        if not kept.any():
+        if not self.tells(when).all():
             raise DataError(
                 "no window that is known had ended before this one; intervals need some that had."
             )
+        windows = np.stack([_between(window) for window in windows])
+        made: list[np.ndarray] = []
+        last = np.zeros(0)
+        for window, moment in zip(windows, when, strict=True):
+            share = self._shares(window, moment)
+            same = bool(made) and np.array_equal(share, last)
+            made.append(made[-1] if same else self._read(share, levels))
+            last = share
+        scales = np.stack([self._scale(window) for window in windows])
+        scaled: np.ndarray = np.stack(made) * scales[:, None, None]
+        return scaled
+
+    def _read(self, share: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """Quantiles of the residuals by their weights (V,), (Q, L, C)."""
+        kept = share > 0
         residuals, weights = self.arrays["residuals"][kept], share[kept]
         flat = residuals.reshape(len(residuals), -1)
         order = flat.argsort(axis=0, kind="stable")
@@ -108,9 +127,7 @@ class Carried:
         grid = np.linspace(0, 1, len(self.arrays["places"]))
         at = np.interp(levels, grid, self.arrays["places"])
         columns = [np.interp(at, middles[:, n], values[:, n]) for n in range(values.shape[1])]
-        made = np.stack(columns, axis=1).reshape(len(at), *residuals.shape[1:])
-        scaled: np.ndarray = made * self._scale(window)
-        return scaled
+        return np.stack(columns, axis=1).reshape(len(at), *residuals.shape[1:])
 
     def _scale(self, window: np.ndarray) -> np.ndarray:
         steps = self.about["steps"]
@@ -153,6 +170,18 @@ class Carried:
         places = np.maximum(origins[:, None] + steps, begins[:, None])
         windows: np.ndarray = self.arrays["rows"][places]
         return windows - windows[:, -1:]
+
+
+def _between(window: np.ndarray) -> np.ndarray:
+    """As `stanhop_app.models.holes.between`, of one window (T, C)."""
+    if not np.isnan(window).any():
+        return window
+    steps, filled = np.arange(len(window)), np.zeros_like(window)
+    for column in range(window.shape[1]):
+        known = ~np.isnan(window[:, column])
+        if known.any():
+            filled[:, column] = np.interp(steps, steps[known], window[known, column])
+    return filled
 
 
 def _check_about(about: Mapping[str, Any]) -> None:

@@ -140,7 +140,10 @@ def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
     season = 1 if fitted.frequency is None else season_length(fitted.frequency)
     kind = KeyKind(steps=min(max(7 * season, 2), fitted.lookback), calendar=season > 1)
     # Of the validation windows alone: nothing that is read at a cut-off may hang on later rows.
-    spread, typical = measured(store.only((store.part == 0).nonzero().flatten()), kind)
+    early = (store.part == 0).nonzero().flatten()
+    if len(early) < 2:
+        raise _too_few()
+    spread, typical = measured(store.only(early), kind)
     shape = (fitted.horizon, len(fitted.columns))
     memory = Memory(
         store=store,
@@ -152,11 +155,15 @@ def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
     )
     judged = choose(memory, season, fitted.lookback)
     if not judged:
-        raise DataError(
-            f"intervals need {LEAST} validation windows without holes, some of which end before others "
-            "begin; bring more rows, or a split with more validation rows."
-        )
+        raise _too_few()
     return Intervals(judged=tuple(judged))
+
+
+def _too_few() -> DataError:
+    return DataError(
+        f"intervals need {LEAST} validation windows without holes, some of which end before others begin; "
+        "bring more rows, or a split with more validation rows."
+    )
 
 
 def grown_intervals(fitted: "Fitted", panel: Panel) -> Intervals:

@@ -23,7 +23,7 @@ class Probabilistic(Asking):
     """Methods of what forecasts points, and knows what past forecasts missed."""
 
     def _tells(self, asked: Asked) -> np.ndarray:
-        """Of which series something is known that was missed before they ended, (S,)."""
+        """Which series have something known that was missed before they ended, (S,)."""
         raise NotImplementedError
 
     def _missed(self, windows: np.ndarray, when: np.ndarray, levels: Sequence[float]) -> np.ndarray:

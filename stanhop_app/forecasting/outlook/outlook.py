@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.book import Book
-from stanhop_app.data.covariates import Covariates
+from stanhop_app.data.covariates import Covariates, rows_of
 from stanhop_app.data.encoder import Encoder
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.data.series import SeriesTable
@@ -27,7 +27,7 @@ class Beside:
 
     encoder: Encoder
     kept: Covariates
-    """Those of the last rows, and of the future as far as the table told it."""
+    """What they were in the last rows, and in the future as far as the table told it."""
     effect: Effect | None
     """What they add to the values by the model that forecasts; None: nothing."""
 
@@ -41,7 +41,7 @@ class Outlook:
     frequency: str | None
     """Pandas alias; None where rows were only numbered."""
     scaler: Scaler
-    """Of a wide table."""
+    """Scales of a wide table."""
     rows: pd.DataFrame
     """The rows that are kept, flat."""
     lookback: int
@@ -90,6 +90,20 @@ class Outlook:
             filled=0,
             covariates=None if self.beside is None else self.beside.kept,
         )
+
+    def shortened(self) -> "Outlook":
+        """The same with no more rows of a series than the model reads."""
+        if self.is_wide:
+            return replace(self, rows=self.context)
+        table, beside = self.kept(), self.beside
+        spans = [(max(first, last - self.lookback), last) for first, last in table.spans()]
+        rows = self.rows.iloc[rows_of(spans)]
+        lengths = tuple(last - first for first, last in spans)
+        if beside is not None:
+            whole = [last - first for first, last in table.spans()]
+            beside = replace(beside, kept=beside.kept.behind(whole, lengths))
+        book = None if self.series is None else replace(self.series, context=rows, lengths=lengths)
+        return replace(self, rows=rows, series=book, beside=beside)
 
     def scalers(self, history: SeriesTable) -> list[Scaler]:
         """Scaler of each of some series: that of its training rows, or of its own if it is a new one."""

@@ -43,7 +43,7 @@ class Service:
     def __init__(self, run: Path, *, trust: bool = False):
         self.run = run
         self.forecaster = load_forecaster(run, trust=trust)
-        self.fitted = getattr(self.forecaster, "fitted_", None)
+        self.outlook = self.forecaster.outlook_
         self._queue: asyncio.Queue[tuple[np.ndarray, asyncio.Future[np.ndarray]]] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(
             1
@@ -60,7 +60,7 @@ class Service:
             "horizon": model.horizon,
             "lookback": model.lookback,
             "model": model.seen_,
-            "many_series": self.fitted is not None and self.fitted.series is not None,
+            "many_series": self.outlook.series is not None,
             "version": __version__,
         }
 
@@ -81,8 +81,6 @@ class Service:
         spread = Spread(levels=asked.levels, quantiles=asked.quantiles)
         which: dict[str, Any] = {"ids": asked.ids, "future": asked.future}
         which = {name: value for name, value in which.items() if value is not None}
-        if which and isinstance(self.forecaster, ExportedForecaster):
-            raise OptionError("an exported model forecasts one table; leave ids and future out.")
         table = None if asked.table is None else self._read(asked.table)
         notes = table.notes if isinstance(table, SeriesTable) else _notes(table)
         if spread.asked:
@@ -99,24 +97,24 @@ class Service:
     def _read(self, given: pd.DataFrame | bytes) -> pd.DataFrame | SeriesTable:
         """A table, read as that of the training was: what was said for it, and what it proved."""
         kept, hints = reading_of(self.forecaster.source_)
-        fitted = self.fitted
+        outlook = self.outlook
         if isinstance(given, bytes):
             file = io.BytesIO(given)
             file.name = TABLE
             given = read_table(file, hints=hints, **kept)
-        if fitted is None or (fitted.series is None and fitted.known is None):
+        if outlook.is_wide:
             return to_frame(given, name=TABLE, hints=hints, **kept)
-        if fitted.series is None:
+        if outlook.series is None:
             return take_any(given, name=TABLE, hints=hints, **kept)
         told = {name: value for name, value in kept.items() if value is not None}
-        known = {"id_column": fitted.series.id_name, "frequency": fitted.frequency}
+        known = {"id_column": outlook.series.id_name, "frequency": outlook.frequency}
         return to_series(given, name=TABLE, hints=hints, **{**known, **told})
 
     async def _of_window(self, asked: Asked) -> np.ndarray:
         """A window of numbers, the last ``lookback`` rows of all columns: the steps after it."""
         model, window = self.forecaster, asked.window
         assert window is not None
-        if self.fitted is not None and (self.fitted.series or self.fitted.known):
+        if not self.outlook.is_wide:
             raise OptionError("a window is of one table without covariates; send a table.")
         if asked.levels or asked.quantiles or asked.horizon not in (None, model.horizon):
             raise OptionError("a window has points of the trained horizon; send a table for more.")
