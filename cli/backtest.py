@@ -67,7 +67,7 @@ def command(
 
     config = BacktestConfig(**{name: options.pop(name) for name in flag_names(BacktestConfig)})
     check_outputs(output, report, force=force)
-    opened = open_run(run, data, options, "backtest", needed=False, many=True, beside=True)
+    opened = open_run(run, data, options, "backtest", needed=False)
     opened = opened.on_kept() if opened.panel is None else opened
     check_groups(by or (), many=opened.table.is_many)
     made = backtest(opened, config, output=output, say=echo, progress=False if quiet else None)

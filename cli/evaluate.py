@@ -24,7 +24,7 @@ def command(run: Path, data: str | None, as_json: bool, **options: Any) -> None:
 
     from stanhop_app.runs.scoring import evaluate_run
 
-    report = evaluate_run(open_run(run, data, options, "evaluate", many=True, beside=True))
+    report = evaluate_run(open_run(run, data, options, "evaluate"))
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:

@@ -53,9 +53,7 @@ def command(
 
     run = run.resolve() if run.name in ("", "..") else run
     output = output or run.with_name(f"{run.name}-{to}")
-    opened = open_run(
-        run, data, options, "export", needed=to == "onnx-int8", many=True, beside=True
-    )
+    opened = open_run(run, data, options, "export", needed=to == "onnx-int8")
     report = export_run(opened, output, to=to, force=force)
     if opened.fitted.memory is not None:
         echo(f"the external memory is not exported: {output} forecasts as {run} would without it")

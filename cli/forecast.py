@@ -109,6 +109,7 @@ def command(
     import pandas as pd
 
     from stanhop_app.errors import ArtefactError
+    from stanhop_app.figures.forecast import by_time
     from stanhop_app.runs.exported import load_forecaster
 
     spread = taken(options)
@@ -139,10 +140,10 @@ def command(
         raise ArtefactError(f"{run}: was fitted on an array without time stamps; use it in Python.")
     told = _explain(forecaster, run, table) if explained else None
     if plot is not None:
-        rows = forecaster.context_ if table is None else getattr(table, "frame", table)
-        shown, name = rows.iloc[-forecaster.lookback :], data or forecaster.source_.get("data", "")
-        drawn = bands(spread, forecaster, table, **more)
-        _draw(forecaster, shown, prediction, name, plot, told, drawn, actual)
+        shown, name = _history(forecaster, table, ids), data or forecaster.source_.get("data", "")
+        name += f", {ids[0]}" if ids else ""
+        points, drawn = by_time(prediction, bands(spread, forecaster, table, **more))
+        _draw(forecaster, shown, points, name, plot, told, drawn, actual)
     if spread.asked:
         prediction = predicted(spread, forecaster, table, **more)
     if kind == DATABASE:
@@ -160,11 +161,24 @@ def _check_kind(
         "of one table; leave --ids out": ids is not None and not many,
         "without covariates; leave --future out": future is not None and not known,
         "with covariates; leave --explain out": known and explained,
-        "of many series; leave --plot and --explain out": many and (plot is not None or explained),
+        "of many series; leave --explain out": many and explained,
+        "of many series; name one with --ids for --plot": many
+        and plot is not None
+        and (ids is None or len(ids) != 1),
     }
     for what, holds in refused.items():
         if holds:
             raise click.UsageError(f"{run}: is a run {what}.")
+
+
+def _history(forecaster: Any, table: Any, ids: list[str] | None) -> "pd.DataFrame":
+    """The rows before the forecast that are drawn, of many series those of one."""
+    outlook = forecaster.outlook_
+    if outlook.series is not None:
+        rows = (outlook.kept() if table is None else table).chosen(ids).frame
+    else:
+        rows = outlook.context if table is None else getattr(table, "frame", table)
+    return rows.iloc[-forecaster.lookback :]
 
 
 def _cut(

@@ -195,8 +195,6 @@ def open_run(
     command: str,
     *,
     needed: bool = True,
-    many: bool = False,
-    beside: bool = False,
 ) -> "Run":
     """The run that a command is about, with its table, which is read as the one of the training was.
 
@@ -207,22 +205,12 @@ def open_run(
         options: how the user wants it read.
         command: for the message that asks for a table.
         needed: whether there must be a table; else it is read only where it was named.
-        many: whether the command takes runs of many series.
-        beside: whether it takes runs with covariates.
     """
     from stanhop_app.datasets import DATASETS
 
     from stanhop_app.runs.run import Run
 
     run = Run.open(path)
-    if run.fitted.series is not None and not many:
-        raise click.UsageError(
-            f"{path}: is a run of many series; stanhop {command} takes runs of one table."
-        )
-    if run.fitted.known is not None and not beside:
-        raise click.UsageError(
-            f"{path}: is a run with covariates; stanhop {command} takes runs without."
-        )
     if data is None:
         if not needed:
             return run

@@ -64,7 +64,7 @@ def command(
     from stanhop_app.training.outlier_log import find_outliers, read_outliers
 
     check_outputs(plot, force=force)
-    opened = open_run(run, data, options, "outliers", many=True, beside=True)
+    opened = open_run(run, data, options, "outliers")
     windows, forecaster = opened.parts[part], opened.forecaster
     chosen = modules.split(",") if "," in modules else modules
     report = window_outliers(forecaster.network_.deep, windows, chosen)

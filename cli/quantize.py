@@ -58,7 +58,7 @@ def command(
         )
         for weight_bits, activation_bits in map(parse_bits, bits)
     ]
-    opened = open_run(run, data, options, "quantize", many=True, beside=True)
+    opened = open_run(run, data, options, "quantize")
     parts, fitted = opened.parts, opened.fitted
     echo(f"calibrated on training windows, scored on {len(parts['test']):,} test windows")
     scaler = opened.table.outer_scaler

@@ -124,7 +124,7 @@ def _memorization(run: Path, data: str | None, most: int, seed: int) -> Any:
     return run_memorization(_opened(run, data, "theory memorization"), most=most, seed=seed)
 
 
-def _opened(run: Path, data: str | None, command: str, **takes: bool) -> Any:
+def _opened(run: Path, data: str | None, command: str) -> Any:
     """A run and the table that it was trained on, which is read as it was then, or as without options."""
     from dataclasses import asdict
 
@@ -132,7 +132,7 @@ def _opened(run: Path, data: str | None, command: str, **takes: bool) -> Any:
 
     from stanhop_app.data.reading import ReadingConfig
 
-    return open_run(run, data, asdict(ReadingConfig()), command, **takes)
+    return open_run(run, data, asdict(ReadingConfig()), command)
 
 
 @click.command("memory")
@@ -210,7 +210,7 @@ def sparsity(
     check_outputs(report, force=force)
     if most < 1:
         raise click.UsageError(f"--most must be at least 1, got {most}.")
-    opened = _opened(run, data, "theory sparsity", many=True, beside=True)
+    opened = _opened(run, data, "theory sparsity")
     result = run_sparsity(opened, most=most)
     write_page(
         report,

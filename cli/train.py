@@ -263,10 +263,13 @@ def _describe(data: str, panel: "Panel") -> None:
     echo(
         f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
         f"{panel.index[-1]}, frequency {panel.frequency}"
+        + (
+            "; scores include what was filled (--missing mask)"
+            if panel.frame.attrs["filled"]
+            else ""
+        )
     )
     describe_covariates(panel)
-    if panel.frame.attrs["filled"]:
-        echo("scores include the values that were filled; with --missing mask they do not")
 
 
 def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import brought, intervals, opening, parts, selection
+from stanhop_app.ui import brought, opening, parts, selection
 
-from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.forecast import by_time, forecast_figure
 from stanhop_app.options import join_names
 from stanhop_app.runs.exported import ExportedForecaster
 
@@ -46,7 +46,7 @@ def show(name: str) -> None:
         return
     assert isinstance(prediction, pd.DataFrame)
     rows = getattr(history, "frame", history)
-    drawn, bands = intervals.by_time(prediction, told)
+    drawn, bands = by_time(prediction, told)
     data = forecaster.source_.get("data", "a table")
     figure = forecast_figure(
         rows[variates].iloc[-HISTORY_SHOWN:],

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import (
     analogues,
+    bands,
     brought,
     exported,
     opening,
@@ -37,7 +38,7 @@ def show() -> None:
     if name in runs.export_names():
         exported.show(name)
         return
-    run = opening.opened(name, forecasts=True)
+    run = opening.opened(name)
     if run.fitted.series is not None:
         series.show(name, run)
         return
@@ -76,13 +77,11 @@ def _one_table(name: str, run: Run) -> None:
         "title": title,
     }
     rows, made = history[chosen].iloc[-shown:], prediction[chosen]
-    banded, place = _wants_bands(forecaster, horizon), st.empty()
-    if banded and not forecaster.has_intervals:  # which take a while: what is known is shown first
-        with place.container():
-            parts.show(forecast_figure(rows, made, **drawn), "forecast-first")
-    bands = _bands(forecaster, table, future) if banded else None
-    with place.container():
-        parts.show(forecast_figure(rows, made, bands=bands, **drawn), "forecast")
+
+    def draw(told: Any, key: str) -> None:
+        parts.show(forecast_figure(rows, made, bands=told, **drawn), key)
+
+    bands.show(forecaster, horizon, draw, table, future=future)
     st.caption(f"By a model {forecaster.seen_}.")
     parts.offer(prediction)
     cutoff = None if actual is None else str(history.index[-1])
@@ -141,24 +140,6 @@ def _earlier(
     made = cut(forecaster, str(rows.index[-1 - back]), table)
     st.caption(made.note)
     return made.forecaster, made.history, made.actual
-
-
-def _wants_bands(forecaster: STanHopForecaster, horizon: int) -> bool:
-    """A widget, where bands can be told: of the trained horizon, with time stamps."""
-    fitted = forecaster.fitted_
-    if fitted.frequency is None or horizon != fitted.horizon:
-        return False
-    return selection.switch("Bands that hold 80 and 95% of what will come", "bands", default=True)
-
-
-def _bands(forecaster: STanHopForecaster, table: Any, future: Any) -> dict[str, Any] | None:
-    """What is drawn around the forecast, where it is told: 80 and 95% of what will come."""
-    try:
-        with st.spinner("Reading what was missed of past windows…"):
-            return forecaster.bands(table, future=future)
-    except parts.ERRORS as error:
-        st.caption(f"No bands: {error}")
-        return None
 
 
 def _errors(name: str, run: Run, variates: list[str]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.ui import opening, parts, selection
 
-from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.forecast import by_time, forecast_figure
 from stanhop_app.figures.paths import paths_figure
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.options import join_names
@@ -21,7 +21,7 @@ HORIZONS_BEFORE = 5
 def show() -> None:
     """The page."""
     st.title("Intervals")
-    name, run = opening.choose_run(forecasts=True)
+    name, run = opening.choose_run()
     forecaster = run.forecaster
     which = _which(run)
     left, middle, right = st.columns(3)
@@ -89,15 +89,6 @@ def _paths(
     st.caption("The total of all steps, from sample paths: steps belong together.")
     own = [n for n in total if n in ("steps", variate) or str(n).startswith(f"{variate}-")]
     st.dataframe(total[own].round(3), hide_index=True)
-
-
-def by_time(point: pd.DataFrame, bands: Any) -> tuple[pd.DataFrame, Any]:
-    """A forecast of one series and its bands, by time alone where it is one of many."""
-    if not isinstance(point.index, pd.DatetimeIndex):
-        point = point.iloc[:, 1:].set_index(point.columns[1])
-    if bands and next(iter(bands.values()))[0].index.nlevels > 1:
-        bands = {n: tuple(side.droplevel(0) for side in pair) for n, pair in bands.items()}
-    return point, bands
 
 
 def _reproduce(

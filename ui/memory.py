@@ -153,8 +153,9 @@ def _play(name: str, run: Run) -> None:
             patterns, shape = torch.from_numpy(pixels).float().flatten(1), pixels.shape[1:]
         else:
             frame = opening.own_frame(run)
-            table = run.fitted.context if frame is None else frame
-            series = torch.from_numpy(table[variate].to_numpy(dtype=np.float32).copy())
+            table = _rows(run) if frame is None else frame
+            known = table[variate].dropna().to_numpy(dtype=np.float32)
+            series = torch.from_numpy(known.copy())
             patterns, shape = cut_windows(series, WINDOW, count), (1, WINDOW)
         patterns = standardise(patterns)
     except parts.ERRORS as error:
@@ -182,6 +183,14 @@ def _play(name: str, run: Run) -> None:
     )
     with st.expander("Reproduce the memory"):
         st.code(_python(name, run, kind, count) + _rest(chosen, harm, amount, beta, steps))
+
+
+def _rows(run: Run) -> pd.DataFrame:
+    """The last rows that a run keeps, of many series those of the first."""
+    if run.fitted.series is None:
+        return run.fitted.context
+    kept = run.fitted.outlook.kept()
+    return kept.chosen(kept.ids[:1]).frame
 
 
 def _summary(recalls: list[Recall], chosen: int) -> pd.DataFrame:
@@ -249,9 +258,19 @@ def _python(name: str, run: Run, kind: str, count: int) -> str:
     return (
         "import torch\nfrom stanhop_app import datasets\n"
         "from stanhop_app.theory.recall import cut_windows, damage, recall, standardise\n\n"
-        f"{opening.reading(name, run)}"
-        f"series = torch.tensor(frame[{variate!r}].to_numpy(dtype='float32'))\n"
+        f"{_reading(name, run)}"
+        f"series = torch.tensor(frame[{variate!r}].dropna().to_numpy(dtype='float32'))\n"
         f"patterns = standardise(cut_windows(series, {WINDOW}, {count}))\n"
+    )
+
+
+def _reading(name: str, run: Run) -> str:
+    """Lines that make the rows that windows are cut from."""
+    if run.fitted.series is None:
+        return opening.reading(name, run)
+    return (
+        f"{opening.bare(name)}kept = run.fitted.outlook.kept()\n"
+        "frame = kept.chosen(kept.ids[:1]).frame\n"
     )
 
 

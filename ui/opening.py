@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import runs, selection
+from stanhop_app.ui.brought import read_options
 from stanhop_app.ui.parts import ERRORS, brought, fail, upload
 
 from stanhop_app.command_line import flags
 from stanhop_app.data.frame import read_frame
 from stanhop_app.data.panel import Panel
-from stanhop_app.data.reading import reading_of
 from stanhop_app.errors import ArtefactError
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.exported import ExportedForecaster
@@ -78,19 +78,14 @@ def choose_name(*, exports: bool = False) -> str:
     return str(selection.one("Run", [*names, SAMPLE], "run", default=newest, place=st.sidebar))
 
 
-def choose_run(*, forecasts: bool = False) -> tuple[str, Run]:
-    """A widget for the run; its name and the run. Stops the page with an error where it is damaged.
-
-    Args:
-        forecasts: whether the page can show runs of many series and with covariates; else it says so, and
-            stops.
-    """
+def choose_run() -> tuple[str, Run]:
+    """A widget for the run; its name and the run. Stops the page with an error where it is damaged."""
     chosen = choose_name()
-    return chosen, opened(chosen, forecasts=forecasts)
+    return chosen, opened(chosen)
 
 
-def opened(chosen: str, *, forecasts: bool = False) -> Run:
-    """The run of this name; where the page cannot show it, it says why and stops."""
+def opened(chosen: str) -> Run:
+    """The run of this name; where it is an export or damaged, the page says so and stops."""
     if chosen in runs.export_names():
         st.info(
             f"{chosen} is exported: it forecasts, and has nothing else to show. See its forecast, or choose "
@@ -101,12 +96,6 @@ def opened(chosen: str, *, forecasts: bool = False) -> Run:
         run = open_run(chosen)
     except ERRORS as error:
         fail(error)
-        st.stop()
-    if (run.fitted.series is not None or run.fitted.known is not None) and not forecasts:
-        what = "is of many series" if run.fitted.series is not None else "has covariates"
-        st.info(
-            f"This page is about runs of one table without covariates; this run {what}: see its forecasts."
-        )
         st.stop()
     return run
 
@@ -177,9 +166,9 @@ def version(name: str, run: Run) -> str:
 
 
 def own_frame(run: Run) -> pd.DataFrame | None:
-    """The table that a run was trained on, if it is a data set with a name."""
+    """The table that a run was trained on, if it is one table, and a data set with a name."""
     name = run.source.get("data")
-    return None if name not in DATASETS else dataset(name)
+    return None if name not in DATASETS or run.fitted.series is not None else dataset(name)
 
 
 def kept_table(run: Run) -> Run | None:
@@ -199,7 +188,7 @@ def with_table(run: Run) -> Run | None:
         return kept
     frame = own_frame(run)
     if frame is None:
-        frame = upload("The table that the run was trained on", *reading_of(run.source))
+        frame = upload("The table that the run was trained on", *read_options(run.forecaster))
     if frame is None:
         st.info("Bring the table that the run was trained on.")
         return None

@@ -24,6 +24,7 @@ from stanhop_app.runs.measures import (
     window_outliers,
 )
 from stanhop_app.runs.run import Run
+from stanhop_app.runs.shown import shown
 from stanhop_app.training.outlier_log import find_outliers, read_outliers
 
 METRICS = {"max_inf_norm": "maximum infinity norm", "kurtosis": "kurtosis (3: Gaussian)"}
@@ -97,18 +98,15 @@ def _cause(run: Run, report: OutlierReport) -> None:
     if row.sample is None:
         st.write("Its leading dimension is none of windows.")
         return
-    test, frame = run.parts["test"], run.table.frame
-    origin = max(test.first, test.lookback) + int(spread(test, _most(run))[row.sample])
-    window = frame.iloc[origin - test.lookback : origin]
-    target = frame.iloc[origin : origin + test.horizon]
+    test = run.parts["test"]
+    window = shown(run, test, int(spread(test, _most(run))[row.sample]))
     variates = list(run.fitted.columns[:3])
-    prediction = run.forecaster.predict(window)
-    assert isinstance(prediction, pd.DataFrame)
+    which = f" of {window.series}" if window.series else ""
     figure = forecast_figure(
-        window[variates],
-        prediction[variates],
-        actual=target[variates],
-        title=f"The window up to {window.index[-1]}, its forecast and what came",
+        window.history[variates],
+        window.forecast[variates],
+        actual=window.actual[variates],
+        title=f"The window up to {window.history.index[-1]}{which}, its forecast and what came",
     )
     parts.show(figure, "cause")
 
@@ -172,5 +170,5 @@ def _quantized(version: str, _run: Run) -> pd.DataFrame:
         QuantizationConfig(weight_bits=w, activation_bits=a) for w, a in map(parse_bits, BITS)
     ]
     return quantized_errors(
-        _run.fitted.network, windows["train"], windows["test"], _run.fitted.scaler, configs
+        _run.fitted.network, windows["train"], windows["test"], _run.table.outer_scaler, configs
     )

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.ui import brought, opening, parts, selection, what_if
+from stanhop_app.ui import bands, brought, opening, parts, selection, what_if
 
 from stanhop_app.data.series import SeriesTable
-from stanhop_app.figures.forecast import forecast_figure
+from stanhop_app.figures.forecast import by_time, forecast_figure
 from stanhop_app.options import join_names
 from stanhop_app.runs.run import Run
 
@@ -35,7 +35,12 @@ def show(name: str, run: Run) -> None:
         parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
-    _draw(history.chosen([chosen]), prediction, unchanged, column, run)
+    drawn = history.chosen([chosen])
+
+    def draw(told: Any, key: str) -> None:
+        _draw(drawn, prediction, unchanged, column, run, told, key)
+
+    bands.show(forecaster, horizon, draw, table, ids=[chosen], future=future)
     st.caption(f"{len(history.ids):,} series; by a model {forecaster.seen_}.")
     _errors(run)
     _download(run, table, history, horizon)
@@ -49,20 +54,26 @@ def show(name: str, run: Run) -> None:
 
 
 def _draw(
-    history: SeriesTable, prediction: pd.DataFrame, unchanged: Any, column: str, run: Run
+    history: SeriesTable,
+    prediction: pd.DataFrame,
+    unchanged: Any,
+    column: str,
+    run: Run,
+    told: Any,
+    key: str,
 ) -> None:
-    """History and forecast of one series."""
-    future, before = (
-        None if made is None else made.set_index(made.columns[1])[[column]]
-        for made in (prediction, unchanged)
-    )
-    assert future is not None
+    """History and forecast of one series, with bands where there are some."""
+    future, told = by_time(prediction, told)
+    before = None if unchanged is None else by_time(unchanged, None)[0][[column]]
+    future = future[[column]]
     title = (
         f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
         f"trained on {run.table_name}"
     )
-    figure = forecast_figure(history.frame[[column]], future, unchanged=before, title=title)
-    parts.show(figure, "forecast")
+    figure = forecast_figure(
+        history.frame[[column]], future, unchanged=before, bands=told, title=title
+    )
+    parts.show(figure, key)
 
 
 def _errors(run: Run) -> None:

@@ -122,3 +122,12 @@ def _draw_band(figure: go.Figure, row: int, name: str, low: pd.Series, high: pd.
         hoverinfo="skip",
     )
     figure.add_trace(trace, row=row, col=1)
+
+
+def by_time(point: pd.DataFrame, bands: Any) -> tuple[pd.DataFrame, Any]:
+    """A forecast of one series and its bands, by time alone where it is one of many."""
+    if not isinstance(point.index, pd.DatetimeIndex):
+        point = point.iloc[:, 1:].set_index(point.columns[1])
+    if bands and next(iter(bands.values()))[0].index.nlevels > 1:
+        bands = {n: tuple(side.droplevel(0) for side in pair) for n, pair in bands.items()}
+    return point, bands

@@ -181,22 +181,6 @@ def load(folder: Path, make: Callable[[Fitted, Mapping[str, Any]], T]) -> T:
 
 def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Fitted:
     network = _network(config, without_prefix("network", tensors), name)
-    series = 1 if config.get("series") is None else len(config["series"]["ids"])
-    known, final = config.get("known"), config.get("final")
-    if known is not None:
-        own = without_prefix("known", tensors)
-        known = restored_known(known, own, len(config["columns"]), series)
-    if final is not None:
-        effects = final.get("effects")
-        if effects is not None and known is not None:
-            own = without_prefix("final_effects", tensors)
-            effects = restored_effects(effects, own, known.encoder, len(config["columns"]), series)
-        weights = without_prefix("final", tensors)
-        final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
-    memory = config.get("memory")
-    if memory is not None:
-        memory = Memory.restored(memory, without_prefix("memory", tensors), network.config)
-    _check_beside(network, known, final)
     source = config["source"] or {}
     book = None
     if config.get("series") is not None:
@@ -205,6 +189,26 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         }
         arrays["context"] = tensors["context"].numpy()
         book = restored(config["series"], str(config["frequency"]), config["columns"], arrays)
+    rows = (
+        stamped_context(tensors["context"].numpy(), dict(config)) if book is None else book.context
+    )
+    starts = (0,) if book is None else book.starts
+    known, final = config.get("known"), config.get("final")
+    if known is not None:
+        own = without_prefix("known", tensors)
+        known = restored_known(known, own, rows, starts, config["frequency"])
+    if final is not None:
+        effects = final.get("effects")
+        if effects is not None and known is not None:
+            own = without_prefix("final_effects", tensors)
+            sizes = len(config["columns"]), len(starts)
+            effects = restored_effects(effects, own, known.encoder, *sizes)
+        weights = without_prefix("final", tensors)
+        final = Final(network=_network(config, weights, name), **{**final, "effects": effects})
+    memory = config.get("memory")
+    if memory is not None:
+        memory = Memory.restored(memory, without_prefix("memory", tensors), network.config)
+    _check_beside(network, known, final)
     return Fitted(
         network=network,
         columns=tuple(config["columns"]),
@@ -213,9 +217,7 @@ def _fitted(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str)
         split=config["split"],
         borders=Split(**config["borders"]),
         num_rows=config["rows"],
-        rows=book.context
-        if book is not None
-        else stamped_context(tensors["context"].numpy(), dict(config)),
+        rows=rows,
         series=book,
         # Format 2 kept it in what `stanhop train` wrote of the source, and else nowhere.
         fingerprint=config.get("fingerprint", source.get("sha256")),

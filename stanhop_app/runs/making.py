@@ -75,8 +75,7 @@ def make_run(
         run = Run(forecaster=forecaster, folder=folder, panel=forecaster.fitted_.beside(panel))
         report, baselines = fit_and_score(run, season)
         if is_main_process():
-            if _explainable(prepared):
-                report = replace(report, warning=memorization_warning(run))
+            report = replace(report, warning=memorization_warning(run))
             beside = {BASELINES: save_baselines(baselines, folder / BASELINES)}
             if novelty:
                 beside[NOVELTY] = save_store(remember(run), folder / NOVELTY)
@@ -98,14 +97,9 @@ def make_run(
     return report
 
 
-def _explainable(prepared: Prepared) -> bool:
-    """Whether windows are compared: not with those of all series, nor with holes, nor with covariates."""
-    network = prepared.network.config
-    return not (prepared.panel.is_many or network.holes or network.reads_covariates)
-
-
 def _check_novelty(prepared: Prepared) -> None:
-    if not _explainable(prepared):
+    network = prepared.network.config
+    if prepared.panel.is_many or network.holes or network.reads_covariates:
         raise OptionError(
             "novelty (--novelty) is told for one table without holes or covariates, not for many series."
         )

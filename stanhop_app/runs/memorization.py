@@ -4,8 +4,10 @@ import torch
 
 from stanhop_app.data.windows import Windows
 from stanhop_app.errors import DataError
+from stanhop_app.models.holes import between
 from stanhop_app.models.stanhop import DeepPart
 from stanhop_app.outliers import find_modules
+from stanhop_app.runs.packed import Packed, packed, places
 from stanhop_app.runs.run import Run
 from stanhop_app.theory.memorization import (
     ADVICE,
@@ -52,9 +54,8 @@ def run_memorization(
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     zone = run.fitted.lookback + run.fitted.horizon
     members, others = (_group(deep, parts[name], most) for name in ("train", part))
-    return memorization_report(
-        deep, untrained, members, others, layer=blocks[-1], zone=zone, seed=seed
-    )
+    networks = Packed(deep), Packed(untrained)
+    return memorization_report(*networks, members, others, layer=blocks[-1], zone=zone, seed=seed)
 
 
 def memorization_warning(run: Run, *, seed: int = 0) -> str | None:
@@ -94,7 +95,7 @@ def run_trace(run: Run, *, most: int = MOST, seed: int = 0) -> Trace:
     seen, unseen = (_group(deep, parts[part], most) for part in ("train", "test"))
     blocks = [n for n in find_modules(deep, "layer-outputs") if n.startswith("blocks.")]
     return energy_trace(
-        deep,
+        Packed(deep),
         seen.inputs,
         unseen.inputs,
         ["embedding", *blocks],
@@ -113,13 +114,16 @@ def _group(deep: DeepPart, windows: Windows, most: int) -> Group:
     inputs, losses, naive = [], [], []
     for batch in chosen.split(64):
         x, y = windows.gather(batch)
-        inputs.append(x)
-        losses.append((deep(x) - y).square().mean((1, 2)))
-        naive.append((x[:, -1:] - y).square().mean((1, 2)))
-    origins = chosen + max(windows.first, windows.lookback)
+        inputs.append(packed(deep, windows, batch))
+        made = deep(x, **windows.beside(batch))
+        last = (between(x) if deep.config.holes else x)[:, -1:]
+        losses.append((made - y).square().nanmean((1, 2)))
+        naive.append((last - y).square().nanmean((1, 2)))
+    told = torch.cat(losses)
+    known = ~told.isnan()  # of some windows with holes nobody knows what came
     return Group(
-        inputs=torch.cat(inputs),
-        losses=torch.cat(losses),
-        naive_losses=torch.cat(naive),
-        positions=origins,
+        inputs=torch.cat(inputs)[known],
+        losses=told[known],
+        naive_losses=torch.cat(naive)[known],
+        positions=places(windows, chosen, windows.lookback + windows.horizon)[known],
     )

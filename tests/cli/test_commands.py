@@ -154,7 +154,7 @@ def test_filled_values_are_told(stanhop, weather, tmp_path):
     code, _, err = stanhop(*arguments, "--missing", "interpolate")
     assert code == 0
     assert "6 values in 3 of 3 columns were filled by interpolate" in err
-    assert "scores include the values that were filled" in err
+    assert "scores include what was filled (--missing mask)" in err
 
 
 def test_a_run_reads_tables_as_its_own_was_read(stanhop, weather, tmp_path):
@@ -318,13 +318,27 @@ def test_many_series_are_evaluated_each(stanhop, shops):
     assert facts["model"] == "split"
 
 
+def test_many_series_are_looked_into(stanhop, shops, tmp_path):
+    """One is drawn; outliers, bits, memorisation and energies are those of the windows of all."""
+    for words in (
+        ("forecast", shops / "run", "--ids", "03", "--levels", "80", "--plot", tmp_path / "p.html"),
+        ("outliers", shops / "run", shops / "shops.csv", "--modules", "layer-outputs"),
+        ("quantize", shops / "run", shops / "shops.csv", "--bits", "W8A8"),
+        ("theory", "trace", shops / "run", "--most", "40"),
+        ("theory", "memorization", shops / "run", "--most", "40"),
+    ):
+        code, out, err = stanhop(*words)
+        assert code == 0, err
+        assert out
+    assert "shops.csv, 03: 7 steps" in (tmp_path / "p.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("forecast", "RUN", "--plot", "p.html"), "leave --plot and --explain out"),
+        (("forecast", "RUN", "--plot", "p.html"), "name one with --ids for --plot"),
+        (("forecast", "RUN", "--explain"), "of many series; leave --explain out"),
         (("forecast", "RUN", "--ids", "99"), "no series '99'; there are 5, such as 00, 01"),
-        (("export", "RUN"), "stanhop export takes runs of one table"),
-        (("outliers", "RUN", "DATA"), "stanhop outliers takes runs of one table"),
         (("forecast", "RUN", "WIDE"), "no column names the series"),
     ],
 )

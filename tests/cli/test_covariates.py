@@ -129,11 +129,6 @@ def test_two_futures_are_two_forecasts(stanhop, folder, tmp_path):
             "a benchmark is of a wide table without covariates",
         ),
         (["train", "{one}", "--future-covariates", '"price'], "is not a list of names such as a,b"),
-        (["export", "{run-one}", "-o", "{tmp}"], "is a run with covariates; stanhop export"),
-        (
-            ["outliers", "{run-one}", "{one}"],
-            "is a run with covariates; stanhop outliers",
-        ),
         (
             ["train", "{one}", *KNOWN, "--novelty", *WIDE, "--horizon", "7"],
             "novelty (--novelty) is told",

@@ -24,7 +24,6 @@ from stanhop_app.forecasting.fitted import LINEAR, WHOLE
 from stanhop_app.models.beside import Beside
 from stanhop_app.models.config import STanHopConfig
 from stanhop_app.models.stanhop import STanHopNet
-from stanhop_app.runs.exporting import export_run
 from stanhop_app.runs.residuals import residuals
 from stanhop_app.runs.run import Run
 
@@ -244,11 +243,6 @@ def test_residuals_are_those_of_the_values_themselves(fitted):
         pair = predictor.pairs(windows, torch.arange(len(windows)))
     errors = (pair[0] - pair[1]).abs().mean(0)[:, 0].numpy() * fitted.scaler_.scale[0]
     np.testing.assert_allclose(made.by_step["y"], errors, rtol=1e-4)
-
-
-def test_an_export_of_covariates_is_refused(fitted, tmp_path):
-    with pytest.raises(OptionError, match="with covariates"):
-        export_run(Run(forecaster=fitted), tmp_path / "made", to="onnx")
 
 
 def test_many_series_have_effects_of_their_own(many, tmp_path):
@@ -553,3 +547,26 @@ def test_a_network_of_covariates_without_them_says_so(reading):
     with pytest.raises(OptionError, match="give it static"):
         reading(torch.randn(2, 20, 3), torch.randn(2, 25, 3))
     assert isinstance(reading.deep.beside, Beside)
+
+
+def test_a_run_that_was_opened_again_has_its_intervals(tmp_path):
+    """Its covariates have the time stamps of its rows and of the future, which cycles are read from."""
+    made = STanHopForecaster(**SMALL, **TOLD, calendar_features=True).fit(
+        sales().drop(columns="noise")
+    )
+    made.save(tmp_path / "run")
+    opened = Run.open(tmp_path / "run")
+    pd.testing.assert_frame_equal(opened.forecaster.predict_interval(), made.predict_interval())
+    kept = made.fitted_.known.kept.frame
+    found = opened.fitted.known.kept.frame
+    pd.testing.assert_frame_equal(found, kept, check_freq=False, check_names=False)
+    assert opened.on_kept().is_trained_table
+
+
+def test_many_series_that_were_opened_again_know_when_their_covariates_are(many, tmp_path):
+    made, _ = many
+    made.save(tmp_path / "run")
+    opened = Run.open(tmp_path / "run")
+    found, kept = (one.known.kept.frame for one in (opened.fitted, made.fitted_))
+    pd.testing.assert_frame_equal(found, kept, check_freq=False, check_names=False)
+    assert opened.on_kept().is_trained_table

@@ -75,7 +75,7 @@ def test_calibration_never_sees_validation_or_test_rows(forecaster, frame):
         scaled = torch.from_numpy(forecaster.scaler_.transform(table.to_numpy(dtype=np.float64)))
         train, _, _ = split_windows(scaled, forecaster.borders_, 48, 12)
         batches = calibration_batches(train)
-        assert sum(len(batch) for batch in batches) <= 16 * 32
+        assert sum(len(batch["x"]) for batch in batches) <= 16 * 32
         twins.append(quantize(forecaster.network_, batches).state_dict())
     assert twins[0].keys() == twins[1].keys()
     assert all(torch.equal(twins[0][name], twins[1][name]) for name in twins[0])
@@ -85,7 +85,7 @@ def test_calibration_never_sees_validation_or_test_rows(forecaster, frame):
 
 def test_calibration_draws_from_the_whole_training_part(forecaster, frame):
     train = Run(forecaster=forecaster).on(frame).parts["train"]
-    first = torch.cat([batch[:, 0, 0] for batch in calibration_batches(train)])
+    first = torch.cat([batch["x"][:, 0, 0] for batch in calibration_batches(train)])
     rows = {round(v, 5) for v in train.values[:, 0].tolist()}
     assert {round(v, 5) for v in first.tolist()} <= rows
     late = train.values[train.last - 100 : train.last - 60, 0]

@@ -1,5 +1,7 @@
 """The dashboard with a run of many series."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,18 @@ def outliers_page():
     from stanhop_app.ui import outliers
 
     outliers.show()
+
+
+def theory_page():
+    from stanhop_app.ui import theory
+
+    theory._memorisation()
+
+
+def memory_page():
+    from stanhop_app.ui import memory
+
+    memory.show()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +64,12 @@ def test_a_series_is_chosen_by_its_name_and_drawn(opened):
     assert errors(app) == []
     ((title, traces),) = figures(app)
     assert title.startswith("02: 7 steps after 2024-05-19")
-    assert [trace["name"] for trace in traces] == ["history", "forecast"]
-    assert (
-        "4 series; by a model whose linear part was fitted on all 500 rows" in app.caption[0].value
+    names = [trace["name"] for trace in traces]
+    assert [n for n in names if n in ("history", "forecast")] == ["history", "forecast"]
+    assert {"80%", "95%"} <= set(names)
+    assert any(
+        "4 series; by a model whose linear part was fitted on all 500 rows" in caption.value
+        for caption in app.caption
     )
     codes = [code.value for code in app.code]
     assert "--ids 02 --horizon 7" in codes[0]
@@ -68,7 +85,29 @@ def test_the_worst_series_come_first_and_all_can_be_downloaded(opened):
     assert len(app.get("download_button")) == 1
 
 
-def test_pages_about_one_table_say_so(opened):
+def test_the_window_of_an_outlier_is_told_with_its_series(opened):
     app = opened(outliers_page)
     assert errors(app) == []
-    assert "this run is of many series" in app.info[0].value
+    titles = [title for title, _ in figures(app)]
+    (cause,) = [title for title in titles if title.startswith("The window up to 2024-")]
+    assert re.search(r" of 0[0-3], its forecast and what came$", cause)
+
+
+def test_memorisation_and_memory_are_looked_at_too(opened):
+    app = opened(theory_page)
+    assert errors(app) == []
+    app.toggle(key="compare").set_value(True).run()
+    assert errors(app) == []
+    assert "AUC of losses" in app.success[0].value
+    app = opened(memory_page)
+    app.selectbox(key="patterns").set_value("windows of the run's table").run()
+    assert errors(app) == []
+
+
+def test_the_lines_shown_measure_what_the_page_does(opened, root, monkeypatch, capsys):
+    app = opened(outliers_page)
+    (python,) = [c.value for c in app.code if "window_outliers" in c.value]
+    monkeypatch.chdir(root.parent)
+    exec(python, {})
+    printed = capsys.readouterr().out
+    assert "kurtosis" in printed

@@ -1,8 +1,9 @@
 """Covariates and effects of a fit as a folder keeps them: JSON values and tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -52,22 +53,28 @@ def effects_tensors(effects: Effects | None) -> dict[str, Tensor]:
 
 
 def restored_known(
-    kept: Mapping[str, Any], tensors: Mapping[str, Tensor], columns: int, series: int
+    kept: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    values: pd.DataFrame,
+    starts: Sequence[int],
+    frequency: str | None,
 ) -> Known:
     """What a folder keeps of covariates.
 
     Args:
         kept: of `known_as_json`.
         tensors: of `known_tensors`.
-        columns: of values.
-        series: how many there are.
+        values: the rows of values that they lie beside, flat.
+        starts: first of them of every series.
+        frequency: of the rows.
 
     Raises:
         DataError: if the sizes do not fit together.
     """
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    encoder, covariates = restored_covariates(kept, arrays, series)
-    effects = restored_effects(kept["effects"], tensors, encoder, columns, series)
+    encoder, covariates = restored_covariates(kept, arrays, values, starts, frequency)
+    columns = len(values.columns)
+    effects = restored_effects(kept["effects"], tensors, encoder, columns, len(starts))
     return Known(encoder=encoder, effects=effects, kept=covariates)
 
 
@@ -78,7 +85,18 @@ def restored_effects(
     columns: int,
     series: int,
 ) -> Effects | None:
-    """The effects that a folder keeps; arguments and errors as of `restored_known`."""
+    """The effects that a folder keeps.
+
+    Args:
+        kept: of `effects_as_json`.
+        tensors: of `effects_tensors`.
+        encoder: of the covariates.
+        columns: of values.
+        series: how many there are.
+
+    Raises:
+        DataError: if the sizes do not fit together.
+    """
     if kept is None:
         return None
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}

@@ -1,6 +1,8 @@
 """An outlook as a folder keeps it: JSON values and arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from stanhop_app.data.book import restored
 from stanhop_app.data.context import stamp, stamped_context
 from stanhop_app.data.covariates import Covariates, firsts
 from stanhop_app.data.encoder import Encoder
+from stanhop_app.data.frequency import future_index, is_weekly
 from stanhop_app.data.scaler import Scaler
 from stanhop_app.errors import DataError
 from stanhop_app.forecasting.effects.basis import Basis
@@ -34,19 +37,25 @@ def covariates_arrays(kept: Covariates) -> dict[str, np.ndarray]:
 
 
 def restored_covariates(
-    kept: Mapping[str, Any], arrays: Mapping[str, np.ndarray], series: int
+    kept: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    values: pd.DataFrame,
+    starts: Sequence[int],
+    frequency: str | None,
 ) -> tuple[Encoder, Covariates]:
     """The covariates that a folder keeps, and how they are read.
 
     Args:
         kept: of `covariates_as_json`.
         arrays: of `covariates_arrays`.
-        series: how many there are.
+        values: the rows of values that they lie beside, flat.
+        starts: first of them of every series.
+        frequency: of the rows.
 
     Raises:
         DataError: if the sizes do not fit together.
     """
-    encoder = Encoder.restored(kept["encoder"])
+    encoder, series = Encoder.restored(kept["encoder"]), len(starts)
     roles, lengths = encoder.roles, kept["lengths"]
     rows, static = arrays["rows"], arrays["static"]
     fitting = rows.shape == (sum(lengths), len(roles.moving)) and static.shape == (
@@ -57,11 +66,34 @@ def restored_covariates(
         raise DataError("the covariates and the rows that are kept of them do not fit together.")
     covariates = Covariates(
         roles=roles,
-        frame=pd.DataFrame(rows, columns=list(roles.moving)),
+        frame=pd.DataFrame(
+            rows, columns=list(roles.moving), index=_stamps(values, starts, lengths, frequency)
+        ),
         starts=firsts(lengths),
         static=pd.DataFrame(static, columns=list(roles.static)),
     )
     return encoder, covariates
+
+
+def _stamps(
+    values: pd.DataFrame, starts: Sequence[int], lengths: Sequence[int], frequency: str | None
+) -> pd.Index | None:
+    """Time stamps of covariates, so many of each series: those of its values, and the ones that follow."""
+    index = values.index
+    if not isinstance(index, pd.DatetimeIndex) or frequency is None:
+        return None
+    step = None if is_weekly(frequency) else frequency
+
+    @lru_cache(maxsize=4096)
+    def after(last: pd.Timestamp, steps: int) -> pd.DatetimeIndex:
+        end = pd.DatetimeIndex([last], freq=step)  # type: ignore[arg-type]
+        return future_index(end, steps, frequency)
+
+    parts = []
+    for (first, last), length in zip(pairwise([*starts, len(index)]), lengths, strict=True):
+        own = index[first:last]
+        parts += [own, after(own[-1], max(length - len(own), 0))]
+    return parts[0].append(parts[1:])
 
 
 def effect_as_json(effect: Effect) -> dict[str, Any]:
@@ -167,18 +199,21 @@ def restored_outlook(
     if kept.get("series") is not None:
         own = {**{n: arrays[n] for n in ("mean", "scale")}, "context": context}
         book = restored(kept["series"], str(kept["frequency"]), columns, own)
+    rows = stamped_context(context, dict(kept)) if book is None else book.context
     if kept.get("known") is not None:
-        series = 1 if book is None else len(book.ids)
-        encoder, covariates = restored_covariates(kept["known"], arrays, series)
+        starts = (0,) if book is None else book.starts
+        encoder, covariates = restored_covariates(
+            kept["known"], arrays, rows, starts, kept["frequency"]
+        )
         effect = kept["known"]["effects"]
         if effect is not None:
-            effect = restored_effect(effect, arrays, encoder, len(columns), series)
+            effect = restored_effect(effect, arrays, encoder, len(columns), len(starts))
         beside = Beside(encoder=encoder, kept=covariates, effect=effect)
     return Outlook(
         columns=tuple(columns),
         frequency=kept["frequency"],
         scaler=Scaler(**{k: tuple(v) for k, v in kept["scaler"].items()}),
-        rows=stamped_context(context, dict(kept)) if book is None else book.context,
+        rows=rows,
         series=book,
         beside=beside,
         **model,

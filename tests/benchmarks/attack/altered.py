@@ -9,6 +9,7 @@ from typing import Any
 
 from children import call
 from kills import TRAIN, timed
+from shops import shops
 
 STRANGE: tuple[Any, ...] = (
     None, True, 0, -1, 1, 10**9, 10**400, 0.5, -0.5, 1e308, "", "x", "../../etc/passwd", "\x1b[2J", "\u202e",
@@ -59,19 +60,22 @@ def dumps(value: Any) -> str:
 
 
 def attack(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """Alter config.json of a run, of an export and of a run of the suite, and results; read each."""
+    """Alter config.json of runs, of their exports and of a run of the suite, and results; read each."""
     from stanhop_app.training.folder import write_config
 
     chance, counts = random.Random(seed), Counter[str]()
     run, export, suite = scratch / "run", scratch / "onnx", scratch / "suite"
     timed(["train", csv, *TRAIN, "--max-steps", "2", "--novelty", "--output", run], scratch)
     timed(["export", run, "--output", export], scratch)
+    table, many, exported = shops(csv, scratch)
     small = ["--max-steps", "1", "--dim", "16", "--num-heads", "2", "--num-layers", "1"]
     timed(["suite", "train", "vit", *small, "--output", suite, "--quiet"], scratch)
     timed(["theory", "noise", "--output", scratch / "noise.json"], scratch)
     readings = {
         run: [["forecast", "X"], ["evaluate", "X", csv]],
         export: [["forecast", "X"]],
+        many: [["forecast", "X"], ["evaluate", "X", table]],
+        exported: [["forecast", "X", "--levels", "80"]],
         suite: [["suite", "evaluate", "X", "--bits", "W8A8"]],
         scratch / "noise.json": [["theory", "noise", "--output", "X", "--json"]],
     }

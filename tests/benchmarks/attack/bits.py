@@ -7,10 +7,11 @@ from pathlib import Path
 
 from children import call
 from kills import TRAIN, timed
+from shops import shops
 
 
 def flip(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
-    """Flip a bit of a run, an ONNX export or a results file, and read it as users do."""
+    """Flip a bit of runs, of their exports or of a results file, and read it as users do."""
     chance, counts = random.Random(seed), Counter[str]()
     run, export, results = scratch / "run", scratch / "onnx", scratch / "noise.json"
     timed(
@@ -29,6 +30,7 @@ def flip(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
         scratch,
     )
     timed(["export", run, "--output", export], scratch)
+    table, many, exported = shops(csv, scratch)
     words = ["theory", "noise", "--output", results]
     timed(words, scratch)
     readings = {
@@ -38,6 +40,8 @@ def flip(rounds: int, seed: int, csv: Path, scratch: Path) -> dict[str, int]:
             ["outliers", "X", csv, "--plot", scratch / "p.html", "--force"],
         ],
         export: [["forecast", "X"]],
+        many: [["forecast", "X"], ["evaluate", "X", table]],
+        exported: [["forecast", "X", "--levels", "80"]],
         results.parent / "results": [
             ["theory", "noise", "--output", results.parent / "copy" / results.name, "--json"]
         ],
