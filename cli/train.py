@@ -260,14 +260,12 @@ def _describe(data: str, panel: "Panel") -> None:
     """Say what was read."""
     from stanhop_app.cli.many import describe_covariates
 
+    filled = (
+        "; scores include what was filled (--missing mask)" if panel.frame.attrs["filled"] else ""
+    )
     echo(
         f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
-        f"{panel.index[-1]}, frequency {panel.frequency}"
-        + (
-            "; scores include what was filled (--missing mask)"
-            if panel.frame.attrs["filled"]
-            else ""
-        )
+        f"{panel.index[-1]}, frequency {panel.frequency}{filled}"
     )
     describe_covariates(panel)
 
