@@ -95,7 +95,8 @@ def command(
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
     by_protocol(data, options)
-    output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
+    stem = "stdin" if data == "-" else Path(data).name.split(".")[0]
+    output = output or Path("runs") / f"{stem}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
         check_folder(output, read_config, resume=resume, force=force)
@@ -295,7 +296,3 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
             f"{output}: holds a finished run of other options ({other[0]} was {other[1]}, is {other[2]}); "
             "choose another --output, or --force."
         )
-
-
-def _stem(data: str) -> str:
-    return "stdin" if data == "-" else Path(data).name.split(".")[0]
