@@ -95,8 +95,7 @@ def command(
     from stanhop_app.training.folder import CHECKPOINT, check_folder, is_main_process, read_config
 
     by_protocol(data, options)
-    stem = "stdin" if data == "-" else Path(data).name.split(".")[0]
-    output = output or Path("runs") / f"{stem}-h{options['horizon']}"
+    output = output or Path("runs") / f"{_stem(data)}-h{options['horizon']}"
     finished = resume and (output / "config.json").exists() and not (output / CHECKPOINT).exists()
     if not finished:
         check_folder(output, read_config, resume=resume, force=force)
@@ -261,9 +260,7 @@ def _describe(data: str, panel: "Panel") -> None:
     """Say what was read."""
     from stanhop_app.cli.many import describe_covariates
 
-    filled = (
-        "; scores include what was filled (--missing mask)" if panel.frame.attrs["filled"] else ""
-    )
+    filled = "; scores include what was filled" if panel.frame.attrs["filled"] else ""
     echo(
         f"{data}: {len(panel):,} rows x {len(panel.columns)} variates, {panel.index[0]} to "
         f"{panel.index[-1]}, frequency {panel.frequency}{filled}"
@@ -296,3 +293,7 @@ def _check_same(output: Path, forecaster: "STanHopForecaster", data: str) -> Non
             f"{output}: holds a finished run of other options ({other[0]} was {other[1]}, is {other[2]}); "
             "choose another --output, or --force."
         )
+
+
+def _stem(data: str) -> str:
+    return "stdin" if data == "-" else Path(data).name.split(".")[0]
