@@ -48,7 +48,7 @@ def write_intervals(fitted: Fitted, path: Path) -> bool:
             "sharpness": memory.rule.sharpness,
         }
         tensors |= {
-            "rows": store.rows.nan_to_num(),  # holes lie outside of the windows that are stored
+            "rows": store.rows,
             "origins": store.origins,
             "begins": store.begins,
             "circles": memory.circles,

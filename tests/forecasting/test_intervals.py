@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
+from stanhop_app.forecasting.external.store import held
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import _alike, _each, _folds, _place, pinball
 from stanhop_app.forecasting.intervals.levels import end_name, levels_of
@@ -317,10 +318,58 @@ def test_columns_that_stand_still_and_holes_have_finite_ends(weather, missing):
     forecaster = STanHopForecaster(**options, network=network, progress=False).fit(frame)
     for judged in forecaster.intervals().judged:
         assert np.isfinite(judged.loss)
-        assert judged.pool.residuals().isfinite().all()
+        residuals = judged.pool.residuals()
+        assert not residuals.isinf().any()
+        assert residuals.isnan().any() == (missing == "mask")
     made = forecaster.predict_interval()
     assert np.isfinite(made.to_numpy()).all()
     assert (made["still-hi-95"] - made["still-lo-95"]).max() < 1
+
+
+@pytest.mark.filterwarnings("ignore:.* are missing")
+def test_a_table_without_one_whole_window_has_intervals(weather):
+    """What nobody knows is not read; the others say about what those of a table without holes do."""
+    rows = weather.iloc[:, :2]
+    holed = rows.mask(np.random.default_rng(0).random(rows.shape) < 0.1)
+    options = {"horizon": 6, "lookback": 48, "training": {"max_steps": 2}, "progress": False}
+    network = {"patch_length": 6, "dim": 16, "num_heads": 2, "hidden_dim": 16}
+    whole = STanHopForecaster(**options, network=network).fit(rows)
+    forecaster = STanHopForecaster(**options, network=network, missing="mask").fit(holed)
+    store = forecaster.intervals().best.pool.store
+    assert store.missed.isnan().flatten(1).any(1).float().mean() > 0.5
+    assert not store.rows.isnan().any()
+    wide, narrow = (
+        (made[f"{name}-hi-80"] - made[f"{name}-lo-80"]).mean()
+        for made in (forecaster.predict_interval(), whole.predict_interval())
+        for name in [rows.columns[0]]
+    )
+    assert wide == pytest.approx(narrow, rel=0.25)
+    assert np.isfinite(forecaster.sample(count=20).to_numpy()).all()
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_values_that_nobody_knows_are_not_read(even):
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(60, 3, 2, generator=generator)
+    values[torch.rand(values.shape, generator=generator) < 0.4] = torch.nan
+    shares = torch.ones(60) if even else torch.rand(60, generator=generator)
+    levels = torch.tensor([0.0, 0.1, 0.5, 0.93, 1.0], dtype=torch.float64)
+    made = quantiles(values, shares / shares.sum(), levels)
+    for step, column in np.ndindex(3, 2):
+        known = ~values[:, step, column].isnan()
+        w = shares[known] / shares[known].sum()
+        alone = quantiles(values[known, step, column][:, None], w, levels)[:, 0]
+        torch.testing.assert_close(made[:, step, column], alone)
+
+
+def test_a_hole_in_the_rows_holds_what_was_known_before_it_of_its_series():
+    nan = float("nan")
+    rows = torch.tensor([[nan, 1.0], [2.0, nan], [nan, nan], [nan, 5.0], [7.0, nan]])
+    filled = held(rows, torch.tensor([0, 3]))
+    wanted = torch.tensor([[0.0, 1.0], [2.0, 1.0], [2.0, 1.0], [0.0, 5.0], [7.0, 5.0]])
+    torch.testing.assert_close(filled, wanted)
+    changed = held(torch.cat([rows[:4], torch.tensor([[9.0, 9.0]])]), torch.tensor([0, 3]))
+    torch.testing.assert_close(changed[:4], filled[:4])  # nothing that came later is read
 
 
 @pytest.mark.parametrize(("horizon", "lookback"), [(1, 2), (1, 24), (3, 6)])

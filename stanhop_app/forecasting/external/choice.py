@@ -72,29 +72,37 @@ def fill(chosen: LinearFit, parts: Sequence[Windows], most: int = LARGEST) -> St
 
 
 @torch.no_grad()
-def fill_by(pairs: Pairs, parts: Sequence[Windows], most: int) -> Store:
+def fill_by(pairs: Pairs, parts: Sequence[Windows], most: int, *, whole: bool = True) -> Store:
     """A store of what any forecaster missed, evenly thinned to at most so many windows.
 
     Args:
         pairs: what came and what it forecasts of windows by number.
         parts: as of `fill`.
         most: windows.
+        whole: as of `Store.of`.
     """
 
     def missed(number: int, numbers: Tensor) -> Tensor:
         came, made = pairs(parts[number], numbers)
         return came - made
 
-    return _filled(parts, missed, most)
+    return _filled(parts, missed, most, whole=whole)
 
 
-def _filled(parts: Sequence[Windows], missed: Callable[[int, Tensor], Tensor], room: int) -> Store:
+def _filled(
+    parts: Sequence[Windows],
+    missed: Callable[[int, Tensor], Tensor],
+    room: int,
+    *,
+    whole: bool = True,
+) -> Store:
     step = max(-(-sum(map(len, parts)) // room), 1)
     stores = []
     for number, part in enumerate(parts):
         numbers = torch.arange(0, len(part), step)
         if len(numbers):
-            stores.append(Store.of(part, numbers, missed(number, numbers), part=number))
+            made = missed(number, numbers)
+            stores.append(Store.of(part, numbers, made, part=number, whole=whole))
     return reduce(Store.joined, stores)
 
 

@@ -84,17 +84,32 @@ class Store:
         return self.only(self.ends.argsort(stable=True)[-count:].sort().values)
 
     @classmethod
-    def of(cls, windows: Windows, numbers: Tensor, missed: Tensor, part: int) -> "Store":
-        """The store of some windows with a clock; those of which nobody knows all values are left out."""
+    def of(
+        cls, windows: Windows, numbers: Tensor, missed: Tensor, part: int, *, whole: bool = True
+    ) -> "Store":
+        """The store of some windows with a clock.
+
+        Args:
+            windows: the windows.
+            numbers: of those that are stored.
+            missed: (M, L, C) what was missed of them.
+            part: of which they are.
+            whole: whether those of which nobody knows all values are left out; else those of whose targets
+                nobody knows any. Where a value is not known, the last one before it then stands in the rows.
+        """
         assert windows.clock is not None
-        rows = windows.rows(numbers)
-        known = ~(missed.isnan().any(2).any(1) | windows.values[rows].isnan().any(2).any(1))
-        numbers, rows, missed = numbers[known], rows[known], missed[known]
+        rows, values = windows.rows(numbers), windows.values
+        known = ~missed.isnan().flatten(1).all(1)
+        if whole:
+            known = ~(missed.isnan().any(2).any(1) | values[rows].isnan().any(2).any(1))
         begins = torch.zeros(len(numbers), dtype=torch.long)
         if isinstance(windows, SeriesWindows):
             begins = windows.begins[numbers]
+        if not whole and windows.holes:
+            values = held(values, begins.unique())
+        numbers, rows, missed, begins = (x[known] for x in (numbers, rows, missed, begins))
         return cls(
-            rows=windows.values,
+            rows=values,
             origins=rows[:, windows.lookback],
             begins=begins,
             missed=missed,
@@ -133,6 +148,15 @@ class Store:
         if wrong or not places:
             raise ArtefactError(f"the memory's {(wrong or ['origins'])[0]} cannot be; damaged.")
         return store
+
+
+def held(rows: Tensor, starts: Tensor) -> Tensor:
+    """Rows (N, C) of series from ``starts`` on, the last known value standing where none is; at first 0."""
+    number = torch.arange(len(rows))
+    latest = torch.where(rows.isnan(), -1, number[:, None]).cummax(0).values
+    begin = starts[(torch.searchsorted(starts, number, right=True) - 1).clamp_min(0)]
+    filled = rows.gather(0, latest.clamp_min(0))
+    return torch.where(latest >= begin[:, None], filled, 0.0)
 
 
 def shapes(windows: Tensor, steps: int) -> Tensor:

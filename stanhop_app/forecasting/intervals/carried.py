@@ -79,7 +79,11 @@ class Carried:
         wrong = [name for name, shape in shapes.items() if arrays[name].shape != shape]
         if wrong or count < 1 or arrays["places"].ndim != 1 or len(arrays["places"]) < 2:
             raise DataError(f"{(wrong or ['places'])[0]} is of another size")
-        if not all(np.isfinite(arrays[name]).all() for name in names):
+        numbers = {
+            **arrays,
+            "residuals": np.nan_to_num(arrays["residuals"], posinf=np.inf, neginf=-np.inf),
+        }
+        if not all(np.isfinite(numbers[name]).all() for name in names):
             raise DataError("some of its numbers are none")
 
     def tells(self, when: np.ndarray) -> np.ndarray:
@@ -123,10 +127,18 @@ class Carried:
         flat = residuals.reshape(len(residuals), -1)
         order = flat.argsort(axis=0, kind="stable")
         values, w = np.take_along_axis(flat, order, axis=0), weights[order]
+        known = (~np.isnan(values)).sum(axis=0)  # what nobody knows is sorted behind the others
+        w = np.where(np.isnan(values), 0.0, w)
+        w = w / np.maximum(w.sum(axis=0), np.finfo(float).tiny)
         middles = w.cumsum(axis=0) - w / 2
         grid = np.linspace(0, 1, len(self.arrays["places"]))
         at = np.interp(levels, grid, self.arrays["places"])
-        columns = [np.interp(at, middles[:, n], values[:, n]) for n in range(values.shape[1])]
+        columns = [
+            np.interp(at, middles[:count, n], values[:count, n])
+            if count
+            else np.full(len(at), np.nan)
+            for n, count in enumerate(known)
+        ]
         return np.stack(columns, axis=1).reshape(len(at), *residuals.shape[1:])
 
     def _scale(self, window: np.ndarray) -> np.ndarray:

@@ -111,8 +111,8 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
         ):
             if not bool(share.any()):
                 continue
-            loss += float((pinball(truth, made, levels) * scale[number]).sum())
-            energy += float(came[number].abs().sum())
+            loss += float((pinball(truth, made, levels) * scale[number]).nansum())
+            energy += float(came[number].abs().nansum())
             places.append(_place(below, share, number))
     if not places:
         return None
@@ -126,12 +126,18 @@ def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
 def _each(
     residuals: Tensor, shares: Tensor, truths: Tensor, levels: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Quantiles (Q, L, C) of every window, and the share of residuals below what came, (L, C)."""
+    """Quantiles (Q, L, C) of every window, and the share of residuals below what came, (L, C).
+
+    Residuals that nobody knows are not read; of a target that nobody knows both are NaN.
+    """
     for share, truth in zip(shares, truths, strict=True):
         kept = share > 0
-        below = (residuals[kept] <= truth) * share[kept, None, None]
+        read, w = residuals[kept], share[kept, None, None]
+        below = ((read <= truth) * w).sum(0)
+        if bool(read.isnan().any()) or bool(truth.isnan().any()):
+            below = (below / (~read.isnan() * w).sum(0)).masked_fill(truth.isnan(), torch.nan)
         made = quantiles(residuals, share, levels) if bool(kept.any()) else truth[None]
-        yield made, below.sum(0)
+        yield made, below
 
 
 def _alike(
@@ -141,8 +147,10 @@ def _alike(
     made, kept = quantiles(residuals, shares[0], levels), residuals[shares[0] > 0]
     columns = torch.from_numpy(np.sort(kept.flatten(1).T.contiguous().numpy(), axis=1))
     count = torch.searchsorted(columns, truths.flatten(1).T.contiguous(), right=True)
-    for below in (count.T / len(kept)).reshape(truths.shape):
-        yield made, below
+    known = (~columns.isnan()).sum(1)
+    below = (count.T / known).reshape(truths.shape).masked_fill(truths.isnan(), torch.nan)
+    for each in below:
+        yield made, each
 
 
 def pinball(truth: Tensor, made: Tensor, levels: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from stanhop_app.forecasting.external.retrieval import Rule
 from stanhop_app.forecasting.external.store import Store
 from stanhop_app.forecasting.intervals.choice import LEAST, Judged, choose
 from stanhop_app.forecasting.intervals.pool import quantiles
+from stanhop_app.models.holes import between
 
 if TYPE_CHECKING:
     from stanhop_app.forecasting.fitted import Fitted
@@ -77,11 +78,14 @@ class Intervals:
 
     @torch.no_grad()
     def paths(self, windows: Tensor, when: Tensor | None, count: int, *, seed: int) -> Tensor:
-        """Trajectories of what will be missed, drawn whole, (B, N, L, C); the same at a seed."""
+        """Trajectories of what will be missed, drawn whole, (B, N, L, C); the same at a seed.
+
+        A step of which nobody knows what was missed is on the line between its neighbours.
+        """
         pool, generator = self.best.pool, torch.Generator().manual_seed(seed)
         shares = torch.stack([self._told(share) for share in pool.weights(windows, when)])
         drawn = torch.multinomial(shares, count, replacement=True, generator=generator)
-        return pool.residuals()[drawn] * pool.scale(windows)[:, None, None]
+        return between(pool.residuals())[drawn] * pool.scale(windows)[:, None, None]
 
     def tells(self, when: Tensor | None, count: int) -> np.ndarray:
         """For which of so many windows, first targets at ``when``, some residual may be read."""
@@ -127,6 +131,7 @@ def intervals_of(fitted: "Fitted") -> Intervals:
         _Batched(next(iter(whole.values()))),
         (windows["validation"], later),
         max(min(STORED, LARGEST // window_bytes), LEAST),
+        whole=False,
     )
     return intervals_from(store, fitted)
 
@@ -161,7 +166,7 @@ def intervals_from(store: Store, fitted: "Fitted") -> Intervals:
 
 def _too_few() -> DataError:
     return DataError(
-        f"intervals need {LEAST} validation windows without holes, some of which end before others begin; "
+        f"intervals need {LEAST} validation windows, some of which end before others begin; "
         "bring more rows, or a split with more validation rows."
     )
 

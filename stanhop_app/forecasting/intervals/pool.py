@@ -146,7 +146,7 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
     """Weighted quantiles, (Q, ...) of values (V, ...), by lines between the middles of the weights' steps.
 
     Args:
-        values: (V, ...).
+        values: (V, ...); one that is NaN is not read in its place.
         shares: their weights (V,) of sum 1; those of weight 0 are not read.
         levels: (Q,) in [0, 1]; or (Q, C), of every last place of the values its own.
     """
@@ -163,6 +163,12 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
     else:
         order = torch.from_numpy(np.argsort(columns.numpy(), axis=1, kind="stable"))
         columns, w = columns.gather(1, order), w[order]
+    last = torch.full((1, 1), columns.shape[1] - 1)
+    if bool(columns[:, -1].isnan().any()):  # what nobody knows is sorted behind the others
+        lost = columns.isnan()
+        w = w.expand(columns.shape).masked_fill(lost, 0.0)
+        w = w / w.sum(1, keepdim=True)
+        last = (~lost).sum(1, keepdim=True) - 1
     places = w.cumsum(1) - w / 2  # (N, V'), or (1, V') of all columns
     if levels.ndim == 1:
         at = levels.expand(len(places), -1)
@@ -170,8 +176,8 @@ def quantiles(values: Tensor, shares: Tensor, levels: Tensor) -> Tensor:
         at = levels.expand(*shape[:-1], *levels.shape).movedim(-2, 0).flatten(1).T
         places = places.expand(len(at), -1)
     at, places = at.double().contiguous(), places.contiguous()
-    above = torch.searchsorted(places, at).clamp(1, max(columns.shape[1] - 1, 1))
-    above = above.clamp_max(columns.shape[1] - 1)
+    above = torch.searchsorted(places, at).clamp_min(1)
+    above = torch.minimum(above, last).clamp_min(0)
     below = (above - 1).clamp_min(0)
     low, high = places.gather(1, below), places.gather(1, above)
     share = ((at - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).to(values.dtype)
