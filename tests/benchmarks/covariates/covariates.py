@@ -24,7 +24,15 @@ from stanhop_app.forecasting.suited import grouped, suited_to_series
 from stanhop_app.studies.cells import fill, open_results
 
 HERE = Path(__file__).parent
-HORIZON = {"made": 14, "noise": 14, "elecdemand": 48, "nycflights": 24, "etth1": 24, "sample": 24}
+HORIZON = {
+    "made": 14,
+    "noise": 14,
+    "elecdemand": 48,
+    "nycflights": 24,
+    "etth1": 24,
+    "sample": 24,
+    "m4-hourly": 48,
+}
 KINDS = {
     "made": ("without", "known"),
     "noise": ("without", "known"),
@@ -32,6 +40,7 @@ KINDS = {
     "nycflights": ("without", "known", "calendar", "both"),
     "etth1": ("without", "calendar"),
     "sample": ("without", "calendar"),
+    "m4-hourly": ("without", "calendar"),
 }
 """What each table is fitted with: its covariates, cycles of the calendar, both or neither."""
 TOLD = {
@@ -76,6 +85,8 @@ def table_of(name: str, kind: str, folder: Path) -> tuple[pd.DataFrame, dict[str
     """A table with the covariates that are told of it, and what is told."""
     if name in ("etth1", "sample"):
         return load(name).reset_index(), {}
+    if name == "m4-hourly":
+        return load(name).set_axis(["id", "time", "y"], axis=1), {}
     path = folder / f"{name}.csv"
     frame = made() if name in MADE else pd.read_csv(path, parse_dates=["time"])
     told = TOLD[name] if kind in ("known", "both") else {}
