@@ -15,8 +15,8 @@ def show(
     draw: Callable[[Any, str], None],
     table: Any,
     **which: Any,
-) -> None:
-    """Draw a forecast, with bands where they are wanted and can be told.
+) -> Any:
+    """Draw a forecast, with bands where they are wanted and can be told; these, or None.
 
     Args:
         forecaster: of the run.
@@ -32,6 +32,7 @@ def show(
     told = _told(forecaster, table, which) if wanted else None
     with place.container():
         draw(told, "forecast")
+    return told
 
 
 def _wanted(forecaster: STanHopForecaster, horizon: int) -> bool:

@@ -4,8 +4,9 @@ import shlex
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
-from stanhop_app.ui import brought, opening, parts, selection
+from stanhop_app.ui import brought, download, opening, parts, selection
 
 from stanhop_app.figures.forecast import by_time, forecast_figure
 from stanhop_app.options import join_names
@@ -48,16 +49,18 @@ def show(name: str) -> None:
     rows = getattr(history, "frame", history)
     drawn, bands = by_time(prediction, told)
     data = forecaster.source_.get("data", "a table")
-    figure = forecast_figure(
-        rows[variates].iloc[-HISTORY_SHOWN:],
-        drawn[variates],
-        bands=bands,
-        title=f"{horizon} steps after {rows.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
-        f"trained on {data}",
+    title = (
+        f"{horizon} steps after {rows.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
+        f"trained on {data}"
     )
-    parts.show(figure, "forecast")
+
+    def draw() -> go.Figure:
+        shown = rows[variates].iloc[-HISTORY_SHOWN:]
+        return forecast_figure(shown, drawn[variates], bands=bands, title=title)
+
+    parts.show(draw(), "forecast")
     st.caption(f"By a model {forecaster.seen_}.")
-    parts.offer(prediction)
+    download.offer(prediction, told, draw)
     ids = f" --ids {shlex.quote(join_names(which['ids']))}" if which else ""
     parts.reproduce(
         f"stanhop forecast {opening.folder(name)}{opening.file()}{ids} --horizon {horizon}"

@@ -9,6 +9,7 @@ from stanhop_app.ui import (
     analogues,
     bands,
     brought,
+    download,
     exported,
     opening,
     parts,
@@ -81,9 +82,9 @@ def _one_table(name: str, run: Run) -> None:
     def draw(told: Any, key: str) -> None:
         parts.show(forecast_figure(rows, made, bands=told, **drawn), key)
 
-    bands.show(forecaster, horizon, draw, table, future=future)
+    told = bands.show(forecaster, horizon, draw, table, future=future)
     st.caption(f"By a model {forecaster.seen_}.")
-    parts.offer(prediction)
+    download.offer(prediction, told, lambda: forecast_figure(rows, made, bands=told, **drawn))
     cutoff = None if actual is None else str(history.index[-1])
     if run.fitted.memory is not None and run.fitted.known is None:
         opened = replace(run, forecaster=forecaster)

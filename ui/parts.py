@@ -31,19 +31,6 @@ ERRORS = (StanhopError,)
 """What a user can mend; shown as one line."""
 
 
-def offer(prediction: pd.DataFrame) -> None:
-    """A forecast as a file and as a table."""
-    st.download_button(
-        "Download the forecast (CSV)",
-        prediction.rename_axis(str(prediction.index.name or "time")).to_csv(lineterminator="\n"),
-        file_name="forecast.csv",
-        mime="text/csv",
-        key="download",
-    )
-    with st.expander("Table"):
-        st.dataframe(prediction)
-
-
 def fail(error: Exception) -> None:
     """Show what a user can mend, in the words of the pages."""
     st.error(in_words(str(error)))

@@ -4,8 +4,9 @@ import shlex
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
-from stanhop_app.ui import bands, brought, opening, parts, selection, what_if
+from stanhop_app.ui import bands, brought, download, opening, parts, selection, what_if
 
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.forecast import by_time, forecast_figure
@@ -38,9 +39,12 @@ def show(name: str, run: Run) -> None:
     drawn = history.chosen([chosen])
 
     def draw(told: Any, key: str) -> None:
-        _draw(drawn, prediction, unchanged, column, run, told, key)
+        parts.show(_figure(drawn, prediction, unchanged, column, run, told), key)
 
-    bands.show(forecaster, horizon, draw, table, ids=[chosen], future=future)
+    told = bands.show(forecaster, horizon, draw, table, ids=[chosen], future=future)
+    download.offer(
+        prediction, told, lambda: _figure(drawn, prediction, unchanged, column, run, told)
+    )
     st.caption(f"{len(history.ids):,} series; by a model {forecaster.seen_}.")
     _errors(run)
     _download(run, table, history, horizon)
@@ -53,27 +57,23 @@ def show(name: str, run: Run) -> None:
     )
 
 
-def _draw(
+def _figure(
     history: SeriesTable,
     prediction: pd.DataFrame,
     unchanged: Any,
     column: str,
     run: Run,
     told: Any,
-    key: str,
-) -> None:
+) -> go.Figure:
     """History and forecast of one series, with bands where there are some."""
     future, told = by_time(prediction, told)
     before = None if unchanged is None else by_time(unchanged, None)[0][[column]]
-    future = future[[column]]
     title = (
         f"{history.ids[0]}: {len(future)} steps after {history.frame.index[-1]}, STanHop-Net, "
         f"trained on {run.table_name}"
     )
-    figure = forecast_figure(
-        history.frame[[column]], future, unchanged=before, bands=told, title=title
-    )
-    parts.show(figure, key)
+    rows = history.frame[[column]]
+    return forecast_figure(rows, future[[column]], unchanged=before, bands=told, title=title)
 
 
 def _errors(run: Run) -> None:

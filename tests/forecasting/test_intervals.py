@@ -15,7 +15,7 @@ from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.external.store import held
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import _alike, _each, _folds, _place, pinball
-from stanhop_app.forecasting.intervals.levels import end_name, levels_of
+from stanhop_app.forecasting.intervals.levels import end_name, levels_of, with_bands
 from stanhop_app.forecasting.intervals.pool import Pool, Way, quantiles, spread_of
 from stanhop_app.runs.forecast_rows import BOUND
 
@@ -557,3 +557,9 @@ def test_ids_named_as_paths_are_refused(weather, small):
     forecaster = STanHopForecaster(**small, reading=reading).fit(rows)
     with pytest.raises(OptionError, match="is named 'path'"):
         forecaster.predict_total()
+
+
+def test_points_and_bands_together_are_what_predict_interval_says(fitted):
+    levels = (80, 95)
+    made = with_bands(fitted.predict(), fitted.bands(levels=levels))
+    pd.testing.assert_frame_equal(made, fitted.predict_interval(levels=levels), check_freq=False)

@@ -73,6 +73,26 @@ def bounded(values: np.ndarray, lower: float | None, upper: float | None) -> np.
     return values if lower is None and upper is None else np.clip(values, lower, upper)
 
 
+def with_bands(points: pd.DataFrame, bands: Bands) -> pd.DataFrame:
+    """A forecast with the ends of its bands behind each variate, as ``predict_interval`` names them.
+
+    Args:
+        points: of ``predict``, wide or long.
+        bands: of the same steps, in the same order.
+    """
+    ends: dict[float, pd.DataFrame] = {}
+    for name, (low, high) in bands.items():
+        coverage = float(name.rstrip("%"))
+        ends |= dict(zip(levels_of([coverage]), (low, high), strict=True))
+    variates = list(next(iter(ends.values())).columns) if ends else []
+    columns: dict[Any, Any] = {}
+    for column in points.columns:
+        columns[column] = points[column].to_numpy()
+        if column in variates:
+            columns |= {end_name(column, q): ends[q][column].to_numpy() for q in sorted(ends)}
+    return pd.DataFrame(columns, index=points.index)
+
+
 def bands_of(
     predict_quantiles: Callable[..., pd.DataFrame], levels: Sequence[float], **given: Any
 ) -> Bands:
