@@ -26,6 +26,8 @@ OLD_HEAD = re.compile(r'\s*\{\s*"format":\s*(\d+|"\w+ \d+")(?:,\s*"kind":\s*"(\w
 OLD_NUMBERS = {"1": "variants", "2": "memory", "4": "benchmark"}
 """Kinds of files whose head was a number alone."""
 HEAD_BYTES = 200
+DIGITS = 64
+"""Letters of a checksum."""
 BEGUN = "begun.json"
 """The file in the folder of an unfinished cell that says what the cell is made from."""
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -63,6 +65,7 @@ def read_results(path: Path) -> dict[str, Any]:
         head = read_head(path)
         if CHECKSUM in content and content.pop(CHECKSUM) != checksum(content):
             raise OptionError("its checksum does not match its content")
+        _check_names(content)
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -71,6 +74,14 @@ def read_results(path: Path) -> dict[str, Any]:
         raise ArtefactError(f"{path}: holds no results of stanhop.")
     content.pop("format", None)
     return {**_head(*head), **content, **_head(*head)}
+
+
+def _check_names(content: Mapping[str, Any]) -> None:
+    """Refuse content that holds its own checksum under another name: older files have none, this one had."""
+    for name, value in content.items():
+        digest = isinstance(value, str) and len(value) == DIGITS
+        if digest and value == checksum({k: v for k, v in content.items() if k != name}):
+            raise OptionError(f"its checksum is called {name!r}")
 
 
 def _head(kind: str, version: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from stanhop_app.errors import ArtefactError, CheckpointError, OptionError, TrainingError
 from stanhop_app.studies import memory
-from stanhop_app.studies.cells import BEGUN, fill, open_results, read_head, read_results
+from stanhop_app.studies.cells import BEGUN, fill, keep, open_results, read_head, read_results
 from stanhop_app.training.folder import CHECKPOINT
 
 CELLS = [{"horizon": 6, "split": "14/5/5"}, {"horizon": 12, "split": "14/5/5"}]
@@ -209,3 +209,17 @@ def test_a_cell_that_was_killed_goes_on_to_the_same_result(
 def test_a_kind_that_could_not_be_read_back_is_refused_before_anything_is_made(tmp_path):
     with pytest.raises(OptionError, match="is one word, got 'two-words'"):
         open_results(tmp_path / "r.json", "two-words", 1, {})
+
+
+def test_a_flipped_bit_of_the_checksum_or_its_name_is_found(tmp_path):
+    """A file whose checksum has another name looks like one of a version that wrote none."""
+    path = tmp_path / "r.json"
+    keep({"kind": "memory", "version": 2, "cells": {"a": {"score": 1.0}}}, path)
+    whole = path.read_bytes()
+    start = whole.index(b'"checksum"')
+    for bit in range(8 * start, 8 * whole.index(b"\n", start)):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(content)
+        with pytest.raises(ArtefactError, match="damaged"):
+            read_results(path)
