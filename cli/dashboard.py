@@ -1,6 +1,7 @@
 """stanhop dashboard."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from stanhop_app.ui import UPLOAD_MEGABYTES
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")
+OPENS = "STANHOP_OPENS"
+"""Variable of the environment that tells the server which address a browser is to be opened at."""
 MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(2**20)}
 """Settings of the C library by which a server of many threads gives back what a page has used."""
 
@@ -42,11 +45,14 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
     stanhop dashboard --port 8600 --no-browser
     """
     app = Path(__file__).resolve().parents[1] / "ui" / "app.py"
+    port = port or _free(host)
     settings = {
         "server.address": host,
         "server.port": str(port),
-        "server.headless": str(not browser).lower(),
-        "server.showEmailPrompt": "false",  # nothing is served before it is answered, and nobody asked
+        # Not headless, Streamlit asks for an e-mail address before it serves, and lets visitors install files
+        # for agents beside the app. A browser is opened by `dashboard_process`.
+        "server.headless": "true",
+        "server.showEmailPrompt": "false",
         "server.maxUploadSize": str(UPLOAD_MEGABYTES),
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
@@ -60,8 +66,20 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
     if host not in LOOPBACK:
         echo(f"anybody who reaches {host}:{port} can use this dashboard; it asks for no password.")
     environment = {**MEMORY, **os.environ, "STANHOP_RUNS": str(runs.resolve())}
+    shown = "127.0.0.1" if host in EVERY_ADDRESS else host
+    if browser:
+        environment[OPENS] = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
     # In this process's place: who stops the command stops the server.
     sys.stdout.flush()
     server = [sys.executable, "-m", "stanhop_app.cli.dashboard_process", "run", str(app), *flags]
     hold_back()  # until the new program takes signals
     os.execve(sys.executable, server, environment)
+
+
+def _free(host: str) -> int:
+    """A port that nobody listens on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as one:
+        one.bind((host, 0))
+        port: int = one.getsockname()[1]
+        return port

@@ -41,11 +41,16 @@ def show(name: str) -> None:
             }
             history = many.chosen(which["ids"])
         prediction = forecaster.predict(table, horizon, **which)
-        told = forecaster.bands(table, **which) if horizon == forecaster.horizon else None
     except parts.ERRORS as error:
         parts.fail(error)
         return
     assert isinstance(prediction, pd.DataFrame)
+    told = None
+    try:
+        if horizon == forecaster.horizon:
+            told = forecaster.bands(table, **which)
+    except parts.ERRORS as error:
+        st.caption(f"No bands: {error}")
     rows = getattr(history, "frame", history)
     drawn, bands = by_time(prediction, told)
     data = forecaster.source_.get("data", "a table")

@@ -158,8 +158,8 @@ class ExportedForecaster(Probabilistic):
     def _intervals(self) -> Carried:
         if self._carried is None:
             raise ArtefactError(
-                "the export has no intervals: its run has none (see stanhop forecast RUN --levels 80), or an "
-                "older version made it."
+                "the export has no intervals: the run that it was made of had none, or an older version "
+                "made it."
             )
         return self._carried
 
