@@ -54,8 +54,9 @@ def show(name: str) -> None:
     rows = getattr(history, "frame", history)
     drawn, bands = by_time(prediction, told)
     data = forecaster.source_.get("data", "a table")
+    series = f"{which['ids'][0]}: " if which else ""
     title = (
-        f"{horizon} steps after {rows.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
+        f"{series}{horizon} steps after {rows.index[-1]}{opening.of_file()}: {name}, {forecaster.kind}, "
         f"trained on {data}"
     )
 
