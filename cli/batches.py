@@ -54,7 +54,7 @@ def forecast_batches(
         raise click.UsageError("--engine needs DATA and --output, a folder for the forecasts.")
     forecaster = _opened(run, spread, horizon)
     fitted = forecaster.fitted_
-    reading, hints = as_trained(forecaster.source_, options)
+    reading, hints = as_trained(forecaster, options)
     series = fitted.series
     assert series is not None
     named = {name: value for name, value in reading.items() if value is not None}

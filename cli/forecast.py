@@ -126,7 +126,7 @@ def command(
     check(spread, run, forecaster, horizon)
     table = actual = None
     if data is not None:
-        table = read_data(data, *as_trained(forecaster.source_, options), reader_of(outlook))
+        table = read_data(data, *as_trained(forecaster, options), reader_of(outlook))
     if cutoff is not None:
         forecaster, table, actual = _cut(run, forecaster, cutoff, table)
     elif table is None:
@@ -201,7 +201,7 @@ def _which(
     """What ``predict`` is told besides the table."""
     told: dict[str, Any] = {} if ids is None else {"ids": ids}
     if future is not None:
-        reading = as_trained(forecaster.source_, options)
+        reading = as_trained(forecaster, options)
         told["future"] = _future(future, forecaster.outlook_, *reading)
     return told
 

@@ -67,7 +67,7 @@ def command(
     fitted = opened.fitted
     table, missing = None, "error"
     if actuals is not None:
-        reading, hints = as_trained(fitted.source, options)
+        reading, hints = as_trained(opened.forecaster, options)
         reading["frequency"] = reading["frequency"] or known_frequency(fitted.frequency)
         missing = reading["missing"]
         table = read_data(

@@ -221,7 +221,9 @@ def open_run(
             return kept
         if data not in DATASETS:
             raise click.UsageError(f"name the table: stanhop {command} {path} FILE.")
-    return run.on(read_data(data, *as_trained(run.source, options), reader_of(run.fitted.outlook)))
+    return run.on(
+        read_data(data, *as_trained(run.forecaster, options), reader_of(run.fitted.outlook))
+    )
 
 
 def reader_of(outlook: "Outlook") -> Callable[..., Any]:
@@ -242,16 +244,12 @@ def reader_of(outlook: "Outlook") -> Callable[..., Any]:
     return read
 
 
-def as_trained(
-    source: Mapping[str, Any], given: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How to read a table for a run: as the run's own was read, except where said otherwise; and hints.
+def as_trained(forecaster: Any, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How to read a table for a run or an export: as its own was, except where said otherwise; and hints.
 
     What was said for the training holds; what its table proved decides where this one proves nothing.
     """
-    from stanhop_app.data.reading import reading_of
-
-    kept, hints = reading_of(source)
+    kept, hints = forecaster.read_as()
     context = click.get_current_context()
     unsaid = (None, click.core.ParameterSource.DEFAULT)  # None: the command has no such option
     named = {n: v for n, v in given.items() if context.get_parameter_source(n) not in unsaid}

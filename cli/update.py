@@ -51,8 +51,9 @@ def command(run: Path, data: str, steps: int, quiet: bool, as_json: bool, **opti
     from stanhop_app.forecasting.forecaster import STanHopForecaster
     from stanhop_app.runs.updating import update_run
 
-    fitted = STanHopForecaster.load(run).fitted_
-    reading, hints = as_trained(fitted.source, options)
+    forecaster = STanHopForecaster.load(run)
+    fitted = forecaster.fitted_
+    reading, hints = as_trained(forecaster, options)
     reading["frequency"] = reading["frequency"] or known_frequency(fitted.frequency)
     missing = reading["missing"]
     table = read_data(

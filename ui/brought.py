@@ -4,7 +4,7 @@ from typing import Any
 
 from stanhop_app.ui.parts import brought
 
-from stanhop_app.data.reading import ReadingConfig, reading_of
+from stanhop_app.data.reading import ReadingConfig
 from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.options import defaults_of
 from stanhop_app.runs.exported import ExportedForecaster
@@ -16,7 +16,7 @@ def read_options(
     forecaster: STanHopForecaster | ExportedForecaster,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """How a table that is brought is read for a run or an export; and what that of its training proved."""
-    options, hints = reading_of(forecaster.source_)
+    options, hints = forecaster.read_as()
     told = {key: value for key, value in options.items() if value is not None}
     outlook = forecaster.outlook_
     if outlook.series is None:

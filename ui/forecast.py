@@ -19,7 +19,6 @@ from stanhop_app.ui import (
     what_if,
 )
 
-from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.figures.curves import curves_figure, heat_figure
 from stanhop_app.figures.forecast import forecast_figure
@@ -50,7 +49,8 @@ def _one_table(name: str, run: Run) -> None:
     """The page of a run of one table."""
     forecaster = run.forecaster
     table = parts.upload(
-        "Forecast another table (CSV, Parquet or Excel) with this run", *reading_of(run.source)
+        "Forecast another table (CSV, Parquet or Excel) with this run",
+        *brought.read_options(forecaster),
     )
     horizon, back, shown, chosen = _widgets(run, table)
     actual = None

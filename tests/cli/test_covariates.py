@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stanhop_app import STanHopForecaster
+
 WORDS = ["--horizon", "7", "--max-steps", "2", "--dim", "16", "--quiet"]
 WIDE = ["--lookback", "28", "--patch-length", "7", "--past-covariates", "rain"]
 KNOWN = ["--future-covariates", "price,promo"]
@@ -181,3 +183,17 @@ def test_intervals_paths_and_sums_of_many_series(stanhop, folder):
     code, out, err = stanhop("forecast", folder / "run-one", "--levels", "80,95", "--plot", page)
     assert code == 0, err
     assert "95%" in page.read_text()
+
+
+def test_a_run_made_in_python_reads_files_as_it_was_told(stanhop, folder, tmp_path):
+    """It keeps no options of a command; those of the estimator count."""
+    table = pd.read_csv(folder / "shops.csv", dtype={"shop": str})
+    told = {"future_covariates": ["price", "promo"], "static_covariates": ["kind"]}
+    told["reading"] = {"id_column": "shop"}
+    network = {"patch_length": 7, "dim": 8, "num_heads": 2, "num_layers": 1}
+    options = {"horizon": 7, "lookback": 28, "network": network, "training": {"max_steps": 2}}
+    made = STanHopForecaster(**options, **told, split="*/14/7", progress=False).fit(table)
+    made.save(tmp_path / "run")
+    code, out, err = stanhop("forecast", tmp_path / "run", folder / "shops.csv")
+    assert code == 0, err
+    assert len(out.splitlines()) == 1 + len(made.predict())

@@ -1,5 +1,6 @@
 """Exports of many series, of covariates and of holes forecast what the run does, without torch."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from stanhop_app.models.holes import doubled_latest
 from stanhop_app.runs.exported import load_forecaster
 from stanhop_app.runs.exporting import ExportReport, export_run
 from stanhop_app.runs.run import Run
+from stanhop_app.runs.serving.asked import Asked
+from stanhop_app.runs.serving.service import Service
 
 pytestmark = [
     pytest.mark.slow,
@@ -234,3 +237,18 @@ def test_what_exports_count_with_is_the_same(steps):
     """The running maximum that every format knows, against that of torch."""
     x = torch.randint(-1, 20, (3, steps, 2), generator=torch.Generator().manual_seed(steps))
     torch.testing.assert_close(doubled_latest(x), x.cummax(1).values)
+
+
+def test_an_export_of_many_series_answers_requests(fitted, exports):
+    forecaster, table = fitted["covariates"]
+    service = Service(exports[0] / "covariates-onnx")
+    assert service.about["many_series"]
+    future = table[table["sold"].isna()].drop(columns=["sold", "heat", "kind"]).assign(price=5.0)
+    asked = {"ids": ["S1"], "future": future}
+    answer = asyncio.run(service.forecast(Asked(**asked, levels=(80,))))
+    same(answer.forecast, forecaster.predict_interval(levels=(80,), **asked), 5e-3)
+    known = table[table["shop"] == "S2"]
+    answer = asyncio.run(service.forecast(Asked(table=known, horizon=3)))
+    same(answer.forecast, forecaster.predict(known, 3))
+    with pytest.raises(OptionError, match="a window is of one table"):
+        asyncio.run(service.forecast(Asked(window=np.zeros((28, 1)))))

@@ -13,11 +13,14 @@ import pandas as pd
 from stanhop_app.data.calendar import clock
 from stanhop_app.data.frame import time_index
 from stanhop_app.data.given import Trained, with_future
-from stanhop_app.data.reading import reading_of
+from stanhop_app.data.reading import ReadingConfig, reading_of
 from stanhop_app.data.series import SeriesTable
 from stanhop_app.errors import OptionError
 from stanhop_app.forecasting.outlook.outlook import Outlook
 from stanhop_app.forecasting.outlook.rolling import last_windows
+from stanhop_app.options import defaults_of
+
+READ = defaults_of(ReadingConfig)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +77,16 @@ class Asking:
     def outlook_(self) -> Outlook:
         """What is known of the series."""
         raise NotImplementedError
+
+    def read_as(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """How a file is read as the table of the training was: fields of `ReadingConfig`; and hints.
+
+        What a run keeps of how its table was read, and for one that was made in Python what the estimator
+        was told; hints are what the table proved.
+        """
+        options, hints = reading_of(self.source_)
+        own = {name: value for name, value in self._reading().items() if value != READ.get(name)}
+        return {**own, **options}, hints
 
     def matched(self, table: Any) -> SeriesTable:
         """Many series with their columns in the model's order (`stanhop_app.data.match.match_series`)."""
@@ -154,6 +167,6 @@ class Asking:
         history = outlook.kept() if X is None else self._trained().series(X, reading)
         if future is not None:
             named = {k: v for k, v in reading.items() if v is not None}
-            told = {**reading_of(self.source_)[0], **named}
+            told = {**self.read_as()[0], **named}
             history = with_future(outlook.coded(history), future, told, self._hints())
         return history if ids is None else history.chosen(ids)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from stanhop_app.data.frame import to_frame
-from stanhop_app.data.reading import reading_of
 from stanhop_app.data.series import SeriesTable, take_any, to_series
 from stanhop_app.data.table import read_table
 from stanhop_app.errors import DataError, OptionError
@@ -96,7 +95,7 @@ class Service:
 
     def _read(self, given: pd.DataFrame | bytes) -> pd.DataFrame | SeriesTable:
         """A table, read as that of the training was: what was said for it, and what it proved."""
-        kept, hints = reading_of(self.forecaster.source_)
+        kept, hints = self.forecaster.read_as()
         outlook = self.outlook
         if isinstance(given, bytes):
             file = io.BytesIO(given)
