@@ -21,7 +21,11 @@ def coded(column: pd.Series, name: str) -> tuple[np.ndarray, list[str]]:
     ids = pd.Series(unique, name=column.name)
     if (codes < 0).any() or (ids.astype(str).str.strip() == "").any():
         names(column, name)  # names the first row that has none
-    return codes, list(map(str, names(ids, name)))
+    told = names(ids, name)
+    if len(set(told)) < len(told):  # 1 and "1" in one column are one name
+        same, unique = pd.factorize(pd.Series(told))
+        return same[codes], list(map(str, unique))
+    return codes, list(map(str, told))
 
 
 def reject_repeats(flat: pd.DataFrame, codes: np.ndarray, ids: Any, name: str) -> None:

@@ -332,3 +332,13 @@ def test_balanced_windows_are_equally_many_of_each_series():
         own, was = (w.origins[w.begins == begin] for w in (even, windows))
         assert set(own.tolist()) <= set(was.tolist())
         assert (own.min(), own.max()) == (was.min(), was.max())
+
+
+def test_a_number_and_the_same_number_as_text_are_one_name():
+    days = pd.date_range("2024-01-01", periods=12)
+    table = pd.DataFrame(
+        {"id": ["1"] * 6 + [1] * 6 + ["2"] * 12, "day": [*days, *days], "y": np.arange(24.0)}
+    )
+    made = to_series(table, id_column="id")
+    assert made.ids == ("1", "2")
+    assert made.frame["y"].tolist() == list(range(24))
