@@ -32,11 +32,12 @@ def root(tmp_path_factory):
 
 
 def fill(page, label, value):
-    """Type into a field, and leave it."""
+    """Type into a field, leave it, and wait until the page has drawn itself: what comes before may be lost."""
     field = page.get_by_label(label, exact=True)
     field.fill(str(value))
     field.press("Enter")
     page.wait_for_timeout(150)
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
 
 
 def settled(page, title):
