@@ -32,7 +32,7 @@ def root(tmp_path_factory):
 
 
 def fill(page, label, value):
-    """Type into a field, leave it, and wait until the page has drawn itself: what comes before may be lost."""
+    """Type into a field, leave it, and wait for the page: a value that is typed before may be lost."""
     field = page.get_by_label(label, exact=True)
     field.fill(str(value))
     field.press("Enter")
