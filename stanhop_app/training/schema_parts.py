@@ -86,6 +86,14 @@ class Source(Part):
     def _known_options(cls, content: Any) -> Any:
         return checked_reading(content, "options", "source.options")
 
+    @pydantic.model_validator(mode="after")
+    def _there_or_not(self) -> Self:
+        """What a training writes is there or is not there: it never is ``null``."""
+        for name in self.model_fields_set - {"data", "options", "proved"}:
+            if getattr(self, name) is None:
+                raise OptionError(f"source.{name} is null")
+        return self
+
 
 class Series(Part):
     """Many series: what is kept of each, besides numbers."""

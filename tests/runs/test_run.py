@@ -132,6 +132,25 @@ def test_an_altered_end_of_the_training_is_one_line(run, weather, told, tmp_path
         evaluated(folder, weather.iloc[:850] * 1.01)
 
 
+NEVER_NULL = (
+    "season",
+    "sha256",
+    "train_end",
+    "baselines_sha256",
+    "novelty_sha256",
+    "outliers_sha256",
+)
+
+
+@pytest.mark.parametrize("name", NEVER_NULL)
+def test_what_a_training_wrote_of_its_table_is_never_null(run, weather, name, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    write_config(folder, {**config, "source": {**config["source"], name: None}})
+    with pytest.raises(ArtefactError, match=f"source.{name} is null"):
+        evaluated(folder, weather)
+
+
 def test_the_season_is_one_where_the_rows_do_not_hold_the_natural_one(small, weather, tmp_path):
     seconds = weather.iloc[:300].set_axis(
         pd.date_range("2024-01-01", periods=300, freq="s", name="time"), axis=0
