@@ -12,3 +12,7 @@ def locate() -> Path:
     path = Path(__file__).with_name("sample.csv.gz")
     verify(path, SHA256)
     return path
+
+
+RUN = Path(__file__).with_name("sample_run")
+"""A small run of the sample (README.md says how it is made): what the dashboard shows where there is none."""

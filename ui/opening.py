@@ -2,53 +2,44 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from stanhop_app.datasets import DATASETS
+from stanhop_app.datasets import DATASETS, sample
 from stanhop_app.ui import runs, selection
 from stanhop_app.ui.brought import read_options
 from stanhop_app.ui.parts import ERRORS, brought, fail, upload
 
 from stanhop_app.command_line import flags
 from stanhop_app.data.frame import read_frame
-from stanhop_app.data.panel import Panel
 from stanhop_app.errors import ArtefactError
-from stanhop_app.forecasting.forecaster import STanHopForecaster
 from stanhop_app.runs.exported import ExportedForecaster
 from stanhop_app.runs.run import Run
-from stanhop_app.runs.scoring import choose_season
 
 MOST_PANELS = 12
 """Panels of a figure that are drawn; of more variates the first."""
 
 
 SHOWN = "sample-shown"
-"""What the run that is trained here is called in commands."""
-SAMPLE = "sample (trained here)"
-"""What is shown where there is no run yet."""
+"""What the run that comes with stanhop is called in commands."""
+SAMPLE = "sample (comes with stanhop)"
+"""What is shown where there is no run yet: `datasets.sample.RUN`."""
 
 
 SAMPLE_OPTIONS: dict[str, Any] = {
     "horizon": 24,
     "lookback": 168,
     "max_epochs": 1,
-    "network": {"dim": 32, "num_heads": 4, "hidden_dim": 64},
+    "network": {"dim": 16, "num_heads": 4, "hidden_dim": 32},
 }
-"""Options of the forecaster that is trained then."""
+"""Options that it was trained with."""
 
 
-@st.cache_resource(show_spinner="Training on the embedded sample…")
+@st.cache_resource(show_spinner="Reading the run…")
 def sample_run() -> Run:
     """A small run of the embedded sample, so that no page is empty."""
-    forecaster = STanHopForecaster(**SAMPLE_OPTIONS, progress=False)
-    panel = Panel.of(sample_frame(), forecaster.split)
-    forecaster.fit(panel)
-    source = {"data": "sample", "options": {}, "season": choose_season(panel)}
-    forecaster.fitted_ = replace(forecaster.fitted_, source=source)
-    return Run(forecaster=forecaster, panel=panel)
+    return Run.open(sample.RUN).on(sample_frame())
 
 
 @st.cache_data(show_spinner=False)
@@ -205,7 +196,7 @@ def folder(name: str) -> str:
 
 
 def made(name: str) -> str:
-    """The command that makes the run which is trained here, in front of one about it; nothing for others."""
+    """The command that makes the sample's run anew, in front of one about it; nothing for others."""
     if name != SAMPLE:
         return ""
     flat = {n: v for n, v in SAMPLE_OPTIONS.items() if n != "network"} | SAMPLE_OPTIONS["network"]
@@ -245,12 +236,9 @@ def reading(name: str, run: Run) -> str:
 def bare(name: str) -> str:
     """The Python lines that open a run without a table, as ``run``."""
     if name == SAMPLE:
-        listed = ", ".join(f"{key}={value!r}" for key, value in SAMPLE_OPTIONS.items())
         return (
-            "from stanhop_app import STanHopForecaster, datasets\n"
-            "from stanhop_app.runs.run import Run\n\n"
-            f'forecaster = STanHopForecaster({listed}).fit(datasets.load("sample"))\n'
-            "run = Run(forecaster=forecaster)\n"
+            "from stanhop_app.datasets import sample\nfrom stanhop_app.runs.run import Run\n\n"
+            "run = Run.open(sample.RUN)\n"
         )
     return f"from stanhop_app.runs.run import Run\n\nrun = Run.open({literal(name)})\n"
 
