@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from stanhop_app.cli.interrupts import hold_back
 from stanhop_app.cli.options import config_option, echo
-from stanhop_app.ui import UPLOAD_MEGABYTES
+from stanhop_app.ui import UPLOAD_MEGABYTES, contrast
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -57,6 +57,7 @@ def command(runs: Path, host: str, port: int, browser: bool) -> None:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        **contrast.SETTINGS,
     }
     flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
     # A foreign name that resolves to this machine (DNS rebinding) must not get at the dashboard. Which names

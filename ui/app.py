@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 import streamlit as st
-from stanhop_app.ui import selection
+from stanhop_app.ui import contrast, selection
 from stanhop_app.ui.icon import icon
 from stanhop_app.ui.pages import PAGES
 
@@ -28,6 +28,7 @@ pages = {
 }
 navigation = st.navigation(list(pages.values()), position="hidden")
 st.set_page_config(page_title=f"{navigation.title} · stanhop", page_icon=icon(), layout="wide")
+st.html(contrast.STYLE)
 selection.begin(pages, navigation.url_path)
 sidebar = st.sidebar.empty()
 links(sidebar)

@@ -207,7 +207,7 @@ def _form(known: list[str]) -> None:
     words += [] if every else ["--origins", str(int(origins))]
     words += [] if update else ["--no-update"]
     words += ["--refit", str(refit)] if refit else []
-    st.code(shlex.join(["stanhop", *words]), language="bash")
+    st.code(shlex.join(["stanhop", *words]), language="bash", wrap_lines=True)
     if st.button("Start, or go on", key="start"):
         try:
             jobs.check_name(name)

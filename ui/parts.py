@@ -210,5 +210,5 @@ def reproduce(command: str, python: str) -> None:
     with st.expander("Reproduce this"):
         if runs.root().parent != Path.cwd():
             st.caption(f"To be run in {plain(str(runs.root().parent))}.")
-        st.code(command, language="bash")
-        st.code(python, language="python")
+        st.code(command, language="bash", wrap_lines=True)
+        st.code(python, language="python", wrap_lines=True)

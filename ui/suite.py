@@ -114,7 +114,9 @@ def _scores(folder: Path) -> None:
     except (*parts.ERRORS, KeyError, TypeError, ValueError) as error:
         st.error(f"{folder}: damaged ({error}).")
         return
-    st.code(f"stanhop suite evaluate {opening.folder(folder.name)}", language="bash")
+    st.code(
+        f"stanhop suite evaluate {opening.folder(folder.name)}", language="bash", wrap_lines=True
+    )
 
 
 def _python(model: str, data: str, association: str, numbers: dict[str, Any]) -> str:

@@ -108,7 +108,7 @@ def _start() -> None:
             words.append("--full")
         name = parts.name_field("Name of the results", f"theory-{kind}")
         words += ["--output", f"{runs.root().name}/{name}.json"]
-        st.code(shlex.join(["stanhop", *words]), language="bash")
+        st.code(shlex.join(["stanhop", *words]), language="bash", wrap_lines=True)
         if st.button("Start, or go on", key="start"):
             try:
                 jobs.check_name(name)

@@ -61,7 +61,7 @@ def _start() -> None:
         words += ["--variants", ",".join(chosen), "--horizons", horizons, "--seeds", seeds]
         words += ["--split", split, "--lookback", str(lookback), "--quiet"]
         words += [] if steps is None else ["--max-steps", str(steps)]
-        st.code(shlex.join(["stanhop", *words]), language="bash")
+        st.code(shlex.join(["stanhop", *words]), language="bash", wrap_lines=True)
         if st.button("Start, or go on", key="start", disabled=not chosen):
             try:
                 jobs.check_name(name)

@@ -117,7 +117,7 @@ def _stopped(job: jobs.Job, table: bytes | None) -> None:
             parts.fail(error)
             return
         st.rerun()
-    st.code(shlex.join(["stanhop", *command]), language="bash")
+    st.code(shlex.join(["stanhop", *command]), language="bash", wrap_lines=True)
 
 
 def _last(job: jobs.Job) -> str:
