@@ -2,15 +2,22 @@
 
 import copy
 import shlex
+from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 import torch
 from stanhop_app.datasets import DATASETS
 from stanhop_app.ui import jobs, opening, parts, runs, selection, watch
 from stanhop_app.ui.fields import widget
+from torch import Tensor
 
 from stanhop_app.data.fingerprint import fingerprint
+from stanhop_app.data.match import match_columns, match_frequency
+from stanhop_app.errors import DataError
 from stanhop_app.figures.curves import heat_figure
 from stanhop_app.forecasting.fitted import Fitted
 from stanhop_app.layers.names import association_names
@@ -87,28 +94,77 @@ def _results(name: str) -> None:
 
 
 def _side_by_side() -> None:
-    """Attention maps of two runs on the last window of the first one's history."""
+    """Attention maps of two runs on one window: the last rows of the first one, in one scale of colours."""
     names = [*runs.run_names(), opening.SAMPLE]
-    columns = st.columns(2)
+    columns, rows = st.columns(2), None
+    maps: dict[str, tuple[Any, str, np.ndarray, float]] = {}
     for side, column in enumerate(columns):
         with column:
             default = names[min(side, len(names) - 1)]
             name = selection.one("Run", names, f"run-{side}", default=default)
             try:
-                run = opening.open_run(name)
+                fitted = opening.open_run(name).fitted
+                rows = _readable(fitted).rows if rows is None else rows
+                weights = _weights(_readable(fitted), rows)
             except parts.ERRORS as error:
                 parts.fail(error)
                 continue
-            _attention(name, run.fitted, side)
+            maps[f"attention-{side}"] = (column, *_map(name, fitted, weights, side))
+    top = max((float(shown.max()) for _, _, shown, _ in maps.values()), default=1.0)
+    for key, (column, title, shown, left) in maps.items():
+        figure = heat_figure(
+            parts.numbered(shown),
+            x="stored pattern",
+            y="query",
+            label="weight",
+            title=title,
+            top=top,
+        )
+        with column:
+            parts.show(figure, key)
+            st.metric("Left to the no-op, mean over heads", f"{max(100 * left, 0):.1f}%")
+    if rows is not None and maps:
+        st.caption(
+            f"Both read the rows until {rows.index[-1]} of the run on the left, in their own scales."
+        )
 
 
-def _attention(name: str, fitted: Fitted, side: int) -> None:
-    """One retrieval of one run: weights of a head, and what they leave to the no-op."""
-    rows = fitted.context.to_numpy(dtype=float)
-    window = torch.from_numpy(fitted.scaler.transform(rows))[None]
+def _readable(fitted: Fitted) -> Fitted:
+    """A run whose window is values alone.
+
+    Raises:
+        DataError: if it is of many series, with covariates, or reads holes.
+    """
+    config = fitted.network.config
+    if fitted.series is not None or config.reads_covariates or config.holes:
+        raise DataError(
+            "it reads many series, covariates or holes, not values alone; choose a run of one table."
+        )
+    return fitted
+
+
+def _weights(fitted: Fitted, rows: pd.DataFrame) -> dict[str, Tensor]:
+    """Weights of every retrieval of a run that reads the last of these rows.
+
+    Raises:
+        DataError: if they are of other columns or another frequency, or too few.
+    """
+    frame = match_columns(rows, list(fitted.columns))
+    match_frequency(frame, fitted.frequency)
+    if len(frame) < fitted.lookback:
+        raise DataError(f"it reads {fitted.lookback} rows; the run on the left keeps {len(frame)}.")
+    values = frame.iloc[-fitted.lookback :].to_numpy(dtype=float)
+    window = torch.from_numpy(fitted.scaler.transform(values))[None]
     deep = copy.deepcopy(fitted.network.deep)  # hooks of another visitor's must not count here
     with torch.no_grad(), record_weights(deep) as weights:
         deep(window)
+    return weights
+
+
+def _map(
+    name: str, fitted: Fitted, weights: Mapping[str, Tensor], side: int
+) -> tuple[str, np.ndarray, float]:
+    """One retrieval that is chosen: a title, weights of a head, and what is left to the no-op."""
     module = selection.one("Retrieval", list(weights), f"module-{side}")
     of_module = weights[module]
     variates = list(fitted.columns)
@@ -122,14 +178,5 @@ def _attention(name: str, fitted: Fitted, side: int) -> None:
         if of_module.shape[1] > 1
         else 0
     )
-    shown = of_module[row, head]
-    left = 1 - of_module[row].sum(-1)
-    figure = heat_figure(
-        parts.numbered(shown.numpy()),
-        x="stored pattern",
-        y="query",
-        label="weight",
-        title=f"{name}: {module}, head {head + 1}",
-    )
-    parts.show(figure, f"attention-{side}")
-    st.metric("Left to the no-op, mean over heads", f"{max(100 * left.mean().item(), 0):.1f}%")
+    left = float((1 - of_module[row].sum(-1)).mean())
+    return f"{name}: {module}, head {head + 1}", of_module[row, head].numpy(), left

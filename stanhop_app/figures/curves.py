@@ -128,7 +128,9 @@ def bits_figure(
     return figure
 
 
-def heat_figure(table: pd.DataFrame, *, x: str, y: str, label: str, title: str = "") -> go.Figure:
+def heat_figure(
+    table: pd.DataFrame, *, x: str, y: str, label: str, title: str = "", top: float | None = None
+) -> go.Figure:
     """A matrix in colours that colour-blind readers can order.
 
     Args:
@@ -137,9 +139,12 @@ def heat_figure(table: pd.DataFrame, *, x: str, y: str, label: str, title: str =
         y: label of the vertical axis.
         label: of the values, with unit.
         title: of the figure.
+        top: value of the last colour, from 0 on, so that figures can be compared; None: of their own values.
     """
     figure = go.Figure(
         go.Heatmap(
+            zmin=None if top is None else 0.0,
+            zmax=top,
             z=table.to_numpy(),
             x=[str(name) for name in table.columns],
             y=[str(name) for name in table.index],

@@ -743,6 +743,36 @@ def hugging_face(content: Mapping[str, Any]) -> str:
     return f"{table}\n\ntransformers {content['transformers']}. {made(content)}"
 
 
+def dashboard(content: Mapping[str, Any]) -> str:
+    """What the dashboard takes and holds, beside what was asked."""
+    rows = []
+    for name, cell in content["cells"].items():
+        seconds, part = cell.get("seconds", 0.0), cell["part"]
+        if part == "first":
+            told = ("5 s, 3 s CPU", f"{seconds:.1f} s, {cell['cpu_seconds']:.1f} s CPU")
+            rows.append([f"from the command to the first chart: {name}", *told])
+        elif name == "other hosts":
+            rows.append(["requests to other hosts", "none", str(cell["count"])])
+        elif part == "clicks":
+            sign = f" (progress shown after {cell['sign']:.1f} s)" if "sign" in cell else ""
+            rows.append([f"click to settled, first time: {name}", "1 s", f"{seconds:.1f} s{sign}"])
+        elif part == "large":
+            back = cell["after"] - cell["before"]
+            got = f"{seconds:.1f} s ({cell['page']}), {cell['most']:.0f} MB, {back:+.0f} MB"
+            asked = "every page 3 s, server 1,024 MB, back to within 100 MB"
+            rows.append([f"{LARGE_TABLES[name]}", asked, got])
+        elif part == "load":
+            wait = f", longest wait {seconds:.1f} s" if "seconds" in cell else ""
+            rows.append([name, "50 MB, 1.5 s", f"{cell['added']:+.0f} MB{wait}"])
+    pages = [cell for cell in content["cells"].values() if cell["part"] == "accessible"]
+    findings = sum(sum(cell["findings"].values()) for cell in pages)
+    what = f"serious findings of axe, {len(pages) // 2} pages, light and dark, all parts opened"
+    return markdown(["what", "asked", "got"], [*rows, [what, "none", str(findings)]])
+
+
+LARGE_TABLES = {"wide": "200 columns", "long": "300,000 rows", "many": "5,000 series"}
+
+
 TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "results": ("etth1.json", results),
     "etth1": ("etth1.json", etth1),
@@ -771,6 +801,7 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "league-point": ("league.json", league("point")),
     "league-wql": ("league.json", league("wql")),
     "storage": ("storage.json", storage),
+    "dashboard": ("dashboard/dashboard.json", dashboard),
     "hugging-face": ("hugging_face/hugging_face.json", hugging_face),
     "external-associations": ("external/associations.json", associations),
     **{
@@ -795,6 +826,7 @@ FILES = (
             "external",
             "intervals",
             "engines",
+            "dashboard",
             "tune",
             "league",
             "hugging_face",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stanhop_app import STanHopForecaster
 from stanhop_app.errors import DataError, OptionError
 from stanhop_app.forecasting.external.store import held
+from stanhop_app.forecasting.intervals import choice
 from stanhop_app.forecasting.intervals.aggregate import summed, with_ends
 from stanhop_app.forecasting.intervals.choice import _alike, _each, _folds, _place, pinball
 from stanhop_app.forecasting.intervals.levels import end_name, levels_of, with_bands
@@ -220,6 +221,22 @@ def test_levels_are_corrected_to_what_validation_covered(known):
         )
         assert (below - 0.01 <= levels).all()
         assert (levels <= beside + 0.01).all()
+
+
+def test_of_more_variates_than_can_be_compared_a_few_judge(known, monkeypatch):
+    """What was missed of the others changes nothing; where all can, it does."""
+    memory = known.best.pool.memory
+    missed = memory.store.missed.clone()
+    missed[..., 1:] = missed[..., 1:].flip(0) * 9
+    altered = replace(memory, store=replace(memory.store, missed=missed))
+
+    def losses(memory):
+        return {judged.pool.way: judged.loss for judged in choice.choose(memory, 24, 48)}
+
+    assert losses(altered) != losses(memory)
+    monkeypatch.setattr(choice, "VARIATES", 1)  # the first
+    monkeypatch.setattr(choice, "WORK", 1)
+    assert losses(altered) == losses(memory)
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 40])

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import BROWSER, WAIT
 from stanhop_app.ui.pages import PAGES
 
@@ -60,6 +61,26 @@ def test_every_page_opens_by_its_address_and_nothing_leaves_the_machine(page, ur
             assert chart.get_attribute("aria-label")
     hosts = {address.netloc for address in asked if address.scheme not in ("data", "blob")}
     assert hosts == {urlsplit(url).netloc}
+
+
+READ = ("", "train", "variants", "memory", "suite")
+"""Pages with every kind of widget; the others are read by `tests/benchmarks/dashboard`."""
+
+
+def test_nobody_is_shut_out_from_a_page_light_or_dark(page, url):
+    axe = Axe()
+    for entry in (entry for entry in PAGES if entry.path in READ):
+        page.goto(f"{url}/{entry.path}")
+        settled(page, entry.title)
+        for closed in page.locator("[data-testid=stExpander] summary").all():
+            closed.click()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            found = axe.run(page).response["violations"]
+            serious = [one for one in found if one["impact"] in ("serious", "critical")]
+            told = [(one["id"], node["html"]) for one in serious for node in one["nodes"]]
+            assert not told, f"{entry.title}, {scheme}: {told}"
 
 
 def looked_at(page):

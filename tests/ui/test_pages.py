@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pages import errors, figures, open_page
+from pages import OPTIONS, errors, figures, open_page
 from stanhop_app.cli.group import run
 from stanhop_app.ui import jobs, runs
 from stanhop_app.ui.fields import key_of
@@ -216,6 +217,26 @@ def test_attention_maps_are_the_networks(page, folder):
         if z is None:
             z = numbers(trace["z"])
         assert ((z >= 0) & (z <= 1 + 1e-6)).all()
+
+
+def test_attention_maps_of_two_runs_are_of_one_window_and_one_scale(page, folder):
+    app = page(variants_page)
+    left, right = (traces[0] for _, traces in figures(app)[-2:])
+    assert (left["zmin"], left["zmax"]) == (right["zmin"], right["zmax"])
+    assert max(np.max(numbers(m["z"])) for m in (left, right)) == left["zmax"]
+    last = Run.open(folder / "softmax").fitted.rows.index[-1]
+    assert any(str(last) in caption.value for caption in app.caption)
+
+
+def test_two_runs_that_cannot_read_one_window_are_refused_with_the_reason(page, folder, tmp_path):
+    root = tmp_path / "runs"
+    shutil.copytree(folder, root)
+    frame = datasets.load("sample").iloc[:200, :2]
+    STanHopForecaster(**OPTIONS).fit(frame).save(root / "two columns")
+    app = page(variants_page, root=root, **{"run-0": "softmax", "run-1": "two columns"})
+    (said,) = errors(app)
+    assert "unexpected" in said
+    assert len(figures(app)) == 7 + 1
 
 
 def test_damaged_results_are_one_line(page, folder, tmp_path):

@@ -28,6 +28,14 @@ JUDGED = 256
 """Validation windows that judge, evenly over all."""
 STEPS = 12
 """Steps of the horizon that judge, evenly over all."""
+VARIATES = 16
+"""Variates that judge at least, where there are so many."""
+WORK = 2**26
+"""Residuals that are compared with what came, of as many variates as that allows, evenly over all.
+
+All 7 of ETTh1, and all of 5,000 series with 38 windows; of 200 sensors, of which all took 86 seconds and
+these take 13, 18: widths of 80 and 95% were 0.3 and 0.2% below those of all.
+"""
 GRID = 200
 """Places of what came that are kept to correct levels with."""
 MOST = 2**22
@@ -89,21 +97,42 @@ def choose(memory: Memory, season: int, lookback: int) -> list[Judged]:
         return []
     judges = evenly(len(valid), JUDGED)
     judges = judges[memory.store.when[judges, 0].argsort(stable=True)]
-    judged = [_judged(Pool.of(memory, way), judges, lookback) for way in ways(season, lookback)]
+    shares = {nearest: _shares(memory, nearest, judges, lookback) for nearest in (False, True)}
+    judged = [
+        _judged(Pool.of(memory, way), judges, lookback, shares[way.nearest])
+        for way in ways(season, lookback)
+    ]
     return sorted((each for each in judged if each is not None), key=lambda each: each.loss)
 
 
-def _judged(pool: Pool, judges: Tensor, lookback: int) -> Judged | None:
+def _shares(
+    memory: Memory, nearest: bool, judges: Tensor, lookback: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Folds of the judges, each with the weights of all residuals, whose scale changes none of them."""
+    pool, store = Pool.of(memory, Way(steps=None, nearest=nearest)), memory.store
+    windows, when = store.windows(lookback, judges), store.when[judges]
+    return [
+        (
+            fold,
+            pool.weights(windows[fold], when[fold], off.expand(len(fold), -1), causal=False),
+        )
+        for fold, off in _folds(store, judges)
+    ]
+
+
+def _judged(
+    pool: Pool, judges: Tensor, lookback: int, folds: list[tuple[Tensor, Tensor]]
+) -> Judged | None:
     """What a way of reading comes to; None if no window can be read by others."""
     store, horizon = pool.store, pool.store.missed.shape[1]
     steps = evenly(horizon, STEPS)
-    residuals, came = pool.residuals(steps), store.missed[judges][:, steps]
-    windows, when = store.windows(lookback, judges), store.when[judges]
-    scale = pool.scale(windows)
+    work = len(judges) * len(steps) * len(store)
+    few = evenly(store.missed.shape[2], max(VARIATES, WORK // work))
+    residuals, came = pool.residuals(steps)[..., few], store.missed[judges][:, steps][..., few]
+    scale = pool.scale(store.windows(lookback, judges))[:, few]
     levels = torch.tensor(LEVELS, dtype=torch.float64)
     loss, energy, places = 0.0, 0.0, []
-    for fold, off in _folds(store, judges):
-        shares = pool.weights(windows[fold], when[fold], off.expand(len(fold), -1), causal=False)
+    for fold, shares in folds:
         truths = came[fold] / scale[fold][:, None]
         read = _each if pool.way.nearest else _alike
         for number, share, truth, (made, below) in zip(

@@ -138,7 +138,9 @@ class Pool:
 def spread_of(windows: Tensor, way: Way) -> Tensor:
     """Root mean square of the differences, a lag apart, of the last steps of windows (B, T, C): (B, C)."""
     assert way.steps is not None
-    last = between(windows)[:, -way.steps :]
+    last = windows[:, -way.steps :]
+    if bool(last.isnan().any()):
+        last = between(windows)[:, -way.steps :]
     return (last[:, way.lag :] - last[:, : -way.lag]).square().mean(1).sqrt()
 
 

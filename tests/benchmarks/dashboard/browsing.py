@@ -122,6 +122,6 @@ def settled(page: Any, act: Callable[[], Any], *, until: str | None = None) -> d
             break
         time.sleep(0.01)
     else:
-        sys.exit("a page did not settle.")
+        sys.exit(f"{page.url} did not settle: {last}, waited for {until}.")
     told = {"seconds": changed - started, "exceptions": float(last[5])}
     return told if sign is None else {**told, "sign": sign}
