@@ -53,7 +53,6 @@ def main(names: list[str], folder: Path, output: Path) -> None:
     root, content = ready(folder), {"kind": "dashboard", "version": 1, "cells": {}}
     if output.exists():
         content = dict(read_results(output))
-        output.unlink()
     for name in names:
         cells: dict[str, Any] = MEASURES[name](root)
         kept = {k: v for k, v in content["cells"].items() if v["part"] != name}
