@@ -4,7 +4,6 @@
 takes signals when it serves; until then, and after, they are taken here.
 """
 
-import importlib
 import os
 import runpy
 import socket
@@ -27,8 +26,6 @@ def main() -> None:
     interrupts.let_through()
     if url := os.environ.pop(OPENS, None):
         threading.Thread(target=open_browser, args=(url,), daemon=True).start()
-    importlib.import_module("numpy")  # whole, before two threads import what asks for it
-    threading.Thread(target=warm_up, daemon=True).start()
     try:
         runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
@@ -38,14 +35,6 @@ def main() -> None:
     # It serves until it is stopped, and then says nothing of that. What it started ends by ``atexit``.
     print(f"\n{interrupts.INTERRUPTED}", file=sys.stderr)
     sys.exit(interrupts.EXIT_INTERRUPTED)
-
-
-def warm_up() -> None:
-    """Import what the first page waits for longest while the browser is still asking for it.
-
-    That is torch and nothing else: other libraries look at halves of each other when two threads import them.
-    """
-    importlib.import_module("torch")
 
 
 def open_browser(url: str) -> None:
