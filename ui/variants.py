@@ -100,7 +100,7 @@ def _side_by_side() -> None:
     maps: dict[str, tuple[Any, str, np.ndarray, float]] = {}
     for side, column in enumerate(columns):
         with column:
-            default = names[min(side, len(names) - 1)]
+            default = names[side if side < len(names) - 1 else 0]  # the sample is of another table
             name = selection.one("Run", names, f"run-{side}", default=default)
             try:
                 fitted = opening.open_run(name).fitted
@@ -123,7 +123,7 @@ def _side_by_side() -> None:
         with column:
             parts.show(figure, key)
             st.metric("Left to the no-op, mean over heads", f"{max(100 * left, 0):.1f}%")
-    if rows is not None and maps:
+    if rows is not None and len(maps) == len(columns):
         st.caption(
             f"Both read the rows until {rows.index[-1]} of the run on the left, in their own scales."
         )
@@ -149,6 +149,8 @@ def _weights(fitted: Fitted, rows: pd.DataFrame) -> dict[str, Tensor]:
     Raises:
         DataError: if they are of other columns or another frequency, or too few.
     """
+    if set(rows.columns) != set(fitted.columns):
+        raise DataError("it was trained on other columns; choose two runs of one table.")
     frame = match_columns(rows, list(fitted.columns))
     match_frequency(frame, fitted.frequency)
     if len(frame) < fitted.lookback:
